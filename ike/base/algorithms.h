@@ -1,0 +1,127 @@
+// The one table of algorithms: what each is called in the configuration and by IOS, its number on the wire in
+// phase 1 and phase 2, its sizes, its name in the kernel and in OpenSSL, and which waiver word it needs.
+// Codec, policy, both data planes, log and commands all read it here. Data only.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace oakgate {
+
+// Words of `allow_weak.algorithms` (oakgate.yaml(5)). A word covers IKE, ESP and AH alike.
+enum class Weak : std::uint8_t {
+  des, des3, md5, sha, group1, group2, group5, group22, group23, group24, rsa_512, rsa_1024, short_psk,
+};
+[[nodiscard]] std::string_view weak_word(Weak weak);
+[[nodiscard]] std::optional<Weak> find_weak(std::string_view word);
+[[nodiscard]] std::span<const std::string_view> weak_words();  // for "expected one of" and nearest names
+inline constexpr std::size_t kShortPskBytes = 16;  // below it a pre-shared key needs `short-psk`
+
+// ---- Phase 1: RFC 2409 Appendix A ----------------------------------------------------------------------
+enum class IkeCipher : std::uint8_t { des3, aes_128, aes_192, aes_256 };
+struct IkeCipherInfo {
+  IkeCipher id;
+  std::string_view name;          // "aes-256": the configuration's word
+  std::string_view ios_name;      // "aes 256": accepted in the configuration, used in the IOS layouts
+  std::uint16_t wire;             // Encryption Algorithm attribute
+  std::uint16_t wire_key_bits;    // Key Length attribute; 0: none is sent (fixed-length cipher)
+  std::uint16_t key_bytes;
+  std::uint16_t block_bytes;      // block and IV size
+  const char* openssl;
+  std::optional<Weak> weak;
+};
+
+enum class IkeHash : std::uint8_t { sha, sha256, sha384, sha512 };
+struct IkeHashInfo {
+  IkeHash id;
+  std::string_view name;
+  std::string_view ios_name;
+  std::uint16_t wire;             // Hash Algorithm attribute
+  std::uint16_t bytes;
+  const char* openssl;
+  std::optional<Weak> weak;       // `sha` is about certificates only, so HMAC-SHA-1 has none
+};
+
+enum class DhGroup : std::uint8_t { modp1024 = 2, modp1536 = 5, modp2048 = 14, modp3072 = 15, modp4096 = 16,
+                                    ecp256 = 19, ecp384 = 20, ecp521 = 21 };
+struct DhGroupInfo {
+  DhGroup id;                     // its value is the Group Description attribute
+  std::string_view name;          // "group14"
+  std::string_view description;   // "2048 bit MODP"
+  bool elliptic;                  // KE is x|y, the secret is x only (RFC 5903)
+  std::uint16_t public_bytes;     // exact length of the KE body
+  std::uint16_t secret_bytes;     // exact length of g^xy, leading zeros kept
+  const char* openssl;            // named group
+  std::optional<Weak> weak;
+};
+
+enum class AuthMethod : std::uint16_t { pre_share = 1 };
+struct AuthMethodInfo {
+  AuthMethod id;                  // its value is the Authentication Method attribute
+  std::string_view name;          // "pre-share"
+  std::string_view ios_name;      // "Pre-Shared Key"
+};
+
+[[nodiscard]] std::span<const IkeCipherInfo> ike_ciphers();
+[[nodiscard]] std::span<const IkeHashInfo> ike_hashes();
+[[nodiscard]] std::span<const DhGroupInfo> dh_groups();
+[[nodiscard]] std::span<const AuthMethodInfo> auth_methods();
+[[nodiscard]] const IkeCipherInfo& info(IkeCipher id);
+[[nodiscard]] const IkeHashInfo& info(IkeHash id);
+[[nodiscard]] const DhGroupInfo& info(DhGroup id);
+[[nodiscard]] const AuthMethodInfo& info(AuthMethod id);
+// By configuration word or IOS spelling.
+[[nodiscard]] std::optional<IkeCipher> find_ike_cipher(std::string_view name);
+[[nodiscard]] std::optional<IkeHash> find_ike_hash(std::string_view name);
+[[nodiscard]] std::optional<AuthMethod> find_auth_method(std::string_view name);
+// By the numbers of the wire. `key_bits` is the Key Length attribute, 0 if it was absent.
+[[nodiscard]] std::optional<IkeCipher> find_ike_cipher(std::uint16_t wire, std::uint16_t key_bits);
+[[nodiscard]] std::optional<IkeHash> find_ike_hash(std::uint16_t wire);
+[[nodiscard]] std::optional<DhGroup> find_dh_group(std::uint32_t number);
+
+// ---- Phase 2: RFC 2407 section 4.4.4 and 4.5 ------------------------------------------------------------
+enum class EspCipher : std::uint8_t { des3, aes_128, aes_192, aes_256, gcm_128, gcm_192, gcm_256 };
+struct EspCipherInfo {
+  EspCipher id;
+  std::string_view name;          // "esp-aes-256"
+  std::string_view ios_name;      // "esp-aes 256"
+  std::uint8_t wire;              // ESP transform identifier
+  std::uint16_t wire_key_bits;    // Key Length attribute; 0: none is sent
+  std::uint16_t key_bytes;        // without the salt
+  std::uint8_t salt_bytes;        // GCM: follows the key in KEYMAT (RFC 4106 section 8.1)
+  std::uint8_t iv_bytes;          // in the packet
+  std::uint8_t block_bytes;       // padding granularity of the cipher; ESP aligns to 4 besides
+  std::uint8_t icv_bytes;         // AEAD: its tag; 0: needs an integrity algorithm
+  const char* kernel;             // XFRM name
+  const char* openssl;
+  std::optional<Weak> weak;
+  [[nodiscard]] constexpr bool aead() const { return icv_bytes != 0; }
+};
+
+enum class Integrity : std::uint8_t { sha, sha256, sha384, sha512 };
+struct IntegrityInfo {
+  Integrity id;
+  std::string_view name;          // "sha256-hmac", behind "esp-" or "ah-"
+  std::uint16_t wire;             // Authentication Algorithm attribute
+  std::uint16_t key_bytes;
+  std::uint8_t icv_bytes;         // on the wire
+  const char* kernel;
+  const char* openssl;            // digest
+  std::optional<Weak> weak;
+};
+
+[[nodiscard]] std::span<const EspCipherInfo> esp_ciphers();
+[[nodiscard]] std::span<const IntegrityInfo> integrities();
+[[nodiscard]] const EspCipherInfo& info(EspCipher id);
+[[nodiscard]] const IntegrityInfo& info(Integrity id);
+[[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::string_view name);
+[[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::uint8_t wire, std::uint16_t key_bits);
+// `name` without the "esp-" or "ah-" prefix.
+[[nodiscard]] std::optional<Integrity> find_integrity(std::string_view name);
+[[nodiscard]] std::optional<Integrity> find_integrity(std::uint16_t wire);
+
+}  // namespace oakgate

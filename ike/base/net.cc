@@ -1,0 +1,134 @@
+#include "ike/base/net.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace oakgate {
+
+namespace {
+
+constexpr std::uint8_t kTcp = 6;
+constexpr std::uint8_t kUdp = 17;
+
+std::string protocol_name(std::uint8_t protocol) {
+  if (protocol == kTcp) return "tcp";
+  if (protocol == kUdp) return "udp";
+  if (protocol == 1) return "icmp";
+  if (protocol == 47) return "gre";
+  if (protocol == 58) return "icmpv6";
+  return std::to_string(protocol);
+}
+
+}  // namespace
+
+std::optional<IpAddress> IpAddress::from_bytes(ByteView raw) {
+  if (raw.size() != 4 && raw.size() != 16) return std::nullopt;
+  IpAddress address;
+  address.family_ = raw.size() == 4 ? Family::ipv4 : Family::ipv6;
+  std::copy(raw.begin(), raw.end(), address.bytes_.begin());
+  return address;
+}
+
+std::optional<IpAddress> IpAddress::parse(std::string_view text) {
+  if (text.size() > 63) return std::nullopt;
+  const std::string terminated(text);
+  std::uint8_t raw[16];
+  if (inet_pton(AF_INET, terminated.c_str(), raw) == 1) return from_bytes(ByteView(raw, 4));
+  if (inet_pton(AF_INET6, terminated.c_str(), raw) == 1) return from_bytes(ByteView(raw, 16));
+  return std::nullopt;
+}
+
+IpAddress IpAddress::any(Family family) {
+  IpAddress address;
+  address.family_ = family;
+  return address;
+}
+
+bool IpAddress::is_any() const {
+  return std::all_of(bytes_.begin(), bytes_.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+std::string IpAddress::to_string() const {
+  char text[INET6_ADDRSTRLEN];
+  inet_ntop(is_v4() ? AF_INET : AF_INET6, bytes_.data(), text, sizeof text);
+  return text;
+}
+
+std::string Endpoint::to_string() const {
+  const std::string host = address.is_v4() ? address.to_string() : "[" + address.to_string() + "]";
+  return host + ":" + std::to_string(port);
+}
+
+Subnet::Subnet(IpAddress address, int prefix) : prefix_(prefix) {
+  Bytes raw = to_bytes(address.bytes());
+  for (int bit = prefix; bit < address.bits(); ++bit) {
+    std::uint8_t& byte = raw[static_cast<std::size_t>(bit / 8)];
+    byte = static_cast<std::uint8_t>(byte & ~(0x80U >> (bit % 8)));
+  }
+  address_ = *IpAddress::from_bytes(raw);
+}
+
+std::optional<Subnet> Subnet::parse(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const auto address = IpAddress::parse(text.substr(0, slash));
+  if (!address) return std::nullopt;
+  if (slash == std::string_view::npos) return host(*address);
+  const std::string_view digits = text.substr(slash + 1);
+  int prefix = -1;
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
+  if (error != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') return std::nullopt;
+  if (prefix < 0 || prefix > address->bits()) return std::nullopt;
+  const Subnet subnet(*address, prefix);
+  if (subnet.address() != *address) return std::nullopt;
+  return subnet;
+}
+
+bool Subnet::contains(const IpAddress& address) const {
+  return address.family() == family() && Subnet(address, prefix_).address_ == address_;
+}
+
+bool Subnet::contains(const Subnet& other) const {
+  return other.prefix_ >= prefix_ && contains(other.address_);
+}
+
+IpAddress Subnet::last() const {
+  Bytes raw = to_bytes(address_.bytes());
+  for (int bit = prefix_; bit < address_.bits(); ++bit) {
+    std::uint8_t& byte = raw[static_cast<std::size_t>(bit / 8)];
+    byte = static_cast<std::uint8_t>(byte | (0x80U >> (bit % 8)));
+  }
+  return *IpAddress::from_bytes(raw);
+}
+
+IpAddress Subnet::netmask() const {
+  Bytes ones(address_.bytes().size(), 0xff);
+  return Subnet(*IpAddress::from_bytes(ones), prefix_).address_;
+}
+
+std::string Subnet::to_string() const { return address_.to_string() + "/" + std::to_string(prefix_); }
+
+bool Selector::matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const {
+  if (!subnet.contains(address)) return false;
+  if (protocol != 0 && protocol != ip_protocol) return false;
+  return port == 0 || port == l4_port;
+}
+
+std::string Selector::to_string() const {
+  std::string text = subnet.to_string();
+  if (protocol != 0) text += " " + protocol_name(protocol);
+  if (port != 0) text += " " + std::to_string(port);
+  return text;
+}
+
+std::string SelectorPair::to_string() const { return local.to_string() + " === " + remote.to_string(); }
+
+}  // namespace oakgate
+
+std::size_t std::hash<oakgate::IpAddress>::operator()(const oakgate::IpAddress& address) const noexcept {
+  std::uint64_t digest = 0xcbf29ce484222325;
+  for (const std::uint8_t byte : address.bytes()) digest = (digest ^ byte) * 0x100000001b3;
+  return digest;
+}

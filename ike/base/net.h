@@ -1,0 +1,105 @@
+// Addresses, endpoints, subnets and traffic selectors as plain values. Ports are host order.
+#pragma once
+
+#include <array>
+#include <compare>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "ike/base/bytes.h"
+
+namespace oakgate {
+
+enum class Family : std::uint8_t { ipv4, ipv6 };
+
+class IpAddress {
+ public:
+  IpAddress() = default;  // 0.0.0.0
+  // `raw` has 4 or 16 bytes in network order; anything else gives nothing.
+  [[nodiscard]] static std::optional<IpAddress> from_bytes(ByteView raw);
+  // Dotted quad (four decimal parts, no leading zeros) or RFC 4291 text; no zone, no brackets, no prefix.
+  [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
+  [[nodiscard]] static IpAddress any(Family family);
+
+  [[nodiscard]] Family family() const { return family_; }
+  [[nodiscard]] bool is_v4() const { return family_ == Family::ipv4; }
+  // Network order: 4 or 16 bytes, a view into this object.
+  [[nodiscard]] ByteView bytes() const { return {bytes_.data(), is_v4() ? 4U : 16U}; }
+  [[nodiscard]] int bits() const { return is_v4() ? 32 : 128; }
+  [[nodiscard]] bool is_any() const;
+  [[nodiscard]] std::string to_string() const;
+
+  friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
+
+ private:
+  Family family_ = Family::ipv4;
+  std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four
+};
+
+struct Endpoint {
+  IpAddress address;
+  std::uint16_t port = 0;
+  [[nodiscard]] std::string to_string() const;  // "192.0.2.1:500", "[2001:db8::1]:500"
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+class Subnet {
+ public:
+  Subnet() = default;  // 0.0.0.0/0
+  // Host bits are cleared. `prefix` must be within 0..address.bits().
+  Subnet(IpAddress address, int prefix);
+  [[nodiscard]] static Subnet host(const IpAddress& address) { return {address, address.bits()}; }
+  [[nodiscard]] static Subnet any(Family family) { return {IpAddress::any(family), 0}; }
+  // "10.1.0.0/24", or an address alone for a host. Host bits set are refused: nothing is guessed.
+  [[nodiscard]] static std::optional<Subnet> parse(std::string_view text);
+
+  [[nodiscard]] const IpAddress& address() const { return address_; }
+  [[nodiscard]] int prefix() const { return prefix_; }
+  [[nodiscard]] Family family() const { return address_.family(); }
+  [[nodiscard]] bool contains(const IpAddress& address) const;
+  [[nodiscard]] bool contains(const Subnet& other) const;
+  [[nodiscard]] bool is_host() const { return prefix_ == address_.bits(); }
+  [[nodiscard]] IpAddress last() const;     // highest address: for ranges
+  [[nodiscard]] IpAddress netmask() const;  // 255.255.255.0
+  [[nodiscard]] std::string to_string() const;  // always with the prefix
+
+  friend auto operator<=>(const Subnet&, const Subnet&) = default;
+
+ private:
+  IpAddress address_;
+  int prefix_ = 0;
+};
+
+// One side of a tunnel's traffic: what RFC 2407 4.6.2 calls a client identity, IOS a proxy identity.
+// protocol 0: any; port 0: any (and always 0 unless the protocol has ports).
+struct Selector {
+  Subnet subnet;
+  std::uint8_t protocol = 0;
+  std::uint16_t port = 0;
+  [[nodiscard]] bool matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const;
+  [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24", "10.1.0.0/24 tcp 179"
+  friend auto operator<=>(const Selector&, const Selector&) = default;
+};
+
+struct SelectorPair {
+  Selector local;
+  Selector remote;
+  [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24 === 10.2.0.0/24"
+  friend auto operator<=>(const SelectorPair&, const SelectorPair&) = default;
+};
+
+}  // namespace oakgate
+
+template <>
+struct std::hash<oakgate::IpAddress> {
+  std::size_t operator()(const oakgate::IpAddress& address) const noexcept;
+};
+template <>
+struct std::hash<oakgate::Endpoint> {
+  std::size_t operator()(const oakgate::Endpoint& endpoint) const noexcept {
+    return std::hash<oakgate::IpAddress>{}(endpoint.address) * 31 + endpoint.port;
+  }
+};

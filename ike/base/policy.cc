@@ -1,0 +1,59 @@
+#include "ike/base/policy.h"
+
+#include <algorithm>
+
+namespace oakgate {
+
+namespace {
+
+void add(std::vector<Weak>& words, std::optional<Weak> word) {
+  if (word && std::find(words.begin(), words.end(), *word) == words.end()) words.push_back(*word);
+}
+
+}  // namespace
+
+std::string Identity::to_string() const {
+  switch (kind) {
+    case IdentityKind::address: return address.to_string();
+    case IdentityKind::fqdn: return "hostname:" + text;
+    case IdentityKind::user_fqdn: return "user-fqdn:" + text;
+  }
+  return {};
+}
+
+bool WeakWaiver::covers(Weak weak) const {
+  return std::find(algorithms.begin(), algorithms.end(), weak) != algorithms.end();
+}
+
+bool WeakWaiver::expired(WallTime now) const {
+  return until && now >= WallTime(*until + std::chrono::days(1));
+}
+
+std::vector<Weak> weak_things(const IsakmpPolicy& policy) {
+  std::vector<Weak> words;
+  add(words, info(policy.encryption).weak);
+  add(words, info(policy.hash).weak);
+  add(words, info(policy.group).weak);
+  return words;
+}
+
+std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs) {
+  std::vector<Weak> words;
+  add(words, info(set.cipher).weak);
+  if (set.integrity) add(words, info(*set.integrity).weak);
+  if (pfs) add(words, info(*pfs).weak);
+  return words;
+}
+
+std::string to_string(const IsakmpPolicy& policy) {
+  return std::string(info(policy.encryption).name) + " " + std::string(info(policy.hash).name) + " " +
+         std::string(info(policy.group).name) + " " + std::string(info(policy.authentication).name);
+}
+
+std::string to_string(const TransformSet& set) {
+  std::string text(info(set.cipher).name);
+  if (set.integrity) text += " esp-" + std::string(info(*set.integrity).name);
+  return text;
+}
+
+}  // namespace oakgate

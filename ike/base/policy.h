@@ -1,0 +1,71 @@
+// What an operator decides, as plain values: ISAKMP policies, transform sets, identities, waivers, life times.
+// conf/ makes them, the protocol obeys them, log and commands print them with the functions below.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ike/base/algorithms.h"
+#include "ike/base/net.h"
+#include "ike/base/types.h"
+
+namespace oakgate {
+
+// `crypto isakmp policy N`. `number` is also the priority: the lowest is tried first.
+struct IsakmpPolicy {
+  std::uint16_t number = 0;
+  IkeCipher encryption{};
+  IkeHash hash{};
+  DhGroup group{};
+  AuthMethod authentication{};
+  Seconds lifetime{86400};
+};
+
+enum class EncapsulationMode : std::uint8_t { tunnel };
+
+// `crypto ipsec transform-set NAME ...`. `integrity` is absent exactly if the cipher is an AEAD.
+struct TransformSet {
+  std::string name;
+  EspCipher cipher{};
+  std::optional<Integrity> integrity;
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+};
+
+// Who somebody is, RFC 2407 section 4.6.2. `text` is the host name or user@host, empty for an address.
+enum class IdentityKind : std::uint8_t { address, fqdn, user_fqdn };
+struct Identity {
+  IdentityKind kind = IdentityKind::address;
+  IpAddress address;
+  std::string text;
+  [[nodiscard]] std::string to_string() const;  // "192.0.2.1", "hostname:gw-a.example.net", "user-fqdn:x@y"
+  friend auto operator<=>(const Identity&, const Identity&) = default;
+};
+
+struct Lifetime {
+  Seconds time{3600};
+  Kilobytes kilobytes{4608000};  // 0: no limit
+  friend auto operator<=>(const Lifetime&, const Lifetime&) = default;
+};
+
+// `allow_weak`: which weak things one peer may use, until when (the whole of that day, UTC), and why.
+struct WeakWaiver {
+  std::vector<Weak> algorithms;
+  std::optional<std::chrono::sys_days> until;  // none: without end
+  std::string reason;
+  [[nodiscard]] bool covers(Weak weak) const;
+  [[nodiscard]] bool expired(WallTime now) const;
+};
+
+enum class StartMode : std::uint8_t { on_traffic, on_start, responder };
+
+// Which weak words a choice needs; empty: none.
+[[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
+[[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);
+
+// "aes-256 sha256 group14 pre-share" and "esp-aes-256 esp-sha256-hmac", as the configuration spells them.
+[[nodiscard]] std::string to_string(const IsakmpPolicy& policy);
+[[nodiscard]] std::string to_string(const TransformSet& set);
+
+}  // namespace oakgate

@@ -1,0 +1,138 @@
+// DataPlane: what carries the protected traffic. Two implementations (xfrm/kernel, xfrm/soft), one contract,
+// the same tests against both. Plain values only, so that it can live in another process.
+//
+// Life of a tunnel in it:
+//   protect(policy)          from configuration on: the selector pair is guarded (RFC 4301 section 4.4.1). Outbound
+//                            traffic finds an SA, raises `acquire`, or is dropped; inbound plaintext is dropped.
+//   install(sas)             keys arrive: inbound SAs first, then outbound. The newest outbound SA of a reqid carries.
+//   remove(sas)              old ones go; the policy stays and guards.
+//   unprotect(reqid)         the tunnel left the configuration, or the daemon ends.
+//
+// Threads: every function is called on the daemon's loop thread. An implementation may run worker threads; what
+// they have to say waits behind fd() until dispatch() hands it to the listener, on the loop thread.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "ike/base/algorithms.h"
+#include "ike/base/net.h"
+#include "ike/base/policy.h"
+#include "ike/base/result.h"
+#include "ike/base/secret.h"
+#include "ike/base/types.h"
+
+namespace oakgate {
+
+enum class IpsecProtocol : std::uint8_t { ah = 51, esp = 50 };  // IP protocol numbers
+enum class Direction : std::uint8_t { in, out };
+
+// RFC 3948 encapsulation of one SA; ports in host order, as seen by this gateway: `local` is ours.
+struct UdpEncapsulation {
+  std::uint16_t local_port = 4500;
+  std::uint16_t remote_port = 4500;
+  friend auto operator<=>(const UdpEncapsulation&, const UdpEncapsulation&) = default;
+};
+
+// An SA's name: RFC 4301 section 4.1. `destination` is the local gateway for `in`, the remote one for `out`.
+struct SaId {
+  IpAddress destination;
+  IpsecProtocol protocol = IpsecProtocol::esp;
+  Spi spi;
+  friend auto operator<=>(const SaId&, const SaId&) = default;
+};
+
+// Everything an SA needs, keys included: secret, therefore move-only.
+struct SaSpec {
+  Direction direction{};
+  SaId id;
+  IpAddress source;                    // outer source address
+  Reqid reqid;
+  SelectorPair selectors;              // `local` is our LAN whatever the direction
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+  EspCipher cipher{};
+  std::optional<Integrity> integrity;  // absent exactly if the cipher is an AEAD
+  SecretBytes encryption_key;          // info(cipher).key_bytes + salt_bytes, key first
+  SecretBytes integrity_key;           // info(integrity).key_bytes
+  std::uint16_t replay_window = 64;    // packets; `in` only
+  std::optional<UdpEncapsulation> encapsulation;
+  // Hard limits, a safety net below the protocol's own rekeying: past them the SA carries nothing. 0: none.
+  Seconds hard_time{0};
+  Kilobytes hard_kilobytes{0};
+};
+
+// One configured selector pair between two gateways.
+struct ProtectPolicy {
+  Reqid reqid;
+  SelectorPair selectors;
+  IpAddress local_gateway;
+  std::optional<IpAddress> remote_gateway;  // unknown until a host name resolved or a responder was called
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+  bool acquire = false;                     // raise `acquire` for outbound traffic without an SA
+};
+
+struct SaCounters {
+  SaId id;
+  std::uint64_t bytes = 0;    // of inner packets
+  std::uint64_t packets = 0;
+  std::uint64_t replayed = 0;           // `in`: dropped by the anti-replay window
+  std::uint64_t not_authentic = 0;      // `in`: tag did not verify
+  std::uint64_t selector_mismatch = 0;  // inner packet outside the selectors
+};
+
+// What happened inside the plane. Called only from dispatch().
+class DataPlaneListener {
+ public:
+  virtual ~DataPlaneListener() = default;
+  // Outbound traffic met a policy with `acquire` and no SA. Rate-limited by the plane: at most one a second a reqid.
+  virtual void on_acquire(Reqid reqid) = 0;
+  // A hard limit was reached; the SA is gone from the plane.
+  virtual void on_expired(const SaId& id, Reqid reqid) = 0;
+  // Software plane only: it reads the encapsulation socket, and this datagram began with the non-ESP marker
+  // (RFC 3948 section 2.2), which has been taken off.
+  virtual void on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) = 0;
+  // Something an operator should know (a worker's socket failed, a queue overflowed); already rate-limited.
+  virtual void on_warning(const Error& error) = 0;
+};
+
+class DataPlane {
+ public:
+  virtual ~DataPlane() = default;
+
+  [[nodiscard]] virtual std::string_view name() const = 0;  // "kernel" or "software", as in `status --json`
+
+  // Readable when dispatch() has something to do. Valid for the plane's life.
+  [[nodiscard]] virtual int fd() const = 0;
+  virtual void dispatch(DataPlaneListener& listener) = 0;
+
+  // Every socket that carries IKE: the protected selectors must never swallow it, on either direction.
+  [[nodiscard]] virtual Result<void> exempt_socket(int socket_fd, Family family) = 0;
+  // A bound UDP socket on the encapsulation port (4500). The kernel plane turns UDP_ENCAP_ESPINUDP on and the daemon
+  // goes on reading IKE from it. The software plane duplicates the descriptor, reads it from now on
+  // (reads_encapsulation_socket() is true), and hands IKE up through on_ike_datagram.
+  // Both send ESP from it. `local` is the address the socket is bound to: any, or one of ours.
+  [[nodiscard]] virtual Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local) = 0;
+  virtual void detach_encapsulation_socket(int socket_fd) = 0;
+  [[nodiscard]] virtual bool reads_encapsulation_socket() const = 0;
+
+  // Adds, or replaces the one with the same reqid (new gateway addresses, say) without an unguarded moment.
+  [[nodiscard]] virtual Result<void> protect(const ProtectPolicy& policy) = 0;
+  [[nodiscard]] virtual Result<void> unprotect(Reqid reqid) = 0;
+
+  // All or none: on an error nothing of the batch stays. An SaId that is already there is ErrorCode::in_use.
+  [[nodiscard]] virtual Result<void> install(std::span<const SaSpec> sas) = 0;
+  // Removing what is not there is no error: it may just have expired.
+  [[nodiscard]] virtual Result<void> remove(std::span<const SaId> sas) = 0;
+  // In the order asked; an SA that is not there yields its id with zeros.
+  [[nodiscard]] virtual Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) = 0;
+
+  // A clean end: SAs, policies, routes and devices of ours are taken away. (After a kill -9 instead, the unreachable
+  // routes and the inbound policies stay: nothing leaks. The next start adopts or replaces them.)
+  virtual void shut_down() = 0;
+};
+
+}  // namespace oakgate
