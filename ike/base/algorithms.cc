@@ -8,8 +8,19 @@ namespace oakgate {
 namespace {
 
 constexpr auto kWeakWords = std::to_array<std::string_view>({
-    "des", "3des", "md5", "sha", "group1", "group2", "group5", "group22", "group23", "group24", "rsa-512",
-    "rsa-1024", "short-psk",
+    "des",
+    "3des",
+    "md5",
+    "sha",
+    "group1",
+    "group2",
+    "group5",
+    "group22",
+    "group23",
+    "group24",
+    "rsa-512",
+    "rsa-1024",
+    "short-psk",
 });
 
 // RFC 2409 Appendix A; AES is value 7 (RFC 3602 section 5.1).
@@ -45,13 +56,74 @@ constexpr auto kAuthMethods = std::to_array<AuthMethodInfo>({
 
 // RFC 2407 section 4.4.4: ESP_3DES 3, ESP_AES 12; ESP_AES-GCM with a 16-octet ICV 20 (RFC 4106 section 8).
 constexpr auto kEspCiphers = std::to_array<EspCipherInfo>({
-    {EspCipher::des3, "esp-3des", "esp-3des", 3, 0, 24, 0, 8, 8, 0, "cbc(des3_ede)", "DES-EDE3-CBC", Weak::des3},
+    {EspCipher::des3, "esp-3des", "esp-3des", 3, 0, 24, 0, 8, 8, 0, "cbc(des3_ede)", "DES-EDE3-CBC",
+     Weak::des3},
     {EspCipher::aes_128, "esp-aes-128", "esp-aes", 12, 128, 16, 0, 16, 16, 0, "cbc(aes)", "AES-128-CBC", {}},
-    {EspCipher::aes_192, "esp-aes-192", "esp-aes 192", 12, 192, 24, 0, 16, 16, 0, "cbc(aes)", "AES-192-CBC", {}},
-    {EspCipher::aes_256, "esp-aes-256", "esp-aes 256", 12, 256, 32, 0, 16, 16, 0, "cbc(aes)", "AES-256-CBC", {}},
-    {EspCipher::gcm_128, "esp-gcm-128", "esp-gcm", 20, 128, 16, 4, 8, 4, 16, "rfc4106(gcm(aes))", "AES-128-GCM", {}},
-    {EspCipher::gcm_192, "esp-gcm-192", "esp-gcm 192", 20, 192, 24, 4, 8, 4, 16, "rfc4106(gcm(aes))", "AES-192-GCM", {}},
-    {EspCipher::gcm_256, "esp-gcm-256", "esp-gcm 256", 20, 256, 32, 4, 8, 4, 16, "rfc4106(gcm(aes))", "AES-256-GCM", {}},
+    {EspCipher::aes_192,
+     "esp-aes-192",
+     "esp-aes 192",
+     12,
+     192,
+     24,
+     0,
+     16,
+     16,
+     0,
+     "cbc(aes)",
+     "AES-192-CBC",
+     {}},
+    {EspCipher::aes_256,
+     "esp-aes-256",
+     "esp-aes 256",
+     12,
+     256,
+     32,
+     0,
+     16,
+     16,
+     0,
+     "cbc(aes)",
+     "AES-256-CBC",
+     {}},
+    {EspCipher::gcm_128,
+     "esp-gcm-128",
+     "esp-gcm",
+     20,
+     128,
+     16,
+     4,
+     8,
+     4,
+     16,
+     "rfc4106(gcm(aes))",
+     "AES-128-GCM",
+     {}},
+    {EspCipher::gcm_192,
+     "esp-gcm-192",
+     "esp-gcm 192",
+     20,
+     192,
+     24,
+     4,
+     8,
+     4,
+     16,
+     "rfc4106(gcm(aes))",
+     "AES-192-GCM",
+     {}},
+    {EspCipher::gcm_256,
+     "esp-gcm-256",
+     "esp-gcm 256",
+     20,
+     256,
+     32,
+     4,
+     8,
+     4,
+     16,
+     "rfc4106(gcm(aes))",
+     "AES-256-GCM",
+     {}},
 });
 
 // RFC 2407 section 4.5; SHA2 numbers and truncations: RFC 4868 section 4.
@@ -77,31 +149,57 @@ auto find_id(const Table& table, Predicate matches) -> std::optional<decltype(ta
 
 }  // namespace
 
-std::string_view weak_word(Weak weak) { return kWeakWords[static_cast<std::size_t>(weak)]; }
-std::span<const std::string_view> weak_words() { return kWeakWords; }
+std::string_view weak_word(Weak weak) {
+  return kWeakWords[static_cast<std::size_t>(weak)];
+}
+std::span<const std::string_view> weak_words() {
+  return kWeakWords;
+}
 std::optional<Weak> find_weak(std::string_view word) {
   const auto found = std::find(kWeakWords.begin(), kWeakWords.end(), word);
   if (found == kWeakWords.end()) return std::nullopt;
   return static_cast<Weak>(found - kWeakWords.begin());
 }
 
-std::span<const IkeCipherInfo> ike_ciphers() { return kIkeCiphers; }
-std::span<const IkeHashInfo> ike_hashes() { return kIkeHashes; }
-std::span<const DhGroupInfo> dh_groups() { return kDhGroups; }
-std::span<const AuthMethodInfo> auth_methods() { return kAuthMethods; }
-std::span<const EspCipherInfo> esp_ciphers() { return kEspCiphers; }
-std::span<const IntegrityInfo> integrities() { return kIntegrities; }
+std::span<const IkeCipherInfo> ike_ciphers() {
+  return kIkeCiphers;
+}
+std::span<const IkeHashInfo> ike_hashes() {
+  return kIkeHashes;
+}
+std::span<const DhGroupInfo> dh_groups() {
+  return kDhGroups;
+}
+std::span<const AuthMethodInfo> auth_methods() {
+  return kAuthMethods;
+}
+std::span<const EspCipherInfo> esp_ciphers() {
+  return kEspCiphers;
+}
+std::span<const IntegrityInfo> integrities() {
+  return kIntegrities;
+}
 
-const IkeCipherInfo& info(IkeCipher id) { return row(kIkeCiphers, id); }
-const IkeHashInfo& info(IkeHash id) { return row(kIkeHashes, id); }
+const IkeCipherInfo& info(IkeCipher id) {
+  return row(kIkeCiphers, id);
+}
+const IkeHashInfo& info(IkeHash id) {
+  return row(kIkeHashes, id);
+}
 const DhGroupInfo& info(DhGroup id) {
-  return *std::find_if(kDhGroups.begin(), kDhGroups.end(), [id](const auto& group) { return group.id == id; });
+  return *std::find_if(kDhGroups.begin(), kDhGroups.end(),
+                       [id](const auto& group) { return group.id == id; });
 }
 const AuthMethodInfo& info(AuthMethod id) {
-  return *std::find_if(kAuthMethods.begin(), kAuthMethods.end(), [id](const auto& auth) { return auth.id == id; });
+  return *std::find_if(kAuthMethods.begin(), kAuthMethods.end(),
+                       [id](const auto& auth) { return auth.id == id; });
 }
-const EspCipherInfo& info(EspCipher id) { return row(kEspCiphers, id); }
-const IntegrityInfo& info(Integrity id) { return row(kIntegrities, id); }
+const EspCipherInfo& info(EspCipher id) {
+  return row(kEspCiphers, id);
+}
+const IntegrityInfo& info(Integrity id) {
+  return row(kIntegrities, id);
+}
 
 std::optional<IkeCipher> find_ike_cipher(std::string_view name) {
   return find_id(kIkeCiphers, [name](const auto& r) { return r.name == name || r.ios_name == name; });

@@ -14,23 +14,35 @@ namespace oakgate {
 
 // Words of `allow_weak.algorithms` (oakgate.yaml(5)). A word covers IKE, ESP and AH alike.
 enum class Weak : std::uint8_t {
-  des, des3, md5, sha, group1, group2, group5, group22, group23, group24, rsa_512, rsa_1024, short_psk,
+  des,
+  des3,
+  md5,
+  sha,
+  group1,
+  group2,
+  group5,
+  group22,
+  group23,
+  group24,
+  rsa_512,
+  rsa_1024,
+  short_psk,
 };
 [[nodiscard]] std::string_view weak_word(Weak weak);
 [[nodiscard]] std::optional<Weak> find_weak(std::string_view word);
 [[nodiscard]] std::span<const std::string_view> weak_words();  // for "expected one of" and nearest names
-inline constexpr std::size_t kShortPskBytes = 16;  // below it a pre-shared key needs `short-psk`
+inline constexpr std::size_t kShortPskBytes = 16;              // below it a pre-shared key needs `short-psk`
 
 // ---- Phase 1: RFC 2409 Appendix A ----------------------------------------------------------------------
 enum class IkeCipher : std::uint8_t { des3, aes_128, aes_192, aes_256 };
 struct IkeCipherInfo {
   IkeCipher id;
-  std::string_view name;          // "aes-256": the configuration's word
-  std::string_view ios_name;      // "aes 256": accepted in the configuration, used in the IOS layouts
-  std::uint16_t wire;             // Encryption Algorithm attribute
-  std::uint16_t wire_key_bits;    // Key Length attribute; 0: none is sent (fixed-length cipher)
+  std::string_view name;        // "aes-256": the configuration's word
+  std::string_view ios_name;    // "aes 256": accepted in the configuration, used in the IOS layouts
+  std::uint16_t wire;           // Encryption Algorithm attribute
+  std::uint16_t wire_key_bits;  // Key Length attribute; 0: none is sent (fixed-length cipher)
   std::uint16_t key_bytes;
-  std::uint16_t block_bytes;      // block and IV size
+  std::uint16_t block_bytes;  // block and IV size
   const char* openssl;
   std::optional<Weak> weak;
 };
@@ -40,30 +52,38 @@ struct IkeHashInfo {
   IkeHash id;
   std::string_view name;
   std::string_view ios_name;
-  std::uint16_t wire;             // Hash Algorithm attribute
+  std::uint16_t wire;  // Hash Algorithm attribute
   std::uint16_t bytes;
   const char* openssl;
-  std::optional<Weak> weak;       // `sha` is about certificates only, so HMAC-SHA-1 has none
+  std::optional<Weak> weak;  // `sha` is about certificates only, so HMAC-SHA-1 has none
 };
 
-enum class DhGroup : std::uint8_t { modp1024 = 2, modp1536 = 5, modp2048 = 14, modp3072 = 15, modp4096 = 16,
-                                    ecp256 = 19, ecp384 = 20, ecp521 = 21 };
+enum class DhGroup : std::uint8_t {
+  modp1024 = 2,
+  modp1536 = 5,
+  modp2048 = 14,
+  modp3072 = 15,
+  modp4096 = 16,
+  ecp256 = 19,
+  ecp384 = 20,
+  ecp521 = 21
+};
 struct DhGroupInfo {
-  DhGroup id;                     // its value is the Group Description attribute
-  std::string_view name;          // "group14"
-  std::string_view description;   // "2048 bit MODP"
-  bool elliptic;                  // KE is x|y, the secret is x only (RFC 5903)
-  std::uint16_t public_bytes;     // exact length of the KE body
-  std::uint16_t secret_bytes;     // exact length of g^xy, leading zeros kept
-  const char* openssl;            // named group
+  DhGroup id;                    // its value is the Group Description attribute
+  std::string_view name;         // "group14"
+  std::string_view description;  // "2048 bit MODP"
+  bool elliptic;                 // KE is x|y, the secret is x only (RFC 5903)
+  std::uint16_t public_bytes;    // exact length of the KE body
+  std::uint16_t secret_bytes;    // exact length of g^xy, leading zeros kept
+  const char* openssl;           // named group
   std::optional<Weak> weak;
 };
 
 enum class AuthMethod : std::uint16_t { pre_share = 1 };
 struct AuthMethodInfo {
-  AuthMethod id;                  // its value is the Authentication Method attribute
-  std::string_view name;          // "pre-share"
-  std::string_view ios_name;      // "Pre-Shared Key"
+  AuthMethod id;              // its value is the Authentication Method attribute
+  std::string_view name;      // "pre-share"
+  std::string_view ios_name;  // "Pre-Shared Key"
 };
 
 [[nodiscard]] std::span<const IkeCipherInfo> ike_ciphers();
@@ -87,16 +107,16 @@ struct AuthMethodInfo {
 enum class EspCipher : std::uint8_t { des3, aes_128, aes_192, aes_256, gcm_128, gcm_192, gcm_256 };
 struct EspCipherInfo {
   EspCipher id;
-  std::string_view name;          // "esp-aes-256"
-  std::string_view ios_name;      // "esp-aes 256"
-  std::uint8_t wire;              // ESP transform identifier
-  std::uint16_t wire_key_bits;    // Key Length attribute; 0: none is sent
-  std::uint16_t key_bytes;        // without the salt
-  std::uint8_t salt_bytes;        // GCM: follows the key in KEYMAT (RFC 4106 section 8.1)
-  std::uint8_t iv_bytes;          // in the packet
-  std::uint8_t block_bytes;       // padding granularity of the cipher; ESP aligns to 4 besides
-  std::uint8_t icv_bytes;         // AEAD: its tag; 0: needs an integrity algorithm
-  const char* kernel;             // XFRM name
+  std::string_view name;        // "esp-aes-256"
+  std::string_view ios_name;    // "esp-aes 256"
+  std::uint8_t wire;            // ESP transform identifier
+  std::uint16_t wire_key_bits;  // Key Length attribute; 0: none is sent
+  std::uint16_t key_bytes;      // without the salt
+  std::uint8_t salt_bytes;      // GCM: follows the key in KEYMAT (RFC 4106 section 8.1)
+  std::uint8_t iv_bytes;        // in the packet
+  std::uint8_t block_bytes;     // padding granularity of the cipher; ESP aligns to 4 besides
+  std::uint8_t icv_bytes;       // AEAD: its tag; 0: needs an integrity algorithm
+  const char* kernel;           // XFRM name
   const char* openssl;
   std::optional<Weak> weak;
   [[nodiscard]] constexpr bool aead() const { return icv_bytes != 0; }
@@ -105,12 +125,12 @@ struct EspCipherInfo {
 enum class Integrity : std::uint8_t { sha, sha256, sha384, sha512 };
 struct IntegrityInfo {
   Integrity id;
-  std::string_view name;          // "sha256-hmac", behind "esp-" or "ah-"
-  std::uint16_t wire;             // Authentication Algorithm attribute
+  std::string_view name;  // "sha256-hmac", behind "esp-" or "ah-"
+  std::uint16_t wire;     // Authentication Algorithm attribute
   std::uint16_t key_bytes;
-  std::uint8_t icv_bytes;         // on the wire
+  std::uint8_t icv_bytes;  // on the wire
   const char* kernel;
-  const char* openssl;            // digest
+  const char* openssl;  // digest
   std::optional<Weak> weak;
 };
 

@@ -27,7 +27,9 @@ ByteView as_bytes(std::string_view text) {
   return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
 }
 
-Bytes to_bytes(ByteView view) { return {view.begin(), view.end()}; }
+Bytes to_bytes(ByteView view) {
+  return {view.begin(), view.end()};
+}
 
 std::string to_hex(ByteView view) {
   static constexpr char kDigits[] = "0123456789abcdef";
@@ -68,10 +70,18 @@ bool equal_constant_time(ByteView a, ByteView b) {
   return difference == 0;
 }
 
-bool ByteReader::u8(std::uint8_t& out) { return read_big_endian(*this, out); }
-bool ByteReader::u16(std::uint16_t& out) { return read_big_endian(*this, out); }
-bool ByteReader::u32(std::uint32_t& out) { return read_big_endian(*this, out); }
-bool ByteReader::u64(std::uint64_t& out) { return read_big_endian(*this, out); }
+bool ByteReader::u8(std::uint8_t& out) {
+  return read_big_endian(*this, out);
+}
+bool ByteReader::u16(std::uint16_t& out) {
+  return read_big_endian(*this, out);
+}
+bool ByteReader::u32(std::uint32_t& out) {
+  return read_big_endian(*this, out);
+}
+bool ByteReader::u64(std::uint64_t& out) {
+  return read_big_endian(*this, out);
+}
 
 bool ByteReader::view(std::size_t length, ByteView& out) {
   if (length > remaining()) return false;

@@ -79,7 +79,8 @@ std::optional<Subnet> Subnet::parse(std::string_view text) {
   const std::string_view digits = text.substr(slash + 1);
   int prefix = -1;
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), prefix);
-  if (error != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-') return std::nullopt;
+  if (error != std::errc{} || end != digits.data() + digits.size() || digits.front() == '-')
+    return std::nullopt;
   if (prefix < 0 || prefix > address->bits()) return std::nullopt;
   const Subnet subnet(*address, prefix);
   if (subnet.address() != *address) return std::nullopt;
@@ -108,7 +109,9 @@ IpAddress Subnet::netmask() const {
   return Subnet(*IpAddress::from_bytes(ones), prefix_).address_;
 }
 
-std::string Subnet::to_string() const { return address_.to_string() + "/" + std::to_string(prefix_); }
+std::string Subnet::to_string() const {
+  return address_.to_string() + "/" + std::to_string(prefix_);
+}
 
 bool Selector::matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const {
   if (!subnet.contains(address)) return false;
@@ -123,7 +126,9 @@ std::string Selector::to_string() const {
   return text;
 }
 
-std::string SelectorPair::to_string() const { return local.to_string() + " === " + remote.to_string(); }
+std::string SelectorPair::to_string() const {
+  return local.to_string() + " === " + remote.to_string();
+}
 
 }  // namespace oakgate
 

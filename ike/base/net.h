@@ -62,8 +62,8 @@ class Subnet {
   [[nodiscard]] bool contains(const IpAddress& address) const;
   [[nodiscard]] bool contains(const Subnet& other) const;
   [[nodiscard]] bool is_host() const { return prefix_ == address_.bits(); }
-  [[nodiscard]] IpAddress last() const;     // highest address: for ranges
-  [[nodiscard]] IpAddress netmask() const;  // 255.255.255.0
+  [[nodiscard]] IpAddress last() const;         // highest address: for ranges
+  [[nodiscard]] IpAddress netmask() const;      // 255.255.255.0
   [[nodiscard]] std::string to_string() const;  // always with the prefix
 
   friend auto operator<=>(const Subnet&, const Subnet&) = default;

@@ -46,9 +46,12 @@ enum class NotifyType : std::uint16_t {
   r_u_there_ack = 36137,
 };
 
-// The RFC's name ("NO-PROPOSAL-CHOSEN"); "notify type" for a number we do not know: print the number beside it.
+// The RFC's name ("NO-PROPOSAL-CHOSEN"); "notify type" for a number we do not know: print the number beside
+// it.
 [[nodiscard]] std::string_view notify_name(NotifyType type);
 // Whether the RFC calls the type an error (1 to 16383).
-[[nodiscard]] constexpr bool is_error(NotifyType type) { return static_cast<std::uint16_t>(type) < 16384; }
+[[nodiscard]] constexpr bool is_error(NotifyType type) {
+  return static_cast<std::uint16_t>(type) < 16384;
+}
 
 }  // namespace oakgate

@@ -14,9 +14,12 @@ void add(std::vector<Weak>& words, std::optional<Weak> word) {
 
 std::string Identity::to_string() const {
   switch (kind) {
-    case IdentityKind::address: return address.to_string();
-    case IdentityKind::fqdn: return "hostname:" + text;
-    case IdentityKind::user_fqdn: return "user-fqdn:" + text;
+    case IdentityKind::address:
+      return address.to_string();
+    case IdentityKind::fqdn:
+      return "hostname:" + text;
+    case IdentityKind::user_fqdn:
+      return "user-fqdn:" + text;
   }
   return {};
 }

@@ -1,5 +1,5 @@
-// What an operator decides, as plain values: ISAKMP policies, transform sets, identities, waivers, life times.
-// conf/ makes them, the protocol obeys them, log and commands print them with the functions below.
+// What an operator decides, as plain values: ISAKMP policies, transform sets, identities, waivers, life
+// times. conf/ makes them, the protocol obeys them, log and commands print them with the functions below.
 #pragma once
 
 #include <cstdint>

@@ -4,25 +4,44 @@ namespace oakgate {
 
 std::string_view to_string(ErrorCode code) {
   switch (code) {
-    case ErrorCode::internal: return "internal";
-    case ErrorCode::malformed: return "malformed";
-    case ErrorCode::unsupported: return "unsupported";
-    case ErrorCode::not_authenticated: return "not-authenticated";
-    case ErrorCode::no_proposal_chosen: return "no-proposal-chosen";
-    case ErrorCode::wrong_key: return "wrong-key";
-    case ErrorCode::unknown_peer: return "unknown-peer";
-    case ErrorCode::identity_mismatch: return "identity-mismatch";
-    case ErrorCode::proxy_id_mismatch: return "proxy-id-mismatch";
-    case ErrorCode::no_answer: return "no-answer";
-    case ErrorCode::peer_refused: return "peer-refused";
-    case ErrorCode::weak_waiver_expired: return "weak-waiver-expired";
-    case ErrorCode::address_unknown: return "address-unknown";
-    case ErrorCode::data_plane: return "data-plane";
-    case ErrorCode::not_permitted: return "not-permitted";
-    case ErrorCode::in_use: return "in-use";
-    case ErrorCode::not_found: return "not-found";
-    case ErrorCode::configuration: return "configuration";
-    case ErrorCode::cancelled: return "cancelled";
+    case ErrorCode::internal:
+      return "internal";
+    case ErrorCode::malformed:
+      return "malformed";
+    case ErrorCode::unsupported:
+      return "unsupported";
+    case ErrorCode::not_authenticated:
+      return "not-authenticated";
+    case ErrorCode::no_proposal_chosen:
+      return "no-proposal-chosen";
+    case ErrorCode::wrong_key:
+      return "wrong-key";
+    case ErrorCode::unknown_peer:
+      return "unknown-peer";
+    case ErrorCode::identity_mismatch:
+      return "identity-mismatch";
+    case ErrorCode::proxy_id_mismatch:
+      return "proxy-id-mismatch";
+    case ErrorCode::no_answer:
+      return "no-answer";
+    case ErrorCode::peer_refused:
+      return "peer-refused";
+    case ErrorCode::weak_waiver_expired:
+      return "weak-waiver-expired";
+    case ErrorCode::address_unknown:
+      return "address-unknown";
+    case ErrorCode::data_plane:
+      return "data-plane";
+    case ErrorCode::not_permitted:
+      return "not-permitted";
+    case ErrorCode::in_use:
+      return "in-use";
+    case ErrorCode::not_found:
+      return "not-found";
+    case ErrorCode::configuration:
+      return "configuration";
+    case ErrorCode::cancelled:
+      return "cancelled";
   }
   return "internal";
 }

@@ -1,8 +1,8 @@
 // Result<T>: how every function that can fail says so. No exceptions cross a function of ours; those of
 // libraries are caught where they enter.
 //
-// An Error answers an operator's questions: what happened to whom, what was expected, how to mend it. It never
-// holds a secret. `code` is stable and documented (oakgate(8)); the texts may change.
+// An Error answers an operator's questions: what happened to whom, what was expected, how to mend it. It
+// never holds a secret. `code` is stable and documented (oakgate(8)); the texts may change.
 #pragma once
 
 #include <cstdint>
@@ -16,25 +16,25 @@
 namespace oakgate {
 
 enum class ErrorCode : std::uint8_t {
-  internal,              // a bug or a resource that ran out
-  malformed,             // bytes that break the message format
-  unsupported,           // well-formed, but nothing we speak
-  not_authenticated,     // a hash, tag or padding that does not verify
-  no_proposal_chosen,    // no policy or transform set in common
-  wrong_key,             // most likely a different pre-shared key
-  unknown_peer,          // no peer is configured for the address or identity
-  identity_mismatch,     // the peer proved to be somebody else
-  proxy_id_mismatch,     // selectors (proxy identities) differ
-  no_answer,             // the peer is silent
-  peer_refused,          // the peer sent an error notification
-  weak_waiver_expired,   // allow_weak is past its end date
-  address_unknown,       // a host name does not resolve, or no local address fits
-  data_plane,            // the data plane refused
-  not_permitted,         // privileges are missing
-  in_use,                // a port, socket or state directory another process holds
-  not_found,             // no such peer, tunnel, file or device
-  configuration,         // the configuration is not valid
-  cancelled,             // an operator or a shutdown ended it
+  internal,             // a bug or a resource that ran out
+  malformed,            // bytes that break the message format
+  unsupported,          // well-formed, but nothing we speak
+  not_authenticated,    // a hash, tag or padding that does not verify
+  no_proposal_chosen,   // no policy or transform set in common
+  wrong_key,            // most likely a different pre-shared key
+  unknown_peer,         // no peer is configured for the address or identity
+  identity_mismatch,    // the peer proved to be somebody else
+  proxy_id_mismatch,    // selectors (proxy identities) differ
+  no_answer,            // the peer is silent
+  peer_refused,         // the peer sent an error notification
+  weak_waiver_expired,  // allow_weak is past its end date
+  address_unknown,      // a host name does not resolve, or no local address fits
+  data_plane,           // the data plane refused
+  not_permitted,        // privileges are missing
+  in_use,               // a port, socket or state directory another process holds
+  not_found,            // no such peer, tunnel, file or device
+  configuration,        // the configuration is not valid
+  cancelled,            // an operator or a shutdown ended it
 };
 
 // The stable word for a code: "no-proposal-chosen". Used in JSON and logs.
@@ -42,10 +42,10 @@ enum class ErrorCode : std::uint8_t {
 
 struct Error {
   ErrorCode code = ErrorCode::internal;
-  std::string text;                     // what happened, and to whom
-  std::string expected;                 // what would have been right; may be empty
-  std::string remedy;                   // what to do about it; may be empty
-  std::optional<NotifyType> notify{};   // what the RFC has the peer told; none: say nothing
+  std::string text;                    // what happened, and to whom
+  std::string expected;                // what would have been right; may be empty
+  std::string remedy;                  // what to do about it; may be empty
+  std::optional<NotifyType> notify{};  // what the RFC has the peer told; none: say nothing
 };
 
 template <typename T>

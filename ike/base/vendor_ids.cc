@@ -29,9 +29,13 @@ bool begins_with(ByteView body, const VendorIdInfo& info) {
 
 }  // namespace
 
-std::span<const VendorIdInfo> vendor_id_table() { return kTable; }
+std::span<const VendorIdInfo> vendor_id_table() {
+  return kTable;
+}
 
-const VendorIdInfo& vendor_id_info(VendorId id) { return kTable[static_cast<std::size_t>(id)]; }
+const VendorIdInfo& vendor_id_info(VendorId id) {
+  return kTable[static_cast<std::size_t>(id)];
+}
 
 std::optional<VendorId> find_vendor_id(ByteView body) {
   for (const VendorIdInfo& info : kTable) {

@@ -12,7 +12,7 @@ namespace oakgate {
 
 enum class VendorId : std::uint8_t {
   unity,
-  dpd,            // RFC 3706 section 5.1
+  dpd,  // RFC 3706 section 5.1
   xauth,
   fragmentation,
   vpn3000,
@@ -27,8 +27,8 @@ enum class VendorId : std::uint8_t {
 struct VendorIdInfo {
   VendorId id;
   std::string_view name;
-  std::string_view hex;          // the body we would send
-  std::uint8_t compare_bytes;    // how many leading bytes identify it; longer bodies carry versions
+  std::string_view hex;        // the body we would send
+  std::uint8_t compare_bytes;  // how many leading bytes identify it; longer bodies carry versions
 };
 
 [[nodiscard]] std::span<const VendorIdInfo> vendor_id_table();

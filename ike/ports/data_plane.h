@@ -2,14 +2,16 @@
 // the same tests against both. Plain values only, so that it can live in another process.
 //
 // Life of a tunnel in it:
-//   protect(policy)          from configuration on: the selector pair is guarded (RFC 4301 section 4.4.1). Outbound
-//                            traffic finds an SA, raises `acquire`, or is dropped; inbound plaintext is dropped.
-//   install(sas)             keys arrive: inbound SAs first, then outbound. The newest outbound SA of a reqid carries.
-//   remove(sas)              old ones go; the policy stays and guards.
-//   unprotect(reqid)         the tunnel left the configuration, or the daemon ends.
+//   protect(policy)          from configuration on: the selector pair is guarded (RFC 4301 section 4.4.1).
+//   Outbound
+//                            traffic finds an SA, raises `acquire`, or is dropped; inbound plaintext is
+//                            dropped.
+//   install(sas)             keys arrive: inbound SAs first, then outbound. The newest outbound SA of a reqid
+//   carries. remove(sas)              old ones go; the policy stays and guards. unprotect(reqid)         the
+//   tunnel left the configuration, or the daemon ends.
 //
-// Threads: every function is called on the daemon's loop thread. An implementation may run worker threads; what
-// they have to say waits behind fd() until dispatch() hands it to the listener, on the loop thread.
+// Threads: every function is called on the daemon's loop thread. An implementation may run worker threads;
+// what they have to say waits behind fd() until dispatch() hands it to the listener, on the loop thread.
 #pragma once
 
 #include <cstdint>
@@ -50,9 +52,9 @@ struct SaId {
 struct SaSpec {
   Direction direction{};
   SaId id;
-  IpAddress source;                    // outer source address
+  IpAddress source;  // outer source address
   Reqid reqid;
-  SelectorPair selectors;              // `local` is our LAN whatever the direction
+  SelectorPair selectors;  // `local` is our LAN whatever the direction
   EncapsulationMode mode = EncapsulationMode::tunnel;
   EspCipher cipher{};
   std::optional<Integrity> integrity;  // absent exactly if the cipher is an AEAD
@@ -72,12 +74,12 @@ struct ProtectPolicy {
   IpAddress local_gateway;
   std::optional<IpAddress> remote_gateway;  // unknown until a host name resolved or a responder was called
   EncapsulationMode mode = EncapsulationMode::tunnel;
-  bool acquire = false;                     // raise `acquire` for outbound traffic without an SA
+  bool acquire = false;  // raise `acquire` for outbound traffic without an SA
 };
 
 struct SaCounters {
   SaId id;
-  std::uint64_t bytes = 0;    // of inner packets
+  std::uint64_t bytes = 0;  // of inner packets
   std::uint64_t packets = 0;
   std::uint64_t replayed = 0;           // `in`: dropped by the anti-replay window
   std::uint64_t not_authentic = 0;      // `in`: tag did not verify
@@ -88,7 +90,8 @@ struct SaCounters {
 class DataPlaneListener {
  public:
   virtual ~DataPlaneListener() = default;
-  // Outbound traffic met a policy with `acquire` and no SA. Rate-limited by the plane: at most one a second a reqid.
+  // Outbound traffic met a policy with `acquire` and no SA. Rate-limited by the plane: at most one a second a
+  // reqid.
   virtual void on_acquire(Reqid reqid) = 0;
   // A hard limit was reached; the SA is gone from the plane.
   virtual void on_expired(const SaId& id, Reqid reqid) = 0;
@@ -111,8 +114,8 @@ class DataPlane {
 
   // Every socket that carries IKE: the protected selectors must never swallow it, on either direction.
   [[nodiscard]] virtual Result<void> exempt_socket(int socket_fd, Family family) = 0;
-  // A bound UDP socket on the encapsulation port (4500). The kernel plane turns UDP_ENCAP_ESPINUDP on and the daemon
-  // goes on reading IKE from it. The software plane duplicates the descriptor, reads it from now on
+  // A bound UDP socket on the encapsulation port (4500). The kernel plane turns UDP_ENCAP_ESPINUDP on and the
+  // daemon goes on reading IKE from it. The software plane duplicates the descriptor, reads it from now on
   // (reads_encapsulation_socket() is true), and hands IKE up through on_ike_datagram.
   // Both send ESP from it. `local` is the address the socket is bound to: any, or one of ours.
   [[nodiscard]] virtual Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local) = 0;
@@ -130,8 +133,8 @@ class DataPlane {
   // In the order asked; an SA that is not there yields its id with zeros.
   [[nodiscard]] virtual Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) = 0;
 
-  // A clean end: SAs, policies, routes and devices of ours are taken away. (After a kill -9 instead, the unreachable
-  // routes and the inbound policies stay: nothing leaks. The next start adopts or replaces them.)
+  // A clean end: SAs, policies, routes and devices of ours are taken away. (After a kill -9 instead, the
+  // unreachable routes and the inbound policies stay: nothing leaks. The next start adopts or replaces them.)
   virtual void shut_down() = 0;
 };
 

@@ -1,5 +1,6 @@
-// Runs a fuzz target over every file of the corpus folders named on the command line, each input also cut at every
-// length and with each byte flipped, so that the ordinary test run walks the error paths too. An empty corpus fails.
+// Runs a fuzz target over every file of the corpus folders named on the command line, each input also cut at
+// every length and with each byte flipped, so that the ordinary test run walks the error paths too. An empty
+// corpus fails.
 #include <cstdint>
 #include <cstdio>
 #include <filesystem>

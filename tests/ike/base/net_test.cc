@@ -8,7 +8,8 @@ namespace {
 TEST(IpAddress, ParsesBothFamiliesStrictly) {
   EXPECT_EQ(IpAddress::parse("192.0.2.1")->to_string(), "192.0.2.1");
   EXPECT_EQ(IpAddress::parse("2001:DB8::1")->to_string(), "2001:db8::1");
-  for (const char* bad : {"", "192.0.2", "192.0.2.256", "192.0.2.01", "192.0.2.1 ", "fe80::1%eth0", "[::1]", "gw"}) {
+  for (const char* bad :
+       {"", "192.0.2", "192.0.2.256", "192.0.2.01", "192.0.2.1 ", "fe80::1%eth0", "[::1]", "gw"}) {
     EXPECT_FALSE(IpAddress::parse(bad)) << bad;
   }
   EXPECT_FALSE(IpAddress::parse(std::string(1000, '1')));

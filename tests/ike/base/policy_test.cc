@@ -6,9 +6,11 @@ namespace oakgate {
 namespace {
 
 TEST(WeakThings, NamesEachWeakChoiceOnce) {
-  const IsakmpPolicy old{10, IkeCipher::des3, IkeHash::sha, DhGroup::modp1024, AuthMethod::pre_share, Seconds(86400)};
+  const IsakmpPolicy old{
+      10, IkeCipher::des3, IkeHash::sha, DhGroup::modp1024, AuthMethod::pre_share, Seconds(86400)};
   EXPECT_EQ(weak_things(old), (std::vector<Weak>{Weak::des3, Weak::group2}));
-  const IsakmpPolicy strong{10, IkeCipher::aes_256, IkeHash::sha, DhGroup::modp2048, AuthMethod::pre_share, Seconds(86400)};
+  const IsakmpPolicy strong{
+      10, IkeCipher::aes_256, IkeHash::sha, DhGroup::modp2048, AuthMethod::pre_share, Seconds(86400)};
   EXPECT_TRUE(weak_things(strong).empty()) << "HMAC-SHA-1 is never fenced";
   const TransformSet pix{"pix", EspCipher::des3, Integrity::sha, EncapsulationMode::tunnel};
   EXPECT_EQ(weak_things(pix, DhGroup::modp1536), (std::vector<Weak>{Weak::des3, Weak::group5}));
@@ -26,9 +28,11 @@ TEST(WeakWaiver, HoldsThroughTheWholeOfItsLastDay) {
 }
 
 TEST(Printing, UsesTheWordsOfTheConfiguration) {
-  EXPECT_EQ(to_string(TransformSet{"strong", EspCipher::aes_256, Integrity::sha256, EncapsulationMode::tunnel}),
-            "esp-aes-256 esp-sha256-hmac");
-  EXPECT_EQ(to_string(IsakmpPolicy{10, IkeCipher::aes_256, IkeHash::sha256, DhGroup::modp2048, AuthMethod::pre_share, Seconds(1)}),
+  EXPECT_EQ(
+      to_string(TransformSet{"strong", EspCipher::aes_256, Integrity::sha256, EncapsulationMode::tunnel}),
+      "esp-aes-256 esp-sha256-hmac");
+  EXPECT_EQ(to_string(IsakmpPolicy{10, IkeCipher::aes_256, IkeHash::sha256, DhGroup::modp2048,
+                                   AuthMethod::pre_share, Seconds(1)}),
             "aes-256 sha256 group14 pre-share");
 }
 

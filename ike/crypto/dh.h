@@ -1,0 +1,32 @@
+// Diffie-Hellman over the groups of the algorithm table. Slow: runs as an effect in the worker pool, never in
+// the core.
+//
+// Public values are the KE payload's body, exactly info(group).public_bytes long (MODP: leading zeros kept,
+// RFC 2409 section 5; ECP: x|y without the 04 byte, RFC 5903 section 7). Shared secrets are exactly
+// info(group).secret_bytes long, leading zeros kept; ECP: x only.
+#pragma once
+
+#include "ike/base/algorithms.h"
+#include "ike/base/bytes.h"
+#include "ike/base/result.h"
+#include "ike/base/secret.h"
+
+namespace oakgate::crypto {
+
+struct DhKeyPair {
+  DhGroup group{};
+  Bytes public_value;
+  SecretBytes private_value;  // big-endian exponent or scalar
+  [[nodiscard]] DhKeyPair clone() const { return {group, public_value, private_value.clone()}; }
+};
+
+// A fresh key pair from OpenSSL's random source.
+[[nodiscard]] Result<DhKeyPair> dh_generate(DhGroup group);
+// The public value of a given private one: for recorded exchanges.
+[[nodiscard]] Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value);
+// g^xy. A peer value of the wrong length, outside 1 < y < p-1, or off the curve is ErrorCode::malformed with
+// INVALID-KEY-INFORMATION (RFC 6989 section 2.1: for safe-prime MODP groups no more is needed; OpenSSL's own,
+// slow validation is not run).
+[[nodiscard]] Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public);
+
+}  // namespace oakgate::crypto
