@@ -21,6 +21,7 @@ struct IsakmpPolicy {
   DhGroup group{};
   AuthMethod authentication{};
   Seconds lifetime{86400};
+  friend bool operator==(const IsakmpPolicy&, const IsakmpPolicy&) = default;
 };
 
 enum class EncapsulationMode : std::uint8_t { tunnel };
@@ -31,6 +32,7 @@ struct TransformSet {
   EspCipher cipher{};
   std::optional<Integrity> integrity;
   EncapsulationMode mode = EncapsulationMode::tunnel;
+  friend bool operator==(const TransformSet&, const TransformSet&) = default;
 };
 
 // Who somebody is, RFC 2407 section 4.6.2. `text` is the host name or user@host, empty for an address.
@@ -56,6 +58,7 @@ struct WeakWaiver {
   std::string reason;
   [[nodiscard]] bool covers(Weak weak) const;
   [[nodiscard]] bool expired(WallTime now) const;
+  friend bool operator==(const WeakWaiver&, const WeakWaiver&) = default;
 };
 
 enum class StartMode : std::uint8_t { on_traffic, on_start, responder };
