@@ -62,9 +62,12 @@ struct SaSpec {
   SecretBytes integrity_key;           // info(integrity).key_bytes
   std::uint16_t replay_window = 64;    // packets; `in` only
   std::optional<UdpEncapsulation> encapsulation;
-  // Hard limits, a safety net below the protocol's own rekeying: past them the SA carries nothing. 0: none.
+  // Limits; 0: none. Past a hard one the SA carries nothing and is gone (`on_expired`). Past the soft one it
+  // goes on carrying and `on_soft_limit` is raised once, so that the protocol renews it. (Soft time is the
+  // protocol's own.)
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
+  Kilobytes soft_kilobytes{0};
 };
 
 // One configured selector pair between two gateways.
@@ -93,6 +96,8 @@ class DataPlaneListener {
   // Outbound traffic met a policy with `acquire` and no SA. Rate-limited by the plane: at most one a second a
   // reqid.
   virtual void on_acquire(Reqid reqid) = 0;
+  // The soft limit of kilobytes was reached, once an SA.
+  virtual void on_soft_limit(const SaId& id, Reqid reqid) = 0;
   // A hard limit was reached; the SA is gone from the plane.
   virtual void on_expired(const SaId& id, Reqid reqid) = 0;
   // Software plane only: it reads the encapsulation socket, and this datagram began with the non-ESP marker

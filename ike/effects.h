@@ -1,0 +1,148 @@
+// What the core wants done, in order, and what comes back. The daemon carries effects out on sockets, the
+// data plane and the worker pool; the simulator on a virtual network.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ike/base/net.h"
+#include "ike/base/result.h"
+#include "ike/base/secret.h"
+#include "ike/base/types.h"
+#include "ike/config.h"
+#include "ike/crypto/dh.h"
+#include "ike/events.h"
+#include "ike/ports/data_plane.h"
+
+namespace oakgate::ike {
+
+inline constexpr std::uint16_t kIkePort = 500;
+inline constexpr std::uint16_t kNatTraversalPort = 4500;
+
+using JobId = StrongNumber<struct JobIdTag, std::uint64_t>;
+using CommandId = StrongNumber<struct CommandIdTag, std::uint64_t>;  // chosen by the daemon; 0: nobody waits
+
+// ---- Effects -------------------------------------------------------------------------------------------
+
+// Send from `local` (address and port) to `remote`. On port 4500 (`local.port == kNatTraversalPort`) the
+// daemon puts the non-ESP marker before the data, unless it is a NAT keep-alive (the single byte 0xff, RFC
+// 3948 section 2.3).
+struct SendDatagram {
+  Endpoint local;
+  Endpoint remote;
+  Bytes data;
+  bool keepalive = false;
+};
+
+// Slow work for the worker pool; answered by JobDone with the same id, in any order.
+struct DhGenerate {
+  DhGroup group{};
+};
+struct DhShared {
+  crypto::DhKeyPair ours;  // secret
+  Bytes peer_public;
+};
+struct PreSharedKeyPrf {
+  std::string peer;
+  IkeHash prf{};
+  Bytes data;
+};
+using Job = std::variant<DhGenerate, DhShared, PreSharedKeyPrf>;
+struct StartJob {
+  JobId id;
+  Job job;
+};
+
+// Answered by SasInstalled with the same id.
+struct InstallSas {
+  JobId id;
+  std::vector<SaSpec> sas;
+};
+struct RemoveSas {
+  std::vector<SaId> sas;
+};
+struct Protect {
+  ProtectPolicy policy;
+};
+struct Unprotect {
+  Reqid reqid;
+};
+struct Raise {
+  Event event;
+};
+// The outcome of a command that carried an id other than 0. Exactly once for each.
+struct CommandDone {
+  CommandId id;
+  Result<void> result;
+};
+
+using Effect =
+    std::variant<SendDatagram, StartJob, InstallSas, RemoveSas, Protect, Unprotect, Raise, CommandDone>;
+using Effects = std::vector<Effect>;
+
+// ---- Inputs --------------------------------------------------------------------------------------------
+
+struct Datagram {
+  Endpoint local;   // where it arrived
+  Endpoint remote;  // whence it came
+  ByteView data;    // the ISAKMP message: the non-ESP marker is already off
+};
+
+struct JobDone {
+  JobId id;
+  // DhGenerate: DhKeyPair; DhShared: g^xy; PreSharedKeyPrf: SKEYID. All secret.
+  Result<std::variant<crypto::DhKeyPair, SecretBytes>> result;
+};
+struct SasInstalled {
+  JobId id;
+  Result<void> result;
+};
+using Completion = std::variant<JobDone, SasInstalled>;
+
+// Bring every pair of a peer, or of one of its tunnels, up. Done when all are up, or with the first failure.
+struct Up {
+  CommandId id;
+  std::string peer;
+  std::string tunnel;  // empty: all
+};
+// Delete SAs, tell the peer, and do not start by ourselves until Up.
+struct Down {
+  CommandId id;
+  std::string peer;
+  std::string tunnel;  // empty: all, and phase 1
+};
+// Where a peer is and which local address reaches it. Absent: not known (now), so nothing is started.
+// `called_from` replaces the configuration's for a peer named by host name.
+struct SetPeerAddresses {
+  std::string peer;
+  std::optional<IpAddress> local;
+  std::optional<IpAddress> remote;
+  std::optional<std::vector<Subnet>> called_from;
+};
+// A new configuration: unchanged peers are left alone, changed ones start anew, removed ones are taken down.
+struct Reconfigure {
+  EngineConfig config;
+};
+// Delete everything at the peers; afterwards only completions are accepted.
+struct Shutdown {
+  CommandId id;
+};
+// From the data plane.
+struct Acquire {
+  Reqid reqid;
+};
+struct SoftLimitReached {
+  SaId sa;
+  Reqid reqid;
+};
+struct SaExpired {
+  SaId sa;
+  Reqid reqid;
+};
+using Command =
+    std::variant<Up, Down, SetPeerAddresses, Reconfigure, Shutdown, Acquire, SoftLimitReached, SaExpired>;
+
+}  // namespace oakgate::ike

@@ -1,0 +1,75 @@
+// Events: what the core has to tell, as data with stable ids. Only daemon/ makes text of them (one table: log
+// line, IOS phrase, monitor name). Nothing in an event is secret; strings that came from a peer are not yet
+// escaped.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "ike/base/net.h"
+#include "ike/base/result.h"
+#include "ike/base/types.h"
+
+namespace oakgate::ike {
+
+enum class EventId : std::uint8_t {
+  // phase 1
+  phase1_started,        // fields: role
+  phase1_policy_chosen,  // "atts are acceptable"; fields: policy, lifetime
+  phase1_no_policy,      // "no offers accepted"; error
+  phase1_authenticated,  // "SA has been authenticated"; fields: identity
+  phase1_established,    // fields: policy, lifetime, nat ("none", "local", "remote", "both"), role
+  phase1_failed,         // error
+  phase1_deleted,        // fields: by ("us", "peer"), reason
+  phase1_rekeying,
+  phase1_expired,
+  // phase 2; each names the tunnel and has the field selectors
+  phase2_started,      // fields: role
+  phase2_established,  // fields: algorithms, spi_in, spi_out, lifetime, role
+  phase2_failed,       // error
+  phase2_no_proposal,  // error
+  phase2_proxy_ids,    // "proxy identities not supported"; error
+  phase2_rekeying,
+  phase2_deleted,  // fields: spi_in, by, reason
+  phase2_expired,  // fields: spi_in
+  // messages
+  retransmitting,      // fields: exchange, try, of
+  vendor_id_received,  // fields: name or hex
+  notify_received,     // fields: type, exchange, authenticated ("yes", "no")
+  notify_sent,         // fields: type
+  delete_received,     // fields: protocol, count
+  nat_detected,        // fields: where
+  endpoint_changed,    // the authenticated peer moved; fields: from, to
+  initial_contact,     // the peer started anew: its older SAs are gone
+  message_rejected,    // error; `authenticated` tells whether its sender was known
+  message_held,        // a message came while a computation was under way
+  unknown_peer,        // error
+  limit_reached,       // error: one of Limits
+  // policy
+  weak_used,            // fields: algorithms, reason, until
+  weak_waiver_expired,  // error
+  address_changed,      // fields: local, remote
+  data_plane_failed,    // error
+};
+
+// The name in `oakgate monitor --json` and in structured logs: "phase1-established".
+[[nodiscard]] std::string_view to_string(EventId id);
+
+using Field = std::pair<std::string_view, std::string>;
+
+struct Event {
+  EventId id{};
+  std::string peer;    // configured name; empty if not known
+  std::string tunnel;  // configured name; empty for phase 1
+  std::optional<Endpoint> local{};
+  std::optional<Endpoint> remote{};
+  std::optional<CookiePair> cookies{};
+  std::vector<Field> fields{};
+  std::optional<Error> error{};
+  bool authenticated = true;  // false: an unauthenticated sender caused it: rate-limit the log
+};
+
+}  // namespace oakgate::ike

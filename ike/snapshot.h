@@ -1,0 +1,79 @@
+// What `status` and the `show` commands need, copied out of the core at one moment. No secrets.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ike/base/policy.h"
+#include "ike/base/result.h"
+#include "ike/config.h"
+#include "ike/ports/data_plane.h"
+
+namespace oakgate::ike {
+
+struct LastError {
+  Error error;
+  WallTime at;
+};
+
+struct IkeSaSnapshot {
+  CookiePair cookies;
+  Role role{};
+  Endpoint local;
+  Endpoint remote;
+  std::string state;  // "QM_IDLE", "MM_KEY_EXCH", ...: the IOS words
+  bool established = false;
+  bool current = false;                // the one new exchanges use
+  std::optional<IsakmpPolicy> policy;  // as negotiated, once it is
+  std::string nat;                     // "none", "local", "remote", "both"
+  std::string remote_identity;         // proved; empty before
+  std::optional<Instant> established_at;
+  std::optional<Instant> rekey_at;
+  std::optional<Instant> expires_at;
+};
+
+enum class SaRole : std::uint8_t { current, old };
+struct SaPairSnapshot {
+  SelectorPair selectors;
+  Reqid reqid;
+  SaRole role{};
+  SaId in;
+  SaId out;
+  std::string algorithms;  // "esp-aes-256 esp-sha256-hmac"
+  std::optional<DhGroup> pfs;
+  std::optional<UdpEncapsulation> encapsulation;
+  IpAddress local_gateway;
+  IpAddress remote_gateway;
+  std::uint16_t replay_window = 0;
+  Instant established_at;
+  std::optional<Instant> rekey_at;  // none for an old one
+  Instant expires_at;
+  Kilobytes kilobytes;  // hard limit; 0: none
+};
+
+enum class TunnelState : std::uint8_t { up, connecting, down };  // up: every pair has an SA
+struct TunnelSnapshot {
+  std::string name;
+  TunnelState state{};
+  StartMode start{};
+  std::vector<PairConfig> pairs;
+  std::optional<LastError> last_error;  // cleared when the tunnel comes up
+  std::optional<Instant> up_since;
+  std::optional<Instant> retry_at;
+  std::vector<SaPairSnapshot> sas;
+};
+
+enum class PeerState : std::uint8_t { established, connecting, down };
+struct PeerSnapshot {
+  std::string name;
+  std::optional<IpAddress> local;
+  std::optional<IpAddress> remote;
+  PeerState state{};
+  std::vector<IkeSaSnapshot> isakmp_sas;  // the current one first
+  std::optional<LastError> last_error;
+  bool waiver_expired = false;
+  std::vector<TunnelSnapshot> tunnels;
+};
+
+}  // namespace oakgate::ike
