@@ -1,0 +1,346 @@
+#!/usr/bin/env python3
+"""Builds oakgate and runs its test suites; scripts/test calls it once everything it needs is installed.
+
+Counts every case: each gtest case, each `ok NAME` / `not ok NAME: why` line of a script, each check. A program that dies,
+prints no case, or runs past its limit counts as a failure; nothing is skipped. The last line is `N passed, N failed`.
+"""
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import xml.etree.ElementTree
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+BUILD = TOP / "build"            # g++, optimized with debug information: what `scripts/demo` and an installation use
+BUILD_ASAN = TOP / "build-asan"  # clang, AddressSanitizer and UndefinedBehaviorSanitizer
+BUILD_FUZZ = TOP / "build-fuzz"  # clang, libFuzzer; --long only
+LOGS = BUILD / "test-logs"
+UML_RUN = TOP / "tests/peers/uml-run"
+UML_SLOWER = 3                   # user-mode Linux gets this many times a script's limit
+TAIL = 40                        # lines of a failed program's log that are shown
+SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
+JOBS = max(2, os.cpu_count() or 1)
+COLOUR = sys.stdout.isatty()
+
+
+class Runner:
+    """Keeps the score and shows progress."""
+
+    def __init__(self, options):
+        self.options = options
+        self.passed = 0
+        self.failed = []
+        self.lock = threading.Lock()
+        self.built = {}
+
+    def heading(self, text):
+        print(f"\x1b[1m== {text}\x1b[0m" if COLOUR else f"== {text}", flush=True)
+
+    def result(self, name, cases, seconds, log=""):
+        """One program's outcome. cases: [(case, why it failed or None)]."""
+        bad = [(case, why) for case, why in cases if why is not None]
+        with self.lock:
+            self.passed += len(cases) - len(bad)
+            self.failed += [f"{name}: {case}: {why}" if case else f"{name}: {why}" for case, why in bad]
+            counted = f"{len(cases)} case{'s' if len(cases) != 1 else ''}"
+            print(f"{'FAILED' if bad else 'passed'}  {name:<44} {counted:>10} {seconds:7.1f} s", flush=True)
+            for case, why in bad[:20]:
+                print(f"        not ok {case}: {why}")
+            if bad and log:
+                print("".join(f"      | {line}\n" for line in log.splitlines()[-TAIL:]), end="", flush=True)
+
+    def finish(self):
+        if self.failed:
+            self.heading("What failed")
+            for line in self.failed:
+                print(f"not ok {line}")
+        print(f"{self.passed} passed, {len(self.failed)} failed")
+        return 1 if self.failed else 0
+
+
+def run(command, limit, env=None, log=None):
+    """(exit status or None past the limit, output). The command's whole process group ends with it."""
+    with subprocess.Popen([str(c) for c in command], cwd=TOP, env={**os.environ, **(env or {})}, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True) as process:
+        try:
+            output = process.communicate(timeout=limit)[0]
+            status = process.returncode
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGTERM)  # a script's trap cleans up behind it
+            try:
+                output = process.communicate(timeout=20)[0]
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                output = process.communicate()[0]
+            status = None
+    text = output.decode(errors="replace")
+    if log is not None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        log.write_text(f"$ {shlex.join(str(c) for c in command)}\n{text}", encoding="utf-8")
+    return status, text
+
+
+def check(runner, name, command, limit=300, env=None):
+    """A program whose exit status is its verdict."""
+    start = time.monotonic()
+    status, output = run(command, limit, env, LOGS / (name.replace("/", "-") + ".log"))
+    why = None if status == 0 else f"not done after {limit} s" if status is None else f"exit status {status}"
+    runner.result(name, [("", why)], time.monotonic() - start, output)
+    return why is None
+
+
+# --- builds
+
+CLANG = {"CXX": "clang++-14", "CC": "clang-14"}
+BUILDS = {
+    BUILD: ("g++, optimized", {"CXX": "g++", "CC": "gcc"}, []),
+    BUILD_ASAN: ("clang, address and undefined-behaviour sanitizers", CLANG,
+                 ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Ddebug=true"]),
+    BUILD_FUZZ: ("clang, libFuzzer", CLANG,
+                 ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=true"]),
+}
+
+
+def build(runner, folder):
+    """Sets a build folder up and builds it, once a run; whether it worked."""
+    if folder in runner.built:
+        return runner.built[folder]
+    text, env, options = BUILDS[folder]
+    if shutil.which("ccache"):
+        env = {name: f"ccache {value}" for name, value in env.items()}
+    worked = True
+    if not (folder / "build.ninja").exists():
+        worked = check(runner, f"build/{folder.name} (set-up)", ["meson", "setup", folder, TOP, *options], 300, env)
+    worked = worked and check(runner, f"build/{folder.name} ({text})", ["ninja", "-C", folder], 3600, env)
+    runner.built[folder] = worked
+    return worked
+
+
+# --- test programs (meson)
+
+def meson_suite(runner, folder, suite, env=None, slower=1):
+    label = suite if folder == BUILD else f"{suite} (sanitizers)"
+    if not build(runner, folder):
+        runner.result(label, [("", f"{folder.name} does not build")], 0)
+        return
+    start = time.monotonic()
+    base = f"suite-{suite}"
+    sanitizers = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+                  "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
+    command = ["meson", "test", "-C", folder, "--no-rebuild", "--suite", suite, "--logbase", base, "-t", slower,
+               "--num-processes", JOBS, "--print-errorlogs"]
+    junit = folder / "meson-logs" / f"{base}.junit.xml"
+    junit.unlink(missing_ok=True)
+    status, output = run(command, 3600, {**sanitizers, **(env or {})}, LOGS / f"{folder.name}-{suite}.log")
+    cases = junit_cases(junit)
+    if not cases:
+        cases = [("", "no test ran")]
+    elif status != 0 and all(why is None for _, why in cases):
+        cases.append(("", f"meson test: exit status {status}"))
+    runner.result(label, cases, time.monotonic() - start, output)
+
+
+def junit_cases(junit):
+    """Every case of a meson JUnit report; one that was skipped counts as failed: nothing here may be skipped."""
+    if not junit.exists():
+        return []
+    cases = []
+    for suite in xml.etree.ElementTree.parse(junit).getroot().iter("testsuite"):
+        for case in suite.iter("testcase"):
+            bad = [c for c in case if c.tag in ("failure", "error", "skipped")]
+            name = f"{suite.get('name', '').split('.')[-1]}.{case.get('name')}"
+            cases.append((name, (bad[0].get("message") or bad[0].tag) if bad else None))
+    return cases
+
+
+# --- test scripts
+
+def header_value(script, key, default):
+    """`# KEY: VALUE` among the first lines of a script."""
+    head = "".join(script.open(encoding="utf-8").readlines()[:40])
+    found = re.search(rf"^# {key}: *(.*)$", head, re.MULTILINE)
+    return found.group(1).strip() if found else default
+
+
+def run_script(runner, suite, script, plane):
+    in_uml = plane == "kernel"
+    limit = int(header_value(script, "time limit", "180 s").split()[0]) * (UML_SLOWER if in_uml else 1)
+    settings = [f"PLANE={plane}", f"OAKGATE_BUILD={runner.options.build}"]
+    command = ["env", *settings, "bash", script]
+    if in_uml:
+        command = [UML_RUN, "-t", limit, *command]
+    name = f"{suite}/{script.stem}" + (" (user-mode Linux)" if in_uml else "")
+    start = time.monotonic()
+    status, output = run(command, limit + 30, log=LOGS / f"{suite}-{script.stem}.log")
+    cases = [(m.group(2), None) if m.group(1) is None else tuple((m.group(2) + ": ").split(": ", 1))
+             for m in re.finditer(r"^(not )?ok (.*)$", output, re.MULTILINE)]
+    cases = [(case, why if why is None else why.rstrip(": ") or "failed") for case, why in cases]
+    if status is None or status == 124:
+        cases.append(("", f"not done after {limit} s"))
+    elif not cases:
+        cases.append(("", f"no case ran, exit status {status}"))
+    elif status != 0 and all(why is None for _, why in cases):
+        cases.append(("", f"exit status {status}"))
+    runner.result(name, cases, time.monotonic() - start, output)
+
+
+def script_suite(runner, suite, scripts):
+    """scripts: [(path, plane)]. Several at a time: each has namespaces or a kernel of its own, and mostly waits."""
+    if os.geteuid() != 0:
+        runner.result(suite, [("", "needs root: network namespaces")], 0)
+        return
+    if not build(runner, BUILD):
+        runner.result(suite, [("", "the build failed")], 0)
+        return
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        list(pool.map(lambda s: run_script(runner, suite, *s), scripts))
+
+
+def planes(script):
+    return header_value(script, "planes", "software").split()
+
+
+def scripts_in(folder):
+    return sorted((TOP / "tests" / folder).glob("*.sh"))
+
+
+# --- suites
+
+def tracked(*patterns):
+    command = ["git", "-c", f"safe.directory={TOP}", "-C", TOP, "ls-files", "-z", "--", *patterns]
+    names = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout.decode().split("\0")
+    return [TOP / n for n in names if n and (TOP / n).is_file()]
+
+
+def suite_style(runner):
+    check(runner, "style/include rules", [TOP / "scripts/check-layers"])
+    check(runner, "style/include rules can fail", [TOP / "scripts/check-layers", "--self-test"])
+    check(runner, "style/house style", [TOP / "scripts/check-style"])
+    check(runner, "style/house style can fail", [TOP / "scripts/check-style", "--self-test"])
+    check(runner, "style/format", ["clang-format-14", "--dry-run", "--Werror", *tracked("*.cc", "*.h")])
+    shell = [p for p in tracked("scripts", "tests", ".ci") if p.suffix == ".sh" or is_shell(p)]
+    check(runner, "style/shellcheck", ["shellcheck", "-x", "-P", TOP, *shell])
+    pages = tracked("man/*.[0-9]")
+    check(runner, "style/man pages", [TOP / "scripts/check-man", *pages])
+
+
+def is_shell(path):
+    with path.open("rb") as stream:
+        return re.match(rb"#!/bin/(ba)?sh\b", stream.readline()) is not None
+
+
+def suite_tidy(runner):
+    if not build(runner, BUILD_ASAN):
+        runner.result("tidy", [("", "the clang build failed")], 0)
+        return
+    start = time.monotonic()
+    sources = [p for p in tracked("*.cc") if not p.relative_to(TOP).as_posix().startswith("tests/")]
+
+    def tidy(source):
+        status, output = run(["clang-tidy-14", "--quiet", "-p", BUILD_ASAN, source], 600)
+        return source.relative_to(TOP).as_posix(), None if status == 0 else f"exit status {status}", output
+
+    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+        results = list(pool.map(tidy, sources))
+    log = "".join(output for _, why, output in results if why)
+    (LOGS / "tidy.log").write_text(log, encoding="utf-8")
+    runner.result("tidy", [(name, why) for name, why, _ in results], time.monotonic() - start, log)
+
+
+def suite_sim(runner):
+    env = {"OAKGATE_SIM_LONG": "1"} if runner.options.long else {}
+    meson_suite(runner, BUILD, "sim", env)
+    meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_SHORT": "1"}, 10)
+
+
+def both_builds(suite):
+    def run_both(runner):
+        meson_suite(runner, BUILD, suite)
+        meson_suite(runner, BUILD_ASAN, suite, slower=10)
+    return run_both
+
+
+def suite_fuzz(runner):
+    both_builds("fuzz")(runner)
+    if not runner.options.long:
+        return
+    if not build(runner, BUILD_FUZZ):
+        runner.result("fuzz (libFuzzer)", [("", "the libFuzzer build failed")], 0)
+        return
+    for target in sorted(p for p in (BUILD_FUZZ / "tests/fuzz").glob("fuzz_*") if os.access(p, os.X_OK) and p.is_file()):
+        found = BUILD_FUZZ / "found" / target.name
+        found.mkdir(parents=True, exist_ok=True)
+        corpus = TOP / "tests/fuzz/corpus" / target.name.removeprefix("fuzz_")
+        check(runner, f"fuzz/{target.name} (libFuzzer)",
+              [target, "-max_total_time=300", "-timeout=10", f"-artifact_prefix={found}/", found, corpus], 400)
+
+
+def suite_install(runner):
+    if build(runner, BUILD):
+        check(runner, "install", [TOP / "tests/install.sh", BUILD])
+
+
+def suite_net(runner):
+    script_suite(runner, "net", [(s, "software") for s in scripts_in("net") if "software" in planes(s)])
+
+
+def suite_kernel(runner):
+    own = [(s, "kernel") for s in scripts_in("kernel")]
+    shared = [(s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
+    script_suite(runner, "kernel", own + shared)
+
+
+def suite_interop(runner):
+    script_suite(runner, "interop", [(s, plane) for s in scripts_in("interop") for plane in planes(s)])
+
+
+SUITES = {
+    "style": ("include rules, house style, formatting, shell scripts, man pages", suite_style),
+    "unit": ("test programs that mirror the source tree; also under the sanitizers", both_builds("unit")),
+    "vectors": ("published test vectors and recorded exchanges; also under the sanitizers", both_builds("vectors")),
+    "fuzz": ("fuzz targets over their corpora, cut and flipped; --long: libFuzzer, 5 minutes each", suite_fuzz),
+    "sim": ("networks of gateways under a virtual clock; --long: ten times the seeds", suite_sim),
+    "tidy": ("clang-tidy", suite_tidy),
+    "install": ("what `meson install` puts where", suite_install),
+    "net": ("gateways in network namespaces, software data plane", suite_net),
+    "kernel": ("the same inside user-mode Linux, the kernel's ESP", suite_kernel),
+    "interop": ("against strongSwan and libreswan, on both data planes", suite_interop),
+}
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="scripts/test", description="Builds oakgate and runs its test suites.")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all of them")
+    parser.add_argument("--long", action="store_true", help="more simulated runs, and libFuzzer")
+    parser.add_argument("--list", action="store_true", help="name the suites")
+    parser.add_argument("--build", default=str(BUILD), metavar="DIR",
+                        help="the build whose programs the net, kernel and interop scripts run (build-asan, say)")
+    options = parser.parse_args()
+    if options.list:
+        for name, (text, _) in SUITES.items():
+            print(f"{name:<9} {text}")
+        return 0
+    unknown = [s for s in options.suites if s not in SUITES]
+    if unknown:
+        parser.error(f"no such suite: {', '.join(unknown)}; there are: {', '.join(SUITES)}")
+    LOGS.mkdir(parents=True, exist_ok=True)
+    runner = Runner(options)
+    start = time.monotonic()
+    for name in options.suites or SUITES:
+        text, function = SUITES[name]
+        runner.heading(f"{name}: {text}")
+        function(runner)
+    runner.heading(f"{int(time.monotonic() - start)} s; logs: {LOGS.relative_to(TOP)}/")
+    return runner.finish()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
