@@ -1,0 +1,69 @@
+# shellcheck shell=bash disable=SC2154
+# libreswan as a gateway of tests/lib/net.sh, kernel plane only: libre_config GATEWAY PEER, libre_start GATEWAY,
+# libre GATEWAY up|down|whack ... The connection is called lan. scripts/test has unpacked it.
+
+libreswan=$top/tests/peers/libreswan
+libreswan_top=$top/build/peers/libreswan
+
+# Variables change it: libre_ike and libre_esp (proposals), pfs (yes|no), libre_keys (more lines), psk.
+libre_config() {
+  local self=$1 peer=$2
+  mkdir -p "$work/$self/libre"
+  cat >"$work/$self/libre/ipsec.conf" <<CONF
+version 2.0
+config setup
+	protostack=xfrm
+	ikev1-policy=accept
+	uniqueids=yes
+
+conn lan
+	ikev2=no
+	authby=secret
+	left=$(outer "$self")
+	leftid=$(outer "$self")
+	leftsubnet=$(lan_net "$self")
+	right=$(outer "$peer")
+	rightid=$(outer "$peer")
+	rightsubnet=$(lan_net "$peer")
+	ike=${libre_ike:-aes256-sha2_256-modp2048}
+	esp=${libre_esp:-aes256-sha2_256}
+	pfs=${pfs:-no}
+	${libre_keys:-encapsulation=auto}
+	auto=add
+CONF
+  echo "$(outer "$self") $(outer "$peer") : PSK \"${psk:-a pre-shared key that is long enough}\"" >"$work/$self/libre/ipsec.secrets"
+}
+
+libre_start() {
+  local out
+  out=$("$libreswan" start "$libreswan_top" "$ns-gw-$1" "$work/$1/libre" 2>&1) || complain "libreswan: $out" || return
+  cat "$work/$1/libre/pluto.pid" >>"$work/pids"
+  ln -sf libre/pluto.log "$work/$1/pluto.log"
+}
+libre() {
+  local self=$1 verb=$2
+  shift 2
+  "$libreswan" "$verb" "$libreswan_top" "$work/$self/libre" "$@" >"$work/output" 2>&1
+}
+libre_up() { "$libreswan" whack "$libreswan_top" "$work/$1/libre" --trafficstatus 2>/dev/null | grep -q 'type=ESP'; }
+libre_logged() { grep -Eq -- "$2" "$work/$1/libre/pluto.log"; }
+libre_stop() {
+  local pid
+  pid=$(cat "$work/$1/libre/pluto.pid" 2>/dev/null) || return 0
+  [ "${2:-}" = KILL ] || libre "$1" stop || true
+  [ "${2:-}" = KILL ] && kill -KILL "$pid" 2>/dev/null
+  eventually 15 not kill -0 "$pid" 2>/dev/null || kill -KILL "$pid"
+  rm -f "$work/$1/libre/pluto.pid"
+}
+# net.sh calls it after each case; what a killed pluto left in the kernel goes too
+after_case() {
+  local file
+  for file in "$work"/*/libre/pluto.pid; do
+    [ -e "$file" ] || continue
+    file=${file#"$work"/}
+    libre_stop "${file%%/*}"
+    ip -n "$ns-gw-${file%%/*}" xfrm state flush
+    ip -n "$ns-gw-${file%%/*}" xfrm policy flush
+  done
+  return 0
+}

@@ -1,0 +1,75 @@
+# shellcheck shell=bash disable=SC2154
+# strongSwan as a gateway of tests/lib/net.sh: swan_config GATEWAY PEER, swan_start GATEWAY, swan GATEWAY up|down|ctl ...
+
+strongswan=$top/tests/peers/strongswan
+if [ "$PLANE" = kernel ]; then swan_plane=kernel; else swan_plane=libipsec; fi
+
+# swan_config SELF PEER: one connection, gw-PEER, with one child, lan. Variables change it: swan_ike and swan_esp
+# (proposals), encap (yes: the plane of user space knows nothing else), swan_keys and swan_child (more keys), psk, family, lan.
+swan_config() {
+  local self=$1 peer=$2
+  mkdir -p "$work/$self/swan"
+  cat >"$work/$self/swan/swanctl.conf" <<CONF
+connections {
+  gw-$peer {
+    version = 1
+    local_addrs = $(outer "$self")
+    remote_addrs = $(outer "$peer")
+    encap = ${encap:-$([ "$swan_plane" = kernel ] && echo no || echo yes)}
+    proposals = ${swan_ike:-aes256-sha256-modp2048}
+    ${swan_keys:-}
+    local {
+      auth = psk
+      id = $(outer "$self")
+    }
+    remote {
+      auth = psk
+      id = ${swan_peer_id:-$(outer "$peer")}
+    }
+    children {
+      lan {
+        local_ts = $(lan_net "$self")
+        remote_ts = $(lan_net "$peer")
+        esp_proposals = ${swan_esp:-aes256-sha256}
+        ${swan_child:-}
+      }
+    }
+  }
+}
+secrets {
+  ike-$peer {
+    secret = ${psk:-a pre-shared key that is long enough}
+  }
+}
+CONF
+}
+
+swan_start() {
+  local out
+  out=$(DEBUG_LEVEL=${DEBUG_LEVEL:-1} "$strongswan" start "$ns-gw-$1" "$work/$1/swan" "$swan_plane" 2>&1) || complain "strongSwan: $out" || return
+  cat "$work/$1/swan/charon.pid" >>"$work/pids"
+  ln -sf swan/charon.log "$work/$1/charon.log"
+}
+swan() {
+  local self=$1 verb=$2
+  shift 2
+  "$strongswan" "$verb" "$work/$self/swan" "$@" >"$work/output" 2>&1
+}
+swan_sas() { "$strongswan" ctl "$work/$1/swan" --list-sas 2>/dev/null; }
+swan_up() { swan_sas "$1" | grep -q 'INSTALLED'; }
+swan_logged() { grep -Eq -- "$2" "$work/$1/swan/charon.log"; }
+swan_stop() {
+  local pid
+  pid=$(cat "$work/$1/swan/charon.pid" 2>/dev/null) || return 0
+  kill "-${2:-TERM}" "$pid" 2>/dev/null || true
+  eventually 10 not kill -0 "$pid" 2>/dev/null || kill -KILL "$pid"
+  rm -f "$work/$1/swan/charon.pid"
+}
+# net.sh calls it after each case
+after_case() {
+  local file
+  for file in "$work"/*/swan/charon.pid; do
+    [ -e "$file" ] && file=${file#"$work"/} && swan_stop "${file%%/*}"
+  done
+  return 0
+}
