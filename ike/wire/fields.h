@@ -81,6 +81,9 @@ class FieldReader {
   // A chain of payloads of one type that fills the view: proposals, transforms.
   template <typename T, typename Fields>
   [[nodiscard]] bool chain(std::vector<T>& out, PayloadType type, std::size_t most, Fields&& item) {
+    // RFC 2408 section 5.5: "Ensure the Proposals are presented according to the details given", else
+    // BAD-PROPOSAL-SYNTAX.
+    cut_ = NotifyType::bad_proposal_syntax;
     PayloadType next = type;
     while (next == type) {
       if (out.size() == most) return note({cut_, "too many proposals or transforms", "fewer", {}});
