@@ -1,0 +1,39 @@
+// XFRM states (the kernel's SAD): SaSpec <-> netlink messages, and the trial that finds out whether ESP works
+// here.
+//
+// SPIs are chosen by the caller: XFRM_MSG_ALLOCSPI is never used (it is linear in the number of SAs on new
+// kernels). Messages with keys are wiped by NetlinkMessage. Key and tag lengths come from
+// ike/base/algorithms.h.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "ike/base/result.h"
+#include "ike/ports/data_plane.h"
+#include "xfrm/netlink/netlink_socket.h"
+
+namespace oakgate {
+
+[[nodiscard]] NetlinkMessage add_state_message(const SaSpec& sa);  // exclusive: EEXIST if the SaId is taken
+[[nodiscard]] NetlinkMessage remove_state_message(const SaId& id);
+[[nodiscard]] NetlinkMessage query_state_message(const SaId& id);
+
+// What the kernel says of one SA; no keys.
+struct StateReport {
+  SaId id;
+  Reqid reqid;
+  SaCounters counters;
+};
+[[nodiscard]] std::optional<StateReport> parse_state(const nlmsghdr& message);
+
+// Those whose reqid is ours.
+[[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm);
+
+// Adds and removes an ESP SA of ours for every cipher and integrity algorithm of the tables, over IPv4 and
+// (where the machine has it) IPv6. The error says in words what this kernel refused: the daemon's reason for
+// `software`.
+[[nodiscard]] Result<void> probe_esp();
+
+}  // namespace oakgate
