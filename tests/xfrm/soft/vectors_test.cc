@@ -1,0 +1,173 @@
+// Published vectors (tests/vectors/esp): RFC 3602's ESP packets, recorded captures with their keys,
+// Wycheproof.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "xfrm/soft/esp_packet.h"
+#include "xfrm/soft/inner_packet.h"
+
+namespace oakgate::soft {
+namespace {
+
+using nlohmann::json;
+
+json load(const std::string& name) {
+  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
+  std::ifstream stream(std::string(root == nullptr ? "." : root) + "/tests/vectors/esp/" + name);
+  return json::parse(stream, nullptr, false);
+}
+
+Bytes hex(const json& value) {
+  return *from_hex(value.get<std::string>());
+}
+
+TEST(Rfc3602, PacketsEncryptAndDecrypt) {
+  const json cases = load("rfc3602.json").at("cases");
+  ASSERT_EQ(cases.size(), 4U);
+  for (const json& item : cases) {
+    const Bytes plaintext = hex(item["plaintext"]);
+    const Bytes ciphertext = hex(item["ciphertext"]);
+    auto decrypt = CbcCipher::create("AES-128-CBC", hex(item["key"]), CryptDirection::decrypt);
+    auto encrypt = CbcCipher::create("AES-128-CBC", hex(item["key"]), CryptDirection::encrypt);
+    ASSERT_TRUE(decrypt && encrypt);
+    Bytes data = ciphertext;
+    ASSERT_TRUE(decrypt->run(hex(item["iv"]), data));
+    EXPECT_EQ(to_hex(data), to_hex(plaintext)) << item["case"];
+    const auto trailer = read_trailer(data);
+    ASSERT_TRUE(trailer);
+    const bool tunnel = item["case"].get<int>() >= 7;
+    EXPECT_EQ(trailer->next_header, tunnel ? kProtocolIpv4 : kProtocolIcmp);
+    EXPECT_EQ(parse_inner_packet(ByteView(data).first(trailer->inner_size)).has_value(), tunnel);
+    // The trailer that we would write is the RFC's.
+    Bytes ours(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(trailer->inner_size));
+    ours.resize(data.size());
+    write_trailer(ours, trailer->inner_size, trailer->next_header);
+    ASSERT_TRUE(encrypt->run(hex(item["iv"]), ours));
+    EXPECT_EQ(to_hex(ours), to_hex(ciphertext)) << item["case"];
+  }
+}
+
+// Decrypts by hand where the integrity key is not known; the trailer and the inner packet then tell.
+Bytes decrypt_only(const json& capture, const Bytes& packet) {
+  const auto cipher = find_esp_cipher(capture["cipher"].get<std::string>());
+  const auto integrity = find_integrity(capture["integrity"].get<std::string>());
+  const EspLayout layout = EspLayout::of(*cipher, *integrity);
+  auto cbc =
+      CbcCipher::create(info(*cipher).openssl, hex(capture["encryption_key"]), CryptDirection::decrypt);
+  EXPECT_TRUE(cbc);
+  const ByteView body = ByteView(packet).first(packet.size() - layout.icv);
+  Bytes payload = to_bytes(body.subspan(layout.prefix()));
+  EXPECT_TRUE(cbc->run(body.subspan(kEspHeader, layout.iv), payload));
+  const auto trailer = read_trailer(payload);
+  EXPECT_TRUE(trailer);
+  if (!trailer) return {};
+  EXPECT_EQ(trailer->next_header, kProtocolIpv4);
+  payload.resize(trailer->inner_size);
+  return payload;
+}
+
+void expect_ping(const Bytes& inner, const json& capture) {
+  const auto parsed = parse_inner_packet(inner);
+  ASSERT_TRUE(parsed) << capture["file"];
+  EXPECT_EQ(parsed->protocol, kProtocolIcmp);
+  EXPECT_EQ(internet_checksum(ByteView(inner).first(parsed->upper_offset)), 0);
+  EXPECT_EQ(internet_checksum(ByteView(inner).subspan(parsed->upper_offset)), 0);
+}
+
+TEST(Captures, WithTheEncryptionKeyAlone) {
+  int packets = 0;
+  for (const json& capture : load("captures.json")) {
+    if (capture.contains("integrity_key")) continue;
+    for (const json& packet : capture["packets"]) {
+      expect_ping(decrypt_only(capture, hex(packet)), capture);
+      ++packets;
+    }
+  }
+  EXPECT_EQ(packets, 32);
+}
+
+TEST(Captures, WithBothKeysOpenAndSealAgain) {
+  int packets = 0;
+  for (const json& capture : load("captures.json")) {
+    if (!capture.contains("integrity_key")) continue;
+    const SecretBytes encryption_key(hex(capture["encryption_key"]));
+    const SecretBytes integrity_key(hex(capture["integrity_key"]));
+    auto opener = EspOpener::create(EspCipher::aes_128, Integrity::sha, encryption_key, integrity_key);
+    auto sealer = EspSealer::create(EspCipher::aes_128, Integrity::sha, encryption_key, integrity_key);
+    ASSERT_TRUE(opener && sealer);
+    for (const json& item : capture["packets"]) {
+      const Bytes original = hex(item);
+      Bytes packet = original;
+      const Opened opened = opener->open(packet);
+      ASSERT_EQ(opened.verdict, OpenVerdict::ok);
+      EXPECT_EQ(opened.next_header, kProtocolIpv4);
+      expect_ping(to_bytes(opened.inner), capture);
+      const std::size_t inner = opened.inner.size();
+      const Bytes iv = to_bytes(ByteView(original).subspan(kEspHeader, 16));
+      ASSERT_TRUE(sealer->seal(packet, *read_esp_header(original), iv, inner, kProtocolIpv4));
+      EXPECT_EQ(to_hex(packet), to_hex(original));
+      ++packets;
+    }
+  }
+  EXPECT_EQ(packets, 6);
+}
+
+TEST(Wycheproof, AesGcm) {
+  const json tests = load("aes_gcm.json").at("tests");
+  ASSERT_EQ(tests.size(), 197U);
+  for (const json& test : tests) {
+    const Bytes key = hex(test["key"]);
+    const std::string name = "AES-" + std::to_string(key.size() * 8) + "-GCM";
+    auto decrypt = GcmCipher::create(name.c_str(), key, CryptDirection::decrypt);
+    auto encrypt = GcmCipher::create(name.c_str(), key, CryptDirection::encrypt);
+    ASSERT_TRUE(decrypt && encrypt);
+    const bool valid = test["result"] == "valid";
+    Bytes data = hex(test["ct"]);
+    EXPECT_EQ(decrypt->open(hex(test["iv"]), hex(test["aad"]), data, hex(test["tag"])), valid)
+        << test["tcId"];
+    if (!valid) continue;
+    EXPECT_EQ(data, hex(test["msg"])) << test["tcId"];
+    Bytes tag(GcmCipher::kTagBytes);
+    EXPECT_TRUE(encrypt->seal(hex(test["iv"]), hex(test["aad"]), data, tag));
+    EXPECT_EQ(data, hex(test["ct"])) << test["tcId"];
+    EXPECT_EQ(tag, hex(test["tag"])) << test["tcId"];
+  }
+}
+
+TEST(Wycheproof, AesCbc) {
+  const json tests = load("aes_cbc.json").at("tests");
+  ASSERT_EQ(tests.size(), 72U);
+  for (const json& test : tests) {
+    const Bytes key = hex(test["key"]);
+    const std::string name = "AES-" + std::to_string(key.size() * 8) + "-CBC";
+    auto decrypt = CbcCipher::create(name.c_str(), key, CryptDirection::decrypt);
+    ASSERT_TRUE(decrypt);
+    Bytes data = hex(test["ct"]);
+    EXPECT_TRUE(decrypt->run(hex(test["iv"]), data));
+    const Bytes message = hex(test["msg"]);
+    ASSERT_GE(data.size(), message.size());
+    data.resize(message.size());  // behind it: PKCS #5 padding
+    EXPECT_EQ(data, message) << test["tcId"];
+  }
+}
+
+TEST(Wycheproof, Hmac) {
+  const json tests = load("hmac.json").at("tests");
+  ASSERT_EQ(tests.size(), 692U);
+  for (const json& test : tests) {
+    auto hmac = HmacTag::create(test["digest"].get<std::string>().c_str(), hex(test["key"]));
+    ASSERT_TRUE(hmac);
+    const Bytes expected = hex(test["tag"]);
+    Bytes tag(expected.size());
+    for (int again = 0; again < 2; ++again) {  // the second time without keying anew
+      ASSERT_TRUE(hmac->compute(hex(test["msg"]), tag));
+      EXPECT_EQ(tag == expected, test["result"] == "valid") << test["digest"] << " " << test["tcId"];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace oakgate::soft

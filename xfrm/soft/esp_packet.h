@@ -1,0 +1,119 @@
+// Seals and opens one SA's ESP packets in place: RFC 4303 section 2, with AES-CBC or 3DES and HMAC (RFC 3602,
+// 2451, 2404, 4868) or AES-GCM (RFC 4106). Pure: no sequence state, no window, no selectors, no sockets.
+//
+//   | SPI 4 | sequence 4 | IV | inner packet ... | padding 1,2,3.. | pad length 1 | next header 1 | ICV |
+//
+// Integers of the packet are in network order, those of the functions in host order. Keys are secret and stay
+// inside.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <variant>
+
+#include "ike/base/algorithms.h"
+#include "ike/base/secret.h"
+#include "ike/base/types.h"
+#include "xfrm/soft/esp_crypto.h"
+
+namespace oakgate::soft {
+
+inline constexpr std::size_t kEspHeader = 8;
+inline constexpr std::size_t kMaxIv = 16;
+
+struct EspHeader {
+  Spi spi;
+  std::uint32_t sequence = 0;
+};
+[[nodiscard]] std::optional<EspHeader> read_esp_header(ByteView packet);
+
+// The sizes an SA's algorithms give.
+struct EspLayout {
+  std::size_t iv = 0;
+  std::size_t alignment = 4;  // of the encrypted part: the cipher's block, at least 4 (RFC 4303 section 2.4)
+  std::size_t icv = 0;
+
+  [[nodiscard]] static EspLayout of(EspCipher cipher, std::optional<Integrity> integrity);
+  // From the packet's start to the inner packet.
+  [[nodiscard]] std::size_t prefix() const { return kEspHeader + iv; }
+  [[nodiscard]] std::size_t sealed_size(std::size_t inner) const {
+    return prefix() + (inner + 2 + alignment - 1) / alignment * alignment + icv;
+  }
+  // The largest inner packet whose ESP packet fits `budget` bytes; 0 if none does.
+  [[nodiscard]] std::size_t max_inner(std::size_t budget) const;
+};
+
+// The trailer of a decrypted payload: padding checked against 1, 2, 3, ... (RFC 4303 section 2.4 SHOULD).
+struct EspTrailer {
+  std::size_t inner_size = 0;
+  std::uint8_t next_header = 0;
+};
+[[nodiscard]] std::optional<EspTrailer> read_trailer(ByteView plaintext);
+// Fills everything behind the first `inner_size` bytes of `plaintext`, which is aligned and at least 2
+// longer.
+void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, std::uint8_t next_header);
+
+// Keys as in SaSpec: ErrorCode::unsupported for keys of a wrong length or a cipher without its integrity.
+class EspSealer {
+ public:
+  [[nodiscard]] static Result<EspSealer> create(EspCipher cipher, std::optional<Integrity> integrity,
+                                                const SecretBytes& encryption_key,
+                                                const SecretBytes& integrity_key);
+  [[nodiscard]] const EspLayout& layout() const { return layout_; }
+  // GCM wants an IV that never repeats (a counter does), CBC one that cannot be predicted (RFC 4106
+  // section 3.1, RFC 3602 section 3).
+  [[nodiscard]] bool iv_is_counter() const { return std::holds_alternative<GcmCipher>(cipher_); }
+
+  // `packet` has layout().sealed_size(inner_size) bytes, the inner packet already at layout().prefix(). `iv`
+  // has layout().iv bytes. False: OpenSSL failed, and `packet` must not be sent.
+  [[nodiscard]] bool seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
+                          std::size_t inner_size, std::uint8_t next_header);
+
+ private:
+  EspSealer(EspLayout layout, SecretBytes salt, std::variant<CbcCipher, GcmCipher> cipher,
+            std::optional<HmacTag> integrity)
+      : layout_(layout),
+        salt_(std::move(salt)),
+        cipher_(std::move(cipher)),
+        integrity_(std::move(integrity)) {}
+  EspLayout layout_;
+  SecretBytes salt_;
+  std::variant<CbcCipher, GcmCipher> cipher_;
+  std::optional<HmacTag> integrity_;
+};
+
+enum class OpenVerdict : std::uint8_t { ok, malformed, not_authentic };
+
+struct Opened {
+  OpenVerdict verdict = OpenVerdict::malformed;
+  std::span<std::uint8_t> inner;  // within the packet; empty unless ok
+  std::uint8_t next_header = 0;
+};
+
+class EspOpener {
+ public:
+  [[nodiscard]] static Result<EspOpener> create(EspCipher cipher, std::optional<Integrity> integrity,
+                                                const SecretBytes& encryption_key,
+                                                const SecretBytes& integrity_key);
+  [[nodiscard]] const EspLayout& layout() const { return layout_; }
+
+  // `packet` begins with the SPI. The ICV is verified first, in constant time (RFC 4303 section 3.4.4);
+  // nothing of the packet is believed before. `malformed`: too short, not aligned, or authentic with wrong
+  // padding.
+  [[nodiscard]] Opened open(std::span<std::uint8_t> packet);
+
+ private:
+  EspOpener(EspLayout layout, SecretBytes salt, std::variant<CbcCipher, GcmCipher> cipher,
+            std::optional<HmacTag> integrity)
+      : layout_(layout),
+        salt_(std::move(salt)),
+        cipher_(std::move(cipher)),
+        integrity_(std::move(integrity)) {}
+  EspLayout layout_;
+  SecretBytes salt_;
+  std::variant<CbcCipher, GcmCipher> cipher_;
+  std::optional<HmacTag> integrity_;
+};
+
+}  // namespace oakgate::soft

@@ -1,0 +1,154 @@
+#include "xfrm/soft/inner_packet.h"
+
+#include <array>
+
+namespace oakgate::soft {
+
+namespace {
+
+constexpr std::size_t kIpv4MinHeader = 20;
+constexpr std::size_t kIpv6Header = 40;
+constexpr int kMaxExtensionHeaders = 16;  // no sane packet has more; bounds the walk
+
+// IPv6 extension headers (RFC 8200 section 4); 51 is AH, whose length counts 4-byte units (RFC 4302
+// section 2.2).
+constexpr std::uint8_t kHopByHop = 0;
+constexpr std::uint8_t kRouting = 43;
+constexpr std::uint8_t kFragmentHeader = 44;
+constexpr std::uint8_t kAh = 51;
+constexpr std::uint8_t kDestinationOptions = 60;
+constexpr std::uint8_t kMobility = 135;
+
+constexpr std::array<std::uint8_t, 5> kProtocolsWithPorts = {6, 17, 33, 132,
+                                                             136};  // TCP UDP DCCP SCTP UDP-Lite
+
+bool has_ports(std::uint8_t protocol) {
+  for (const std::uint8_t known : kProtocolsWithPorts) {
+    if (known == protocol) return true;
+  }
+  return false;
+}
+
+std::uint16_t u16_at(ByteView data, std::size_t offset) {
+  return static_cast<std::uint16_t>(data[offset] << 8 | data[offset + 1]);
+}
+
+void read_ports(ByteView packet, InnerPacket& out) {
+  if (out.fragment == Fragment::later || !has_ports(out.protocol)) return;
+  if (out.upper_offset + 4 > out.size) return;
+  out.ports = Ports{u16_at(packet, out.upper_offset), u16_at(packet, out.upper_offset + 2)};
+}
+
+std::optional<InnerPacket> parse_ipv4(ByteView packet) {
+  if (packet.size() < kIpv4MinHeader) return std::nullopt;
+  const std::size_t header = std::size_t{packet[0] & 0x0fU} * 4;
+  const std::size_t total = u16_at(packet, 2);
+  if (header < kIpv4MinHeader || total < header || total > packet.size()) return std::nullopt;
+  const std::uint16_t flags = u16_at(packet, 6);
+  const bool more_fragments = (flags & 0x2000) != 0;
+  const bool later = (flags & 0x1fff) != 0;
+  InnerPacket out;
+  out.source = *IpAddress::from_bytes(packet.subspan(12, 4));
+  out.destination = *IpAddress::from_bytes(packet.subspan(16, 4));
+  out.protocol = packet[9];
+  out.traffic_class = packet[1];
+  out.dont_fragment = (flags & 0x4000) != 0;
+  out.fragment = later ? Fragment::later : more_fragments ? Fragment::first : Fragment::none;
+  out.upper_offset = header;
+  out.size = total;
+  read_ports(packet, out);
+  return out;
+}
+
+// Follows the extension headers to the upper layer. False: the chain is cut or too long.
+bool walk_extensions(ByteView packet, InnerPacket& out) {
+  std::uint8_t next = packet[6];
+  std::size_t offset = kIpv6Header;
+  for (int seen = 0; seen <= kMaxExtensionHeaders; ++seen) {
+    const bool fragment = next == kFragmentHeader;
+    const bool known = fragment || next == kHopByHop || next == kRouting || next == kAh ||
+                       next == kDestinationOptions || next == kMobility;
+    // Behind a later fragment's header comes data, whatever its next header field says.
+    if (!known || out.fragment == Fragment::later) {
+      out.protocol = next;
+      out.upper_offset = offset;
+      return true;
+    }
+    if (offset + 8 > out.size) return false;
+    std::size_t length = 8;
+    if (fragment) {
+      const std::uint16_t field = u16_at(packet, offset + 2);
+      if ((field & 0xfff8) != 0) {
+        out.fragment = Fragment::later;
+      } else if ((field & 1) != 0) {
+        out.fragment = Fragment::first;
+      }
+    } else if (next == kAh) {
+      length = (std::size_t{packet[offset + 1]} + 2) * 4;
+    } else {
+      length = (std::size_t{packet[offset + 1]} + 1) * 8;
+    }
+    if (offset + length > out.size) return false;
+    next = packet[offset];
+    offset += length;
+  }
+  return false;
+}
+
+std::optional<InnerPacket> parse_ipv6(ByteView packet) {
+  if (packet.size() < kIpv6Header) return std::nullopt;
+  const std::size_t total = kIpv6Header + u16_at(packet, 4);
+  if (total > packet.size()) return std::nullopt;
+  InnerPacket out;
+  out.source = *IpAddress::from_bytes(packet.subspan(8, 16));
+  out.destination = *IpAddress::from_bytes(packet.subspan(24, 16));
+  out.traffic_class = static_cast<std::uint8_t>((packet[0] & 0x0fU) << 4 | packet[1] >> 4);
+  out.dont_fragment = true;
+  out.size = total;
+  if (!walk_extensions(packet, out)) return std::nullopt;
+  read_ports(packet, out);
+  return out;
+}
+
+}  // namespace
+
+std::optional<InnerPacket> parse_inner_packet(ByteView packet) {
+  if (packet.empty()) return std::nullopt;
+  switch (packet[0] >> 4) {
+    case 4:
+      return parse_ipv4(packet);
+    case 6:
+      return parse_ipv6(packet);
+    default:
+      return std::nullopt;
+  }
+}
+
+void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class) {
+  if (packet[0] >> 4 == 6) {
+    packet[0] = static_cast<std::uint8_t>(0x60 | traffic_class >> 4);
+    packet[1] = static_cast<std::uint8_t>((packet[1] & 0x0f) | traffic_class << 4);
+    return;
+  }
+  // RFC 1624 section 3: HC' = ~(~HC + ~m + m'), over the 16-bit word that holds version, IHL and TOS.
+  const std::uint16_t before = u16_at(packet, 0);
+  packet[1] = traffic_class;
+  std::uint32_t sum = static_cast<std::uint16_t>(~u16_at(packet, 10));
+  sum += static_cast<std::uint16_t>(~before);
+  sum += u16_at(packet, 0);
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  const auto checksum = static_cast<std::uint16_t>(~sum);
+  packet[10] = static_cast<std::uint8_t>(checksum >> 8);
+  packet[11] = static_cast<std::uint8_t>(checksum);
+}
+
+std::uint16_t internet_checksum(ByteView data) {
+  std::uint32_t sum = 0;
+  std::size_t i = 0;
+  for (; i + 1 < data.size(); i += 2) sum += u16_at(data, i);
+  if (i < data.size()) sum += static_cast<std::uint32_t>(data[i]) << 8;
+  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<std::uint16_t>(~sum);
+}
+
+}  // namespace oakgate::soft
