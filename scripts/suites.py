@@ -299,6 +299,8 @@ def suite_kernel(runner):
 
 
 def suite_interop(runner):
+    if not check(runner, "interop/libreswan is unpacked", [TOP / "tests/peers/libreswan", "unpack", BUILD / "peers/libreswan"]):
+        return
     script_suite(runner, "interop", [(s, plane) for s in scripts_in("interop") for plane in planes(s)])
 
 

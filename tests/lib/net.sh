@@ -117,34 +117,43 @@ topology() {
   done
 }
 
-# drop_datagrams PERCENT: in the router, both ways, at random; 0 ends it.
+# drop_datagrams PERCENT: in the router, both ways, at random
 drop_datagrams() {
-  if [ "$1" = 0 ]; then
-    at outside nft delete table ip lossy
-  else
-    at outside nft "add table ip lossy; add chain ip lossy forward { type filter hook forward priority 0; };
-      add rule ip lossy forward numgen random mod 100 < $1 drop"
-  fi
+  at outside nft "add table ip lossy; add chain ip lossy forward { type filter hook forward priority 0; };
+    add rule ip lossy forward numgen random mod 100 < $1 drop"
 }
 
 # cut GATEWAY / mend GATEWAY: its line to the outside
 cut() { ip -n "$ns-outside" link set dev "to-$1" down; }
 mend() { ip -n "$ns-outside" link set dev "to-$1" up; }
 
-# masquerade DEV: the router hides what leaves by DEV behind its own address there (user-mode Linux has no nftables NAT).
+# masquerade GATEWAY: the router hides what goes to it behind its own address there, and other ports (user-mode Linux has
+# no nftables NAT).
 masquerade() {
   at outside nft "add table ip hide; add chain ip hide post { type nat hook postrouting priority 100; };
-    add rule ip hide post oifname $1 masquerade" 2>/dev/null || at outside iptables-legacy -t nat -A POSTROUTING -o "$1" -j MASQUERADE
+    add rule ip hide post oifname to-$1 meta l4proto udp masquerade to :20000-30000" 2>/dev/null ||
+    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j MASQUERADE --to-ports 20000-30000
 }
 no_masquerade() { at outside nft delete table ip hide 2>/dev/null || at outside iptables-legacy -t nat -F; }
+
+# drop_from GATEWAY NFT-MATCH...: the router drops what it sends and matches (@th,208,8: the exchange type of a message on
+# port 500, @th,216,8: its flags); drop_nothing ends it
+drop_from() {
+  local source
+  source=$(outer "$1")
+  shift
+  at outside nft "add table ip drops; add chain ip drops forward { type filter hook forward priority 0; };
+    add rule ip drops forward ip saddr $source $* drop"
+}
+drop_nothing() { at outside nft delete table ip drops 2>/dev/null || true; }
 
 # --- configuration
 
 # config SELF PEER...: writes SELF's configuration with one peer and tunnel (`lan`) for each PEER, and the key files.
 # Variables change it: ike, sets, esp (bodies of the YAML), tunnel, extra_tunnels, peer_keys, gateway_keys (more keys),
-# psk, family and lan (4 or 6), local_nets, remote_nets, peer_address.
+# psk (psk_b: the one with gw-b only), family and lan (4 or 6), local_nets, remote_nets, peer_address.
 config() {
-  local self=$1 peer file=$work/$1/oakgate.yaml
+  local self=$1 peer own_psk file=$work/$1/oakgate.yaml
   shift
   {
     cat <<YAML
@@ -171,7 +180,8 @@ ${peer_keys:-}
             transform_sets: ${esp:-[strong]}, ${tunnel:-start: responder}}
 ${extra_tunnels:-}
 YAML
-      (umask 077 && echo "${psk:-a pre-shared key that is long enough}" >"$work/$self/gw-$peer.psk")
+      own_psk=psk_$peer
+      (umask 077 && echo "${!own_psk:-${psk:-a pre-shared key that is long enough}}" >"$work/$self/gw-$peer.psk")
     done
   } >"$file"
 }
@@ -219,7 +229,7 @@ stop_all() {
 
 # --- asserting
 
-# run NAME FUNCTION [ARG...]: one case
+# run NAME FUNCTION [ARG...]: one case; oakgated ends with it unless keep_running is set
 run() {
   local name=$1 status file
   shift
@@ -238,7 +248,7 @@ run() {
     failures=$((failures + 1))
     show_logs
   fi
-  stop_all
+  [ -n "${keep_running:-}" ] || stop_all
   type after_case >/dev/null 2>&1 && after_case
   return 0
 }

@@ -1,0 +1,138 @@
+#!/bin/bash
+# What oakgate shows: status as people and as programs read it, the IOS words, the events, the log.
+#
+#   lan-a -- gw-a == outside == gw-b -- lan-b
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/../lib/net.sh"
+topology a b
+
+tunnel_up() {
+  config a b
+  config b a
+  start a b
+  exits 0 og a up gw-b
+}
+
+# The stable interface: every documented key, with its type.
+status_json() {
+  tunnel_up
+  pings a b
+  eventually 5 has a '.peers[0].tunnels[0].sas[0].packets_out == 3'
+  og a status --json >"$work/output"
+  jq -e '
+    .version == 1 and .gateway == "gw-a" and (.data_plane | IN("software", "kernel")) and (.peers | length == 1) and
+    (.peers[0] | .name == "gw-b" and .address == $b and .state == "established" and .last_error == null and
+      (.isakmp_sa | type == "object") and
+      (.tunnels[0] | .name == "lan" and .state == "up" and .last_error == null and (.sas | length == 1) and
+        (.sas[0] | .local == "10.1.0.0/24" and .remote == "10.2.0.0/24" and .role == "current" and
+          ([.in[], .out[]] | length == 2 and all(.protocol == "esp" and (.spi | tostring | length > 0))) and
+          .algorithms == "esp-aes-256 esp-sha256-hmac" and .packets_in == 3 and .packets_out == 3 and
+          .bytes_in == 252 and .bytes_out == 252 and .expires_in_s > 3500 and .expires_in_s <= 3600)))' \
+    --arg b "$(outer b)" "$work/output" >/dev/null || complain "status --json: $(jq -c . "$work/output")"
+}
+
+status_before_and_after() {
+  config a b
+  config b a
+  start a b
+  has a '.peers[0] | .state == "down" and .isakmp_sa == null and .last_error == null and .tunnels[0].state == "down" and
+    .tunnels[0].sas == []'
+  exits 0 og a up gw-b
+  exits 0 og a down gw-b
+  has a '.peers[0].tunnels[0] | .state == "down" and .sas == []'
+}
+
+status_screen() {
+  tunnel_up
+  exits 0 og a status
+  says 'gw-b'
+  says 'lan'
+  says 'esp-aes-256'
+  says '10\.1\.0\.0/24.*10\.2\.0\.0/24'
+  # one screen: nothing is wider than a terminal
+  [ "$(wc -L <"$work/output")" -le 120 ] || complain "a line of $(wc -L <"$work/output") characters"
+}
+
+show_crypto() {
+  tunnel_up
+  pings a b
+  exits 0 og a show crypto isakmp sa
+  says 'dst +src +state'
+  says 'QM_IDLE'
+  says "$(outer b)"
+  eventually 5 has a '.peers[0].tunnels[0].sas[0].packets_out == 3'
+  exits 0 og a show crypto ipsec sa
+  says 'local +ident .*10\.1\.0\.0/255\.255\.255\.0'
+  says 'remote ident .*10\.2\.0\.0/255\.255\.255\.0'
+  says '#pkts encaps: 3'
+  says '#pkts decaps: 3'
+  says 'inbound esp sas'
+  says 'outbound esp sas'
+  exits 0 og a --json show crypto isakmp sa
+  jq -e . "$work/output" >/dev/null
+}
+
+# Each line of monitor is one event, and the establishment of both phases is among them.
+monitor() {
+  config a b
+  config b a
+  start a b
+  background og a monitor --json >"$work/events"
+  eventually 5 og a up gw-b >/dev/null
+  eventually 5 grep -q phase1-established "$work/events"
+  eventually 5 grep -q phase2-established "$work/events"
+  jq -e '.peer == "gw-b"' <(grep phase2-established "$work/events") >/dev/null
+  exits 0 og a down gw-b
+  eventually 5 grep -q phase2-deleted "$work/events"
+  jq -es 'length >= 3' "$work/events" >/dev/null
+}
+
+# The log names the peer and keeps the words operators search for; no secret is in it.
+log_lines() {
+  tunnel_up
+  logged a 'gw-b.*SA has been authenticated'
+  logged b 'gw-a.*atts are acceptable'
+  logged b 'gw-a.*SA has been authenticated'
+  not logged a 'a pre-shared key that is long enough'
+  not logged b 'a pre-shared key that is long enough'
+  [ "$(wc -l <"$work/a/log")" -le 40 ] || complain "$(wc -l <"$work/a/log") lines for one tunnel"
+}
+
+socket_is_private() {
+  tunnel_up
+  [ "$(stat -c %a "$work/a/control.sock")" = 600 ] || [ "$(stat -c %a "$work/a/control.sock")" = 660 ]
+  exits 3 setpriv --reuid=nobody --regid=nogroup --clear-groups "$oakgate" --socket "$work/a/control.sock" status
+}
+
+# Whatever comes in on the control socket, the daemon goes on.
+control_garbage() {
+  tunnel_up
+  python3 - "$work/a/control.sock" <<'PY'
+import os, socket, sys
+inputs = [b"\n", b"{", b"{}\n", b"[]\n", b"null\n", b'{"id":1,"verb":[]}\n', b'{"version":99,"id":1,"verb":"status"}\n',
+          b'{"id":1,"verb":"up","peer":' + b"[" * 5000 + b"\n", b"\xff" * 1000 + b"\n", b"x" * (8 << 20), os.urandom(4096)]
+for data in inputs:
+    with socket.socket(socket.AF_UNIX) as s:
+        s.settimeout(5)
+        s.connect(sys.argv[1])
+        try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
+            while s.recv(4096): pass
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+PY
+  alive a
+  up a gw-b/lan
+  pings_both_ways a b
+}
+
+run "status --json" status_json
+run "status --json, down before and after" status_before_and_after
+run "the status screen" status_screen
+run "show crypto" show_crypto
+run "monitor" monitor
+run "the log" log_lines
+run "the control socket is private" socket_is_private
+run "garbage on the control socket" control_garbage
+finish

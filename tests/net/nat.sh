@@ -1,0 +1,66 @@
+#!/bin/bash
+# Network address translation between the gateways: ESP goes in UDP, and keep-alives hold the translation.
+#
+#   lan-a -- gw-a 192.0.2.1 == outside (hides gw-a behind 198.51.100.254, other ports) == 198.51.100.2 gw-b -- lan-b
+#
+# planes: software kernel
+# shellcheck source=tests/lib/net.sh
+. "$(dirname "$0")/../lib/net.sh"
+topology a b
+masquerade b
+
+configs() {
+  gateway_keys="  identity: hostname:gw-a.example.net" tunnel=${1:-start: responder} config a b
+  peer_address=198.51.100.254 peer_keys="    identity: hostname:gw-a.example.net" config b a
+}
+
+behind_nat() {
+  configs
+  start a b
+  capture wire outside to-b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  bulk a b 2
+  bulk b a 2
+  captured wire
+  only_protected wire 1000
+  [ "$(count wire 'ip proto 50')" = 0 ]
+  [ "$(count wire 'src host 198.51.100.254 and udp dst port 4500 and udp src portrange 20000-30000')" -gt 100 ]
+}
+
+keepalive_seen() { [ "$(count wire 'udp dst port 4500 and udp[4:2] = 9 and udp[8] = 0xff')" -ge 1 ]; }
+keepalives() {
+  configs
+  start a b
+  exits 0 og a up gw-b
+  capture wire outside to-b udp
+  eventually 30 keepalive_seen
+  [ "$(count wire 'src host 198.51.100.2 and udp[4:2] = 9')" = 0 ]
+  captured wire
+}
+
+on_traffic() {
+  configs "start: on-traffic"
+  start a b
+  eventually 15 one_ping a b
+  pings_both_ways a b
+}
+
+several() {
+  local extra_tunnels
+  gateway_keys="  identity: hostname:gw-a.example.net"
+  extra_tunnels="      second: {local: 10.1.1.0/24, remote: 10.2.1.0/24, transform_sets: [strong]}" config a b
+  extra_tunnels="      second: {local: 10.2.1.0/24, remote: 10.1.1.0/24, transform_sets: [strong], start: responder}"
+  gateway_keys="" peer_address=198.51.100.254 peer_keys="    identity: hostname:gw-a.example.net" config b a
+  start a b
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  at lan-a ping -nq -c 2 -i 0.2 -W 3 -I "$(second_host a)" "$(second_host b)" >/dev/null
+}
+
+run "behind address and port translation" behind_nat
+run "keep-alives from behind the translation only" keepalives
+run "on-traffic through the translation" on_traffic
+run "two tunnels through the translation" several
+finish
