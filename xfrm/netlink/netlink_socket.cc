@@ -82,6 +82,8 @@ Result<NetlinkSocket> NetlinkSocket::open(NetlinkFamily family) {
   // have both.
   set_option(raw, NETLINK_CAP_ACK, 1);
   set_option(raw, NETLINK_EXT_ACK, 1);
+  // The kernel itself filters dumps by what the request says (4.20): a gateway may hold a million routes.
+  if (family == NetlinkFamily::route) set_option(raw, NETLINK_GET_STRICT_CHK, 1);
   setsockopt(socket.fd(), SOL_SOCKET, SO_RCVTIMEO, &kPatience, sizeof(kPatience));
   return socket;
 }

@@ -177,6 +177,12 @@ Result<void> send(NetlinkSocket& socket, NetlinkMessage message, const std::stri
   return fail(netlink_error(answer, operation));
 }
 
+tl::unexpected<Error> no_route(const IpAddress& destination) {
+  const std::string text = destination.to_string();
+  return fail(ErrorCode::not_found, "there is no route to " + text, "a default route, or one to " + text,
+              "look at `ip route get " + text + "`");
+}
+
 }  // namespace
 
 std::string Route::to_string() const {
@@ -235,7 +241,7 @@ Result<void> Routing::remove(const Rule& rule) {
 
 Result<std::vector<Route>> Routing::routes(std::optional<std::uint8_t> protocol) {
   NetlinkMessage message(RTM_GETROUTE, 0);
-  message.put_header<rtmsg>().rtm_family = AF_UNSPEC;
+  message.put_header<rtmsg>().rtm_protocol = protocol.value_or(RTPROT_UNSPEC);
   std::vector<Route> found;
   auto dumped = socket_.dump(message, "list the routes", [&](const nlmsghdr& part) {
     const auto route = parse_route(part);
@@ -281,15 +287,27 @@ Result<RouteAnswer> Routing::look_up(const IpAddress& destination, std::uint32_t
         attributes.u32(RTA_OIF), attributes.address(RTA_GATEWAY), metrics.u32(RTAX_MTU)};
   });
   if (!asked && asked.error().code == ErrorCode::not_permitted) return tl::unexpected(asked.error());
-  if (!asked || !answer) {
-    return fail(ErrorCode::not_found, "there is no route to " + destination.to_string(),
-                "a default route, or one to " + destination.to_string(),
-                "look at `ip route get " + destination.to_string() + "`");
-  }
+  if (!asked || !answer) return no_route(destination);
   if (answer->mtu == 0) {
     if (auto link = read_link(answer->ifindex, {})) answer->mtu = link->mtu;
   }
   return *answer;
+}
+
+Result<Route> Routing::match(const IpAddress& destination, std::uint32_t mark) {
+  NetlinkMessage message(RTM_GETROUTE, 0);
+  auto& header = message.put_header<rtmsg>();
+  header.rtm_family = kernel_family(destination.family());
+  header.rtm_dst_len = static_cast<std::uint8_t>(destination.bits());
+  header.rtm_flags = RTM_F_FIB_MATCH;
+  message.put_address(RTA_DST, destination);
+  if (mark != 0) message.put_u32(RTA_MARK, mark);
+  std::optional<Route> found;
+  const std::string operation = "find a route to " + destination.to_string();
+  auto asked = socket_.request(message, operation, [&](const nlmsghdr& part) { found = parse_route(part); });
+  if (!asked && asked.error().code == ErrorCode::not_permitted) return tl::unexpected(asked.error());
+  if (!asked || !found) return no_route(destination);
+  return *found;
 }
 
 Result<Link> Routing::read_link(unsigned ifindex, const std::string& name) {

@@ -104,6 +104,9 @@ class Routing {
   [[nodiscard]] Result<RouteAnswer> look_up(const IpAddress& destination, std::uint32_t mark = 0,
                                             const std::optional<IpAddress>& source = {});
 
+  // The entry of the routing tables that a destination meets; not_found as above.
+  [[nodiscard]] Result<Route> match(const IpAddress& destination, std::uint32_t mark = 0);
+
   [[nodiscard]] Result<Link> find_link(const std::string& name);  // ErrorCode::not_found
   [[nodiscard]] Result<void> set_link(unsigned ifindex, std::optional<std::uint32_t> mtu, bool up);
   [[nodiscard]] Result<void> add_address(unsigned ifindex, const IpAddress& address, int prefix);

@@ -1,0 +1,230 @@
+#include "xfrm/netlink/xfrm_state.h"
+
+#include <linux/udp.h>
+#include <linux/xfrm.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <numeric>
+
+#include "xfrm/netlink/xfrm_wire.h"
+
+namespace oakgate {
+
+namespace {
+
+xfrm_usersa_id kernel_id(const SaId& id) {
+  xfrm_usersa_id out{};
+  out.daddr = to_xfrm(id.destination);
+  out.spi = htonl(id.spi.value);
+  out.family = xfrm_family(id.destination.family());
+  out.proto = static_cast<std::uint8_t>(id.protocol);
+  return out;
+}
+
+xfrm_usersa_info state_info(const SaSpec& sa) {
+  const bool in = sa.direction == Direction::in;
+  xfrm_usersa_info info{};
+  // The inner packet's selectors, of the inner family: inbound the kernel checks each decrypted packet
+  // against them.
+  info.sel = in ? to_xfrm(sa.selectors.remote, sa.selectors.local)
+                : to_xfrm(sa.selectors.local, sa.selectors.remote);
+  info.id.daddr = to_xfrm(sa.id.destination);
+  info.id.spi = htonl(sa.id.spi.value);
+  info.id.proto = static_cast<std::uint8_t>(sa.id.protocol);
+  info.saddr = to_xfrm(sa.source);
+  info.family = xfrm_family(sa.id.destination.family());
+  info.reqid = sa.reqid.value;
+  info.mode = XFRM_MODE_TUNNEL;
+  info.lft = unlimited_lifetime();
+  info.lft.hard_add_expires_seconds = static_cast<std::uint64_t>(sa.hard_time.count());
+  if (sa.hard_kilobytes.value != 0) info.lft.hard_byte_limit = sa.hard_kilobytes.value * 1024;
+  // The old field ends at 32 packets; more needs XFRMA_REPLAY_ESN_VAL, which then must stand alone.
+  if (in && sa.replay_window <= 32) info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
+  return info;
+}
+
+// An algorithm attribute: the kernel's struct with the key right behind it.
+template <typename Algorithm>
+void put_algorithm(NetlinkMessage& message, std::uint16_t attribute, Algorithm algorithm, const char* name,
+                   const SecretBytes& key) {
+  std::strncpy(algorithm.alg_name, name, sizeof(algorithm.alg_name) - 1);
+  algorithm.alg_key_len = static_cast<unsigned>(key.size() * 8);
+  SecretBytes value(sizeof(Algorithm) + key.size());
+  std::memcpy(value.mutable_view().data(), &algorithm, sizeof(Algorithm));
+  std::copy(key.view().begin(), key.view().end(), value.mutable_view().begin() + sizeof(Algorithm));
+  message.put(attribute, value.view());
+}
+
+void put_algorithms(NetlinkMessage& message, const SaSpec& sa) {
+  const EspCipherInfo& cipher = info(sa.cipher);
+  if (cipher.aead()) {
+    xfrm_algo_aead aead{};
+    aead.alg_icv_len = cipher.icv_bytes * 8U;
+    put_algorithm(message, XFRMA_ALG_AEAD, aead, cipher.kernel, sa.encryption_key);
+    return;
+  }
+  put_algorithm(message, XFRMA_ALG_CRYPT, xfrm_algo{}, cipher.kernel, sa.encryption_key);
+  if (!sa.integrity) return;
+  // Always with the length: without it Linux cuts HMAC-SHA2-256 at 96 bits, where RFC 4868 says 128.
+  xfrm_algo_auth auth{};
+  auth.alg_trunc_len = info(*sa.integrity).icv_bytes * 8U;
+  put_algorithm(message, XFRMA_ALG_AUTH_TRUNC, auth, info(*sa.integrity).kernel, sa.integrity_key);
+}
+
+void put_replay_window(NetlinkMessage& message, std::uint16_t window) {
+  xfrm_replay_state_esn state{};
+  state.replay_window = window;
+  state.bmp_len = (window + 31U) / 32U;
+  Bytes value(sizeof(state) + state.bmp_len * sizeof(std::uint32_t));
+  std::memcpy(value.data(), &state, sizeof(state));
+  message.put(XFRMA_REPLAY_ESN_VAL, value);
+}
+
+void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
+  const bool in = sa.direction == Direction::in;
+  xfrm_encap_tmpl encapsulation{};
+  encapsulation.encap_type = UDP_ENCAP_ESPINUDP;
+  encapsulation.encap_sport = htons(in ? sa.encapsulation->remote_port : sa.encapsulation->local_port);
+  encapsulation.encap_dport = htons(in ? sa.encapsulation->local_port : sa.encapsulation->remote_port);
+  message.put_struct(XFRMA_ENCAP, encapsulation);
+}
+
+}  // namespace
+
+NetlinkMessage add_state_message(const SaSpec& sa) {
+  NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
+  message.put_header<xfrm_usersa_info>() = state_info(sa);
+  put_algorithms(message, sa);
+  if (sa.direction == Direction::in && sa.replay_window > 32) put_replay_window(message, sa.replay_window);
+  if (sa.encapsulation) put_encapsulation(message, sa);
+  return message;
+}
+
+NetlinkMessage remove_state_message(const SaId& id) {
+  NetlinkMessage message(XFRM_MSG_DELSA, 0);
+  message.put_header<xfrm_usersa_id>() = kernel_id(id);
+  return message;
+}
+
+NetlinkMessage query_state_message(const SaId& id) {
+  NetlinkMessage message(XFRM_MSG_GETSA, 0);
+  message.put_header<xfrm_usersa_id>() = kernel_id(id);
+  return message;
+}
+
+std::optional<StateReport> parse_state(const nlmsghdr& message) {
+  const auto* header = netlink_header<xfrm_usersa_info>(message);
+  if (message.nlmsg_type != XFRM_MSG_NEWSA || header == nullptr) return std::nullopt;
+  if (header->id.proto != IPPROTO_ESP && header->id.proto != IPPROTO_AH) return std::nullopt;
+  StateReport report;
+  report.id = {from_xfrm(header->id.daddr, header->family), IpsecProtocol{header->id.proto},
+               Spi{ntohl(header->id.spi)}};
+  report.reqid = Reqid{header->reqid};
+  report.counters.id = report.id;
+  report.counters.bytes = header->curlft.bytes;
+  report.counters.packets = header->curlft.packets;
+  report.counters.replayed = std::uint64_t{header->stats.replay} + header->stats.replay_window;
+  report.counters.not_authentic = header->stats.integrity_failed;
+  return report;
+}
+
+Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm) {
+  NetlinkMessage message(XFRM_MSG_GETSA, 0);
+  std::vector<StateReport> found;
+  auto dumped = xfrm.dump(message, "list the XFRM states", [&](const nlmsghdr& part) {
+    const auto state = parse_state(part);
+    if (!state || state->id.spi.value == 0) return;  // SPI 0: a larval state, the kernel's own
+    if (state->reqid.value >= kReqidBase && state->reqid.value < kReqidBase + kReqidCount)
+      found.push_back(*state);
+  });
+  if (!dumped) return tl::unexpected(dumped.error());
+  return found;
+}
+
+namespace {
+
+SecretBytes trial_key(std::size_t size) {
+  SecretBytes key(size);
+  // Counting bytes: 3DES refuses keys whose parts are equal.
+  std::iota(key.mutable_view().begin(), key.mutable_view().end(), std::uint8_t{1});
+  return key;
+}
+
+SaSpec trial_sa(Family family, EspCipher cipher, std::optional<Integrity> integrity, std::uint32_t number) {
+  const IpAddress loopback = *IpAddress::parse(family == Family::ipv4 ? "127.0.0.1" : "::1");
+  SaSpec sa;
+  sa.direction = Direction::out;
+  sa.id = {loopback, IpsecProtocol::esp, Spi{0xffff'0000U + number}};
+  sa.source = loopback;
+  sa.reqid = Reqid{kReqidBase + kReqidCount - 1};  // no policy has it: it carries nothing
+  sa.selectors = {{Subnet::host(loopback)}, {Subnet::host(loopback)}};
+  sa.cipher = cipher;
+  sa.integrity = integrity;
+  sa.encryption_key = trial_key(info(cipher).key_bytes + info(cipher).salt_bytes);
+  if (integrity) sa.integrity_key = trial_key(info(*integrity).key_bytes);
+  sa.hard_time = Seconds(10);  // gone even if this process dies before it is removed
+  return sa;
+}
+
+std::vector<SaSpec> trial_sas(Family family) {
+  std::vector<SaSpec> sas;
+  const auto add = [&](EspCipher cipher, std::optional<Integrity> integrity) {
+    sas.push_back(trial_sa(family, cipher, integrity, static_cast<std::uint32_t>(sas.size())));
+  };
+  for (const EspCipherInfo& cipher : esp_ciphers()) {
+    add(cipher.id, cipher.aead() ? std::nullopt : std::optional(Integrity::sha));
+  }
+  for (const IntegrityInfo& integrity : integrities()) add(EspCipher::aes_128, integrity.id);
+  return sas;
+}
+
+bool has_family(Family family) {
+  const int fd = socket(xfrm_family(family), SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+Result<void> probe_family(NetlinkSocket& xfrm, Family family) {
+  const std::vector<SaSpec> sas = trial_sas(family);
+  std::vector<NetlinkMessage> adds;
+  std::vector<NetlinkMessage> removals;
+  for (const SaSpec& sa : sas) {
+    removals.push_back(remove_state_message(sa.id));
+    adds.push_back(add_state_message(sa));
+  }
+  auto answers = xfrm.transact(adds);
+  if (!answers) return tl::unexpected(answers.error());
+  if (auto removed = xfrm.transact(removals); !removed) return tl::unexpected(removed.error());
+  for (std::size_t i = 0; i < sas.size(); ++i) {
+    const NetlinkAnswer& answer = (*answers)[i];
+    if (answer.ok()) continue;
+    std::string what = "install an ESP SA over " + std::string(family == Family::ipv4 ? "IPv4" : "IPv6") +
+                       " with " + std::string(info(sas[i].cipher).name);
+    if (sas[i].integrity) what += " esp-" + std::string(info(*sas[i].integrity).name);
+    Error error = netlink_error(answer, what);
+    if (error.code == ErrorCode::not_permitted) return fail(std::move(error));
+    error.code = ErrorCode::unsupported;
+    error.expected = "a kernel with CONFIG_INET_ESP, CONFIG_INET6_ESP and this algorithm";
+    error.remedy = "load the modules esp4 and esp6, or configure `data_plane: software`";
+    return fail(std::move(error));
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<void> probe_esp() {
+  auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm);
+  if (!xfrm) return tl::unexpected(xfrm.error());
+  for (const Family family : {Family::ipv4, Family::ipv6}) {
+    if (!has_family(family)) continue;
+    if (auto probed = probe_family(*xfrm, family); !probed) return probed;
+  }
+  return {};
+}
+
+}  // namespace oakgate
