@@ -4,9 +4,8 @@
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 
-if [ -t 1 ]; then bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; else bold="" red="" green="" plain=""; fi
 # shellcheck disable=SC2034  # for the scripts that source this
-readonly top bold red green plain
+if [ -t 1 ]; then bold=$'\e[1m' red=$'\e[31m' green=$'\e[32m' plain=$'\e[0m'; else bold="" red="" green="" plain=""; fi
 
 say() { printf '%s\n' "$*"; }
 step() { printf '%s\n' "${bold}== $*${plain}"; }

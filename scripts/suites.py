@@ -227,6 +227,7 @@ def suite_style(runner):
     check(runner, "style/house style can fail", [TOP / "scripts/check-style", "--self-test"])
     check(runner, "style/format", ["clang-format-14", "--dry-run", "--Werror", *tracked("*.cc", "*.h")])
     shell = [p for p in tracked("scripts", "tests", ".ci") if p.suffix == ".sh" or is_shell(p)]
+    shell.append(TOP / "scripts/completion/oakgate")
     check(runner, "style/shellcheck", ["shellcheck", "-x", "-P", TOP, *shell])
     pages = tracked("man/*.[0-9]")
     check(runner, "style/man pages", [TOP / "scripts/check-man", *pages])

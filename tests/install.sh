@@ -1,0 +1,35 @@
+#!/bin/bash
+# install.sh BUILD: `meson install` into an empty folder puts everything in its place, and what it puts there works.
+set -uo pipefail
+build=$1
+root=$(mktemp -d)
+trap 'rm -rf "$root"' EXIT
+failed=0
+bad() { echo "$*"; failed=1; }
+
+DESTDIR=$root meson install -C "$build" --no-rebuild >"$root/log" 2>&1 || { cat "$root/log"; exit 1; }
+prefix=$root$(meson introspect "$build" --buildoptions | python3 -c '
+import json, sys
+print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
+
+for file in sbin/oakgated bin/oakgate lib/systemd/system/oakgated.service share/man/man8/oakgated.8 share/man/man8/oakgate.8 \
+  share/man/man5/oakgate.yaml.5 share/bash-completion/completions/oakgate share/doc/oakgate/README.md \
+  share/doc/oakgate/CHANGELOG.md share/doc/oakgate/LICENSE; do
+  [ -s "$prefix/$file" ] || [ -s "$prefix/$file.gz" ] || bad "not installed: $file"
+done
+[ -n "$(find "$prefix/share/doc/oakgate/examples" -name '*.yaml' 2>/dev/null)" ] || bad "no example configuration"
+# Nothing of the tests, nothing unforeseen.
+stray=$(cd "$prefix" && find . -type f | grep -Ev '^\./(sbin/oakgated|bin/oakgate|lib/systemd/system/oakgated\.service|share/(man/man[58]/oakgat|bash-completion/completions/oakgate|doc/oakgate/))')
+[ -z "$stray" ] || bad "stray files: $stray"
+
+"$prefix/sbin/oakgated" --version >/dev/null || bad "oakgated does not run"
+"$prefix/bin/oakgate" --version >/dev/null || bad "oakgate does not run"
+
+# The unit: valid, with the programs where it says, and sandboxed.
+unit=$prefix/lib/systemd/system/oakgated.service
+sed "s|${prefix#"$root"}|$prefix|g" "$unit" >"$root/oakgated.service"
+problems=$(systemd-analyze verify --man=no --recursive-errors=no "$root/oakgated.service" 2>&1 | grep -F oakgated.service)
+[ -z "$problems" ] || bad "$problems"
+systemd-analyze security --offline=true --threshold=30 "$root/oakgated.service" >"$root/security" 2>&1 ||
+  bad "the unit's exposure is too high: $(tail -1 "$root/security")"
+exit $failed
