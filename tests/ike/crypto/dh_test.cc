@@ -1,0 +1,131 @@
+#include "ike/crypto/dh.h"
+
+#include <gtest/gtest.h>
+#include <openssl/err.h>
+
+#include "tests/support/json.h"
+
+namespace oakgate::crypto {
+namespace {
+
+// What a hostile peer may send instead of a public value: refused with INVALID-KEY-INFORMATION, and nothing
+// left in OpenSSL's error queue for the next caller to find.
+void expect_refused(const DhKeyPair& ours, const Bytes& peer, const char* what) {
+  const auto secret = dh_shared(ours, peer);
+  ASSERT_FALSE(secret) << info(ours.group).name << ": " << what;
+  EXPECT_EQ(secret.error().code, ErrorCode::malformed) << what;
+  EXPECT_EQ(secret.error().notify, NotifyType::invalid_key_information) << what;
+  EXPECT_EQ(ERR_peek_error(), 0U) << what;
+}
+
+class EachGroup : public testing::TestWithParam<DhGroupInfo> {};
+
+TEST_P(EachGroup, BothSidesAgree) {
+  const auto a = dh_generate(GetParam().id);
+  const auto b = dh_generate(GetParam().id);
+  ASSERT_TRUE(a) << a.error().text;
+  ASSERT_TRUE(b);
+  EXPECT_EQ(a->public_value.size(), GetParam().public_bytes);
+  EXPECT_NE(a->public_value, b->public_value);
+  const auto ab = dh_shared(*a, b->public_value);
+  const auto ba = dh_shared(*b, a->public_value);
+  ASSERT_TRUE(ab) << ab.error().text;
+  ASSERT_TRUE(ba);
+  EXPECT_EQ(*ab, *ba);
+  EXPECT_EQ(ab->size(), GetParam().secret_bytes);
+}
+
+TEST_P(EachGroup, APublicValueFollowsFromItsPrivateOne) {
+  const auto generated = dh_generate(GetParam().id);
+  ASSERT_TRUE(generated);
+  const auto again = dh_from_private(GetParam().id, generated->private_value.view());
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_EQ(again->public_value, generated->public_value);
+  EXPECT_EQ(again->private_value, generated->private_value);
+  EXPECT_EQ(generated->clone().private_value, generated->private_value);
+}
+
+TEST_P(EachGroup, RefusesLengthsThatAreNotTheGroups) {
+  const auto ours = dh_generate(GetParam().id);
+  ASSERT_TRUE(ours);
+  Bytes peer = dh_generate(GetParam().id).value().public_value;
+  expect_refused(*ours, {}, "nothing");
+  expect_refused(*ours, Bytes(1, 2), "one byte");
+  expect_refused(*ours, Bytes(peer.begin(), peer.end() - 1), "one byte less");
+  peer.push_back(0);
+  expect_refused(*ours, peer, "one byte more");
+  peer.pop_back();
+  peer.insert(peer.begin(), GetParam().elliptic ? 4 : 0);
+  expect_refused(*ours, peer, "one byte before");
+}
+
+TEST_P(EachGroup, RefusesPrivateValuesOfAnotherSize) {
+  EXPECT_FALSE(dh_from_private(GetParam().id, {}));
+  EXPECT_FALSE(dh_from_private(GetParam().id, Bytes(GetParam().public_bytes + 1U, 1)));
+  EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, EachGroup, testing::ValuesIn(dh_groups().begin(), dh_groups().end()),
+                         [](const auto& group) { return std::string(group.param.name); });
+
+Bytes plus(Bytes number, int change) {
+  for (auto byte = number.rbegin(); byte != number.rend(); ++byte) {
+    const int sum = *byte + change;
+    *byte = static_cast<std::uint8_t>(sum);
+    if (sum >= 0 && sum < 256) break;
+  }
+  return number;
+}
+
+TEST(Modp, RefusesWhatIsNotBetweenOneAndPMinusOne) {
+  std::size_t groups = 0;
+  for (const auto& vector : oakgate::test::read_json("tests/vectors/rfc/modp.json")) {
+    if (vector.at("source") != "plain") continue;
+    ++groups;
+    const auto ours = dh_generate(static_cast<DhGroup>(vector.at("group").get<int>()));
+    ASSERT_TRUE(ours);
+    const Bytes p = oakgate::test::hex(vector, "p");
+    const Bytes zero(p.size());
+    expect_refused(*ours, zero, "0");
+    expect_refused(*ours, plus(zero, 1), "1");
+    expect_refused(*ours, plus(p, -1), "p-1");
+    expect_refused(*ours, p, "p");
+    expect_refused(*ours, plus(p, 1), "p+1");
+    expect_refused(*ours, Bytes(p.size(), 0xff), "all ones");
+    EXPECT_TRUE(dh_shared(*ours, plus(zero, 2))) << "2 is the generator";
+    EXPECT_TRUE(dh_shared(*ours, plus(p, -2))) << "p-2 is in range";
+  }
+  EXPECT_EQ(groups, 5U);
+}
+
+TEST(Ecp, RefusesWhatIsNotOnTheCurve) {
+  for (const DhGroup group : {DhGroup::ecp256, DhGroup::ecp384, DhGroup::ecp521}) {
+    const auto ours = dh_generate(group);
+    ASSERT_TRUE(ours);
+    const std::size_t size = info(group).public_bytes;
+    expect_refused(*ours, Bytes(size), "all zero");
+    expect_refused(*ours, Bytes(size, 0xff), "all ones: coordinates above the field");
+    Bytes point = dh_generate(group).value().public_value;
+    point.back() ^= 1;
+    expect_refused(*ours, point, "another y");
+    point.back() ^= 1;
+    std::swap_ranges(point.begin(), point.begin() + static_cast<std::ptrdiff_t>(size / 2),
+                     point.begin() + static_cast<std::ptrdiff_t>(size / 2));
+    expect_refused(*ours, point, "x and y exchanged");
+  }
+}
+
+TEST(Ecp, RefusesScalarsOutsideTheOrder) {
+  for (const DhGroup group : {DhGroup::ecp256, DhGroup::ecp384, DhGroup::ecp521}) {
+    const std::size_t size = info(group).secret_bytes;
+    EXPECT_FALSE(dh_from_private(group, Bytes(size)));
+    EXPECT_FALSE(dh_from_private(group, Bytes(size, 0xff)));
+    Bytes one(size);
+    one.back() = 1;
+    EXPECT_TRUE(dh_from_private(group, one));
+    EXPECT_EQ(ERR_peek_error(), 0U);
+  }
+}
+
+}  // namespace
+}  // namespace oakgate::crypto
