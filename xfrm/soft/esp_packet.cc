@@ -153,7 +153,7 @@ Opened EspOpener::open(std::span<std::uint8_t> packet) {
     if (!std::get<CbcCipher>(cipher_).run(iv, payload)) return {};
   }
   const auto trailer = read_trailer(payload);
-  if (!trailer) return {};
+  if (!trailer) return {OpenVerdict::bad_padding, {}, 0};
   return {OpenVerdict::ok, payload.first(trailer->inner_size), trailer->next_header};
 }
 

@@ -83,7 +83,12 @@ class EspSealer {
   std::optional<HmacTag> integrity_;
 };
 
-enum class OpenVerdict : std::uint8_t { ok, malformed, not_authentic };
+enum class OpenVerdict : std::uint8_t {
+  ok,
+  malformed,      // too short or not aligned: never authenticated
+  not_authentic,  // the ICV does not verify
+  bad_padding,    // authentic, but its sender made a mistake
+};
 
 struct Opened {
   OpenVerdict verdict = OpenVerdict::malformed;
@@ -99,8 +104,7 @@ class EspOpener {
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
 
   // `packet` begins with the SPI. The ICV is verified first, in constant time (RFC 4303 section 3.4.4);
-  // nothing of the packet is believed before. `malformed`: too short, not aligned, or authentic with wrong
-  // padding.
+  // nothing of the packet is believed before.
   [[nodiscard]] Opened open(std::span<std::uint8_t> packet);
 
  private:

@@ -125,7 +125,7 @@ TEST(EspTrailer, PaddingIsChecked) {
 }
 
 // An authentic packet with wrong padding is told from one that is not authentic.
-TEST(EspOpener, AuthenticGarbageIsMalformed) {
+TEST(EspOpener, AuthenticGarbageHasBadPadding) {
   const SecretBytes key(*from_hex("000102030405060708090a0b0c0d0e0f10111213"));
   auto opener = EspOpener::create(EspCipher::gcm_128, std::nullopt, key, {});
   auto gcm = GcmCipher::create("AES-128-GCM", key.view().first(16), CryptDirection::encrypt);
@@ -136,7 +136,7 @@ TEST(EspOpener, AuthenticGarbageIsMalformed) {
   const Bytes nonce = *from_hex("101112130000000000000001");
   ASSERT_TRUE(gcm->seal(nonce, ByteView(packet).first(8), std::span(packet).subspan(16, 4),
                         std::span(packet).last(16)));
-  EXPECT_EQ(opener->open(packet).verdict, OpenVerdict::malformed);
+  EXPECT_EQ(opener->open(packet).verdict, OpenVerdict::bad_padding);
 }
 
 TEST(EspSealer, RefusesWrongKeysAndChoices) {

@@ -1,0 +1,160 @@
+// The engine's tables: policies and SAs come and go. The way of packets is in esp_traffic.cc.
+#include "xfrm/soft/esp_engine.h"
+
+#include <algorithm>
+#include <variant>
+
+namespace oakgate::soft {
+
+EspEngine::Tunnel& EspEngine::tunnel(Reqid reqid) {
+  Tunnel& found = tunnels_[reqid];
+  found.reqid = reqid;
+  return found;
+}
+
+void EspEngine::forget_if_empty(Reqid reqid) {
+  const auto found = tunnels_.find(reqid);
+  if (found == tunnels_.end() || found->second.policy || !found->second.outbound.empty()) return;
+  waiting_ -= found->second.waiting.size();
+  tunnels_.erase(found);
+}
+
+Result<void> EspEngine::protect(const ProtectPolicy& policy) {
+  const SelectorPair& pair = policy.selectors;
+  if (pair.local.subnet.family() != pair.remote.subnet.family()) {
+    return fail(ErrorCode::unsupported, "the selectors " + pair.to_string() + " are of two families",
+                "IPv4 or IPv6 for both");
+  }
+  Tunnel& entry = tunnel(policy.reqid);
+  if (entry.policy) selectors_.erase(entry.policy->selectors, &entry);
+  entry.policy = policy;
+  selectors_.insert(pair, &entry);
+  return {};
+}
+
+void EspEngine::unprotect(Reqid reqid) {
+  const auto found = tunnels_.find(reqid);
+  if (found == tunnels_.end() || !found->second.policy) return;
+  selectors_.erase(found->second.policy->selectors, &found->second);
+  found->second.policy.reset();
+  waiting_ -= found->second.waiting.size();
+  found->second.waiting.clear();
+  forget_if_empty(reqid);
+}
+
+std::optional<ProtectPolicy> EspEngine::policy(Reqid reqid) const {
+  const auto found = tunnels_.find(reqid);
+  if (found == tunnels_.end()) return std::nullopt;
+  return found->second.policy;
+}
+
+Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
+  // Everything that can fail comes first: all or none.
+  std::vector<std::variant<std::unique_ptr<OutboundSa>, std::unique_ptr<InboundSa>>> made;
+  std::set<SaId> ids;
+  for (const SaSpec& spec : sas) {
+    if (find(spec.id) != nullptr || !ids.insert(spec.id).second) {
+      return fail(ErrorCode::in_use,
+                  "an SA to " + spec.id.destination.to_string() + " with the same SPI is installed",
+                  "an SPI that no SA to this address has");
+    }
+    if (spec.direction == Direction::out) {
+      auto sa = make_outbound_sa(spec, now);
+      if (!sa) return fail(std::move(sa.error()));
+      made.emplace_back(std::move(*sa));
+    } else {
+      auto sa = make_inbound_sa(spec, now);
+      if (!sa) return fail(std::move(sa.error()));
+      made.emplace_back(std::move(*sa));
+    }
+  }
+  for (auto& sa : made) {
+    if (auto* inbound = std::get_if<std::unique_ptr<InboundSa>>(&sa)) {
+      const SaState& state = (*inbound)->state;
+      if (state.expires) expiries_.emplace(*state.expires, state.id);
+      inbound_.emplace(state.id, std::move(*inbound));
+      continue;
+    }
+    auto& outbound = std::get<std::unique_ptr<OutboundSa>>(sa);
+    const SaState& state = outbound->state;
+    if (state.expires) expiries_.emplace(*state.expires, state.id);
+    Tunnel& entry = tunnel(state.reqid);
+    entry.outbound.push_back(outbound.get());
+    if (!entry.waiting.empty()) ready_.push_back(state.reqid);
+    outbound_.emplace(state.id, std::move(outbound));
+  }
+  return {};
+}
+
+SaState* EspEngine::find(const SaId& id) const {
+  if (const auto inbound = inbound_.find(id); inbound != inbound_.end()) return &inbound->second->state;
+  if (const auto outbound = outbound_.find(id); outbound != outbound_.end()) return &outbound->second->state;
+  return nullptr;
+}
+
+void EspEngine::erase(const SaId& id) {
+  const SaState* state = find(id);
+  if (state == nullptr) return;
+  if (state->expires) expiries_.erase({*state->expires, id});
+  if (inbound_.erase(id) != 0) return;
+  const auto found = outbound_.find(id);
+  const Reqid reqid = found->second->state.reqid;
+  std::erase(tunnel(reqid).outbound, found->second.get());
+  outbound_.erase(found);
+  forget_if_empty(reqid);
+}
+
+void EspEngine::remove(std::span<const SaId> sas) {
+  for (const SaId& id : sas) erase(id);
+}
+
+std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
+  std::vector<SaCounters> out;
+  out.reserve(sas.size());
+  for (const SaId& id : sas) {
+    const SaState* state = find(id);
+    out.push_back(state != nullptr ? state->counters : SaCounters{.id = id});
+  }
+  return out;
+}
+
+void EspEngine::expired(const SaState& state, EngineOutput& out) {
+  const SaId id = state.id;  // a copy: the state goes with the SA
+  out.expired.push_back({id, state.reqid});
+  erase(id);
+}
+
+void EspEngine::expire(Instant now, EngineOutput& out) {
+  while (!expiries_.empty() && expiries_.begin()->first <= now) {
+    const SaId id = expiries_.begin()->second;
+    expired(*find(id), out);
+  }
+}
+
+std::optional<Instant> EspEngine::next_expiry() const {
+  if (expiries_.empty()) return std::nullopt;
+  return expiries_.begin()->first;
+}
+
+bool EspEngine::take_waiting(PacketBatch& batch, Instant now) {
+  static_assert(kWaitingPackets <= PacketBatch::kCapacity);
+  batch.clear();
+  while (!ready_.empty()) {
+    const auto found = tunnels_.find(ready_.back());
+    if (found != tunnels_.end()) {
+      std::vector<Waiting>& waiting = found->second.waiting;
+      if (batch.size() + waiting.size() > PacketBatch::kCapacity) break;
+      for (const Waiting& entry : waiting) {
+        if (now - entry.since > kWaitingTime) continue;
+        std::copy(entry.packet.begin(), entry.packet.end(), batch.next_room().begin());
+        batch.add(entry.packet.size());
+      }
+      waiting_ -= waiting.size();
+      waiting.clear();
+    }
+    ready_.pop_back();
+  }
+  return batch.size() != 0;
+}
+
+}  // namespace oakgate::soft

@@ -1,0 +1,128 @@
+// The software data plane's SPD and SAD, and the way of a packet through them. No sockets, no clock, no
+// threads: one worker drives it with batches and the time, and does with the output what it says.
+//
+// Outbound (RFC 4301 section 5.1): inner packet -> selectors -> newest SA of the reqid -> size against the
+// path -> seal. Inbound (section 5.2): SPI and destination -> encapsulation -> window -> ICV -> window moves
+// -> inner packet within the SA's selectors -> ECN. Every other packet is dropped and counted.
+//
+// Sizes (section 8.2): a packet that must not be fragmented (IPv4 with DF, IPv6 above 1280) and does not fit
+// the SA's path is answered by ICMP; any other is sealed whole and the ESP packet fragmented by this host's
+// kernel. Fragments (section 7): a later fragment meets only selectors without ports, outbound and inbound.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <set>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "ike/ports/data_plane.h"
+#include "xfrm/soft/esp_sa.h"
+#include "xfrm/soft/packet_batch.h"
+#include "xfrm/soft/selector_table.h"
+
+namespace oakgate::soft {
+
+// What the engine asks its surroundings; functions, so that tests answer as they like.
+struct EngineEnvironment {
+  // The path MTU between two addresses, IP header included; 0: unknown, everything fits.
+  std::function<std::size_t(const OuterPath&)> path_mtu;
+  // Fills with unpredictable bytes, for the IVs of CBC; false: there are none, the packet is dropped.
+  std::function<bool(std::span<std::uint8_t>)> random;
+};
+
+// Packets that vanished without an SA's counter telling.
+struct Drops {
+  std::uint64_t malformed = 0;      // no inner packet, or none that its SA's next header announced
+  std::uint64_t no_policy = 0;      // outbound: no selector pair
+  std::uint64_t no_sa = 0;          // outbound: no SA and no room to wait; inbound: unknown SPI
+  std::uint64_t encapsulation = 0;  // native for an SA in UDP, or the other way round
+  std::uint64_t too_big = 0;        // answered by ICMP, as far as the rate allows
+  std::uint64_t congestion = 0;     // RFC 6040: CE for a transport without ECN
+  std::uint64_t crypto_failed = 0;  // OpenSSL or the random source failed
+};
+
+class EspEngine {
+ public:
+  static constexpr std::size_t kWaitingPackets = 16;  // for each reqid, until its SA is there
+  static constexpr std::size_t kWaitingInAll = 1024;
+  static constexpr Milliseconds kWaitingTime{10'000};
+  static constexpr Milliseconds kAcquireEvery{1000};
+  static constexpr Milliseconds kPathMtuEvery{1000};
+
+  explicit EspEngine(EngineEnvironment environment) : environment_(std::move(environment)) {}
+
+  // The port's functions of the same names (ike/ports/data_plane.h).
+  [[nodiscard]] Result<void> protect(const ProtectPolicy& policy);
+  void unprotect(Reqid reqid);
+  [[nodiscard]] std::optional<ProtectPolicy> policy(Reqid reqid) const;
+  [[nodiscard]] Result<void> install(std::span<const SaSpec> sas, Instant now);
+  void remove(std::span<const SaId> sas);
+  [[nodiscard]] std::vector<SaCounters> counters(std::span<const SaId> sas) const;
+
+  // Appends to `out`.
+  void outbound(PacketBatch& batch, Instant now, EngineOutput& out);
+  void inbound(PacketBatch& batch, EngineOutput& out);
+  // Fills `batch` with packets whose SA has come meanwhile, for outbound(); false: there are none.
+  [[nodiscard]] bool take_waiting(PacketBatch& batch, Instant now);
+
+  // Takes away what has reached hard_time.
+  void expire(Instant now, EngineOutput& out);
+  [[nodiscard]] std::optional<Instant> next_expiry() const;
+
+  [[nodiscard]] const Drops& drops() const { return drops_; }
+
+ private:
+  struct Waiting {
+    Instant since;
+    Bytes packet;
+  };
+  // Everything of one reqid.
+  struct Tunnel {
+    Reqid reqid;
+    std::optional<ProtectPolicy> policy;
+    std::vector<OutboundSa*> outbound;  // oldest first
+    std::vector<Waiting> waiting;
+    std::optional<Instant> acquired;  // when `acquire` was last raised
+  };
+  struct SaIdHash {
+    std::size_t operator()(const SaId& id) const noexcept { return std::hash<Spi>{}(id.spi); }
+  };
+  template <typename Sa>
+  using SaTable = std::unordered_map<SaId, std::unique_ptr<Sa>, SaIdHash>;
+
+  void outbound_packet(BatchPacket& packet, Instant now, EngineOutput& out);
+  void without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
+                  EngineOutput& out);
+  // The largest inner packet that fits the SA's path.
+  [[nodiscard]] std::size_t inner_mtu(OutboundSa& sa, Instant now) const;
+  void seal(OutboundSa& sa, std::span<std::uint8_t> bytes, const InnerPacket& inner, bool fits,
+            EngineOutput& out);
+  void icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
+            EngineOutput& out);
+
+  void inbound_packet(BatchPacket& packet, EngineOutput& out);
+  void deliver(InboundSa& sa, const BatchPacket& packet, const Opened& opened, EngineOutput& out);
+
+  Tunnel& tunnel(Reqid reqid);
+  void forget_if_empty(Reqid reqid);
+  void erase(const SaId& id);
+  void expired(const SaState& state, EngineOutput& out);  // the SA is gone afterwards
+  [[nodiscard]] SaState* find(const SaId& id) const;
+
+  EngineEnvironment environment_;
+  std::unordered_map<Reqid, Tunnel> tunnels_;  // nodes stay where they are: the selectors point at them
+  SelectorTable<Tunnel*> selectors_;
+  SaTable<OutboundSa> outbound_;
+  SaTable<InboundSa> inbound_;
+  std::set<std::pair<Instant, SaId>> expiries_;
+  std::size_t waiting_ = 0;
+  std::vector<Reqid> ready_;  // have both an SA and waiting packets
+  TokenBucket icmp_rate_{50, 100};
+  Drops drops_;
+};
+
+}  // namespace oakgate::soft

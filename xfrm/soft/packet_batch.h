@@ -1,0 +1,101 @@
+// A batch of packets in one buffer, and what one pass of the engine makes of it. Stages work on the packets
+// in place: TUN -> classify -> seal -> send, and receive -> open -> check -> TUN. Nothing is copied or
+// allocated on the way.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "ike/ports/data_plane.h"
+#include "xfrm/soft/icmp.h"
+
+namespace oakgate::soft {
+
+// One packet of a batch; the last three fields are about received ESP.
+struct BatchPacket {
+  std::span<std::uint8_t> bytes;   // the inner packet on its way out; from the SPI on, on its way in
+  IpAddress destination;           // outer destination: one of ours
+  std::uint8_t traffic_class = 0;  // of the outer header
+  bool encapsulated = false;       // came in UDP (RFC 3948)
+};
+
+class PacketBatch {
+ public:
+  static constexpr std::size_t kCapacity = 32;
+  static constexpr std::size_t kMaxPacket = 65535;
+  // Room around a packet, so that it can be sealed where it lies: ESP header and IV before, padding and ICV
+  // behind.
+  static constexpr std::size_t kHeadroom = 64;
+  static constexpr std::size_t kTailroom = 128;
+
+  PacketBatch() : buffer_(std::make_unique<std::uint8_t[]>(kCapacity * kSlot)) {
+    packets_.reserve(kCapacity);
+  }
+
+  [[nodiscard]] bool full() const { return packets_.size() == kCapacity; }
+  [[nodiscard]] std::size_t size() const { return packets_.size(); }
+  [[nodiscard]] std::span<BatchPacket> packets() { return packets_; }
+  void clear() { packets_.clear(); }
+
+  // Where packet number `index` may be read to: kMaxPacket bytes behind the headroom.
+  [[nodiscard]] std::span<std::uint8_t> room(std::size_t index) {
+    return {buffer_.get() + index * kSlot + kHeadroom, kMaxPacket};
+  }
+  [[nodiscard]] std::span<std::uint8_t> next_room() { return room(packets_.size()); }
+  // Appends what was read to the next room: `size` bytes, `skip` bytes into it. Not when full().
+  BatchPacket& add(std::size_t size, std::size_t skip = 0) {
+    packets_.push_back(BatchPacket{next_room().subspan(skip, size), {}, 0, false});
+    return packets_.back();
+  }
+
+ private:
+  // An odd number of cache lines: equal offsets in neighbouring slots fall into different cache sets.
+  static constexpr std::size_t kSlot = 64 * 1031;
+  static_assert(kSlot >= kHeadroom + kMaxPacket + kTailroom);
+  std::unique_ptr<std::uint8_t[]> buffer_;
+  std::vector<BatchPacket> packets_;
+};
+
+// Between which addresses, and how, an SA's packets travel.
+struct OuterPath {
+  IpAddress source;
+  IpAddress destination;
+  std::optional<UdpEncapsulation> encapsulation;
+};
+
+// A packet ready for the outer side. The bytes lie in the batch.
+struct SealedPacket {
+  ByteView bytes;  // from the SPI on
+  OuterPath path;
+  std::uint8_t traffic_class = 0;
+  bool dont_fragment = false;  // outer IPv4 DF
+};
+
+struct Acquire {
+  Reqid reqid;
+};
+struct Expired {
+  SaId id;
+  Reqid reqid;
+};
+
+// What a pass over a batch gave. Views into the batch: use it before the batch is filled anew.
+struct EngineOutput {
+  std::vector<SealedPacket> sealed;
+  std::vector<ByteView> opened;  // inner packets for the TUN
+  std::vector<IcmpMessage> icmp;
+  std::vector<Acquire> acquires;
+  std::vector<Expired> expired;
+  void clear() {
+    sealed.clear();
+    opened.clear();
+    icmp.clear();
+    acquires.clear();
+    expired.clear();
+  }
+};
+
+}  // namespace oakgate::soft
