@@ -147,7 +147,7 @@ bool EspEngine::take_waiting(PacketBatch& batch, Instant now) {
       for (const Waiting& entry : waiting) {
         if (now - entry.since > kWaitingTime) continue;
         std::copy(entry.packet.begin(), entry.packet.end(), batch.next_room().begin());
-        batch.add(entry.packet.size());
+        batch.add(batch.next_room().first(entry.packet.size()));
       }
       waiting_ -= waiting.size();
       waiting.clear();

@@ -45,9 +45,9 @@ class PacketBatch {
     return {buffer_.get() + index * kSlot + kHeadroom, kMaxPacket};
   }
   [[nodiscard]] std::span<std::uint8_t> next_room() { return room(packets_.size()); }
-  // Appends what was read to the next room: `size` bytes, `skip` bytes into it. Not when full().
-  BatchPacket& add(std::size_t size, std::size_t skip = 0) {
-    packets_.push_back(BatchPacket{next_room().subspan(skip, size), {}, 0, false});
+  // Appends a packet that lies in one of the rooms. Not when full().
+  BatchPacket& add(std::span<std::uint8_t> bytes) {
+    packets_.push_back(BatchPacket{bytes, {}, 0, false});
     return packets_.back();
   }
 

@@ -1,0 +1,49 @@
+#include "xfrm/soft/event_queue.h"
+
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace oakgate::soft {
+
+Result<void> EventQueue::open() {
+  fd_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!fd_.valid()) return fail(ErrorCode::internal, std::string("eventfd: ") + std::strerror(errno));
+  return {};
+}
+
+bool EventQueue::push(PlaneEvent event) {
+  const bool ike = std::holds_alternative<IkeDatagram>(event);
+  {
+    const std::lock_guard lock(mutex_);
+    if (ike ? ike_ >= kMaxIke : events_.size() - ike_ >= kMaxOther) return false;
+    ike_ += ike ? 1 : 0;
+    events_.push_back(std::move(event));
+  }
+  const std::uint64_t one = 1;
+  return ::write(fd_.get(), &one, sizeof(one)) == sizeof(one) || errno == EAGAIN;
+}
+
+std::vector<PlaneEvent> EventQueue::take() {
+  std::uint64_t count = 0;
+  (void)!::read(fd_.get(), &count, sizeof(count));
+  const std::lock_guard lock(mutex_);
+  ike_ = 0;
+  return std::exchange(events_, {});
+}
+
+void deliver(std::vector<PlaneEvent> events, DataPlaneListener& listener) {
+  struct Visitor {
+    DataPlaneListener& to;
+    void operator()(const Acquire& event) const { to.on_acquire(event.reqid); }
+    void operator()(const Expired& event) const { to.on_expired(event.id, event.reqid); }
+    void operator()(const IkeDatagram& event) const {
+      to.on_ike_datagram(event.local, event.remote, event.datagram);
+    }
+    void operator()(const Warning& event) const { to.on_warning(event.error); }
+  };
+  for (const PlaneEvent& event : events) std::visit(Visitor{listener}, event);
+}
+
+}  // namespace oakgate::soft

@@ -1,0 +1,429 @@
+#include "xfrm/soft/outer_socket.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "xfrm/netlink/routes.h"
+#include "xfrm/netlink/xfrm_policy.h"
+
+namespace oakgate::soft {
+
+namespace {
+
+constexpr int kBufferBytes = 8 << 20;
+constexpr std::size_t kNonEspMarker = 4;   // RFC 3948 section 2.2
+constexpr std::uint8_t kKeepAlive = 0xff;  // section 2.3
+
+// ---- Socket addresses
+
+struct SocketAddress {
+  sockaddr_storage storage{};
+  socklen_t size = 0;
+  [[nodiscard]] sockaddr* get() { return reinterpret_cast<sockaddr*>(&storage); }
+};
+
+SocketAddress to_socket_address(const IpAddress& address, std::uint16_t port) {
+  SocketAddress out;
+  if (address.is_v4()) {
+    sockaddr_in v4{};
+    v4.sin_family = AF_INET;
+    v4.sin_port = htons(port);
+    std::memcpy(&v4.sin_addr, address.bytes().data(), 4);
+    std::memcpy(&out.storage, &v4, sizeof(v4));
+    out.size = sizeof(v4);
+    return out;
+  }
+  sockaddr_in6 v6{};
+  v6.sin6_family = AF_INET6;
+  v6.sin6_port = htons(port);
+  std::memcpy(&v6.sin6_addr, address.bytes().data(), 16);
+  std::memcpy(&out.storage, &v6, sizeof(v6));
+  out.size = sizeof(v6);
+  return out;
+}
+
+IpAddress address_of(const void* raw, std::size_t size) {
+  return *IpAddress::from_bytes({static_cast<const std::uint8_t*>(raw), size});
+}
+
+Endpoint to_endpoint(const sockaddr_storage& storage) {
+  if (storage.ss_family == AF_INET6) {
+    sockaddr_in6 v6{};
+    std::memcpy(&v6, &storage, sizeof(v6));
+    return {address_of(&v6.sin6_addr, 16), ntohs(v6.sin6_port)};
+  }
+  sockaddr_in v4{};
+  std::memcpy(&v4, &storage, sizeof(v4));
+  return {address_of(&v4.sin_addr, 4), ntohs(v4.sin_port)};
+}
+
+// ---- Opening
+
+bool set_option(int fd, int level, int option, int value) {
+  return ::setsockopt(fd, level, option, &value, sizeof(value)) == 0;
+}
+
+// A socket that only sends: nothing that arrives is queued on it.
+bool refuse_everything(int fd) {
+  sock_filter nothing = BPF_STMT(BPF_RET | BPF_K, 0);
+  const sock_fprog program{1, &nothing};
+  return ::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) == 0;
+}
+
+tl::unexpected<Error> cannot_open(const char* what, int error) {
+  const std::string text =
+      std::string("the software data plane cannot open its ") + what + " socket: " + std::strerror(error);
+  if (error == EPERM || error == EACCES) {
+    return fail(ErrorCode::not_permitted, text, "the capability CAP_NET_RAW",
+                "run oakgated as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
+  }
+  return fail(ErrorCode::data_plane, text, "a kernel with raw sockets", "see the kernel's log");
+}
+
+Result<FileDescriptor> open_raw(int family, int protocol, const char* what, bool receives) {
+  FileDescriptor fd(::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+  if (!fd.valid()) return cannot_open(what, errno);
+  if (!receives && !refuse_everything(fd.get())) return cannot_open(what, errno);
+  // Without CAP_NET_ADMIN in the initial namespace the limits of net.core apply.
+  const auto enlarge = [&fd](int forced, int plain) {
+    if (set_option(fd.get(), SOL_SOCKET, forced, kBufferBytes)) return;
+    (void)set_option(fd.get(), SOL_SOCKET, plain, kBufferBytes);
+  };
+  enlarge(SO_RCVBUFFORCE, SO_RCVBUF);
+  enlarge(SO_SNDBUFFORCE, SO_SNDBUF);
+  return fd;
+}
+
+Result<FileDescriptor> open_esp(Family family, bool receives, int discovery) {
+  const bool v4 = family == Family::ipv4;
+  auto fd = open_raw(v4 ? AF_INET : AF_INET6, IPPROTO_ESP, v4 ? "IPv4 ESP" : "IPv6 ESP", receives);
+  if (!fd) return fd;
+  const bool set = v4 ? set_option(fd->get(), IPPROTO_IP, IP_MTU_DISCOVER, discovery)
+                      : set_option(fd->get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, discovery) &&
+                            set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+                            set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  if (!set) return cannot_open(v4 ? "IPv4 ESP" : "IPv6 ESP", errno);
+  if (auto passed = bypass_socket(fd->get(), family); !passed) return fail(std::move(passed.error()));
+  return fd;
+}
+
+// ---- Control messages
+
+struct Arrival {
+  std::optional<IpAddress> destination;
+  std::uint8_t traffic_class = 0;
+};
+
+template <typename T>
+T control_value(const cmsghdr* control) {
+  T value{};
+  std::memcpy(&value, CMSG_DATA(control), sizeof(value));
+  return value;
+}
+
+Arrival read_control(msghdr& header) {
+  Arrival out;
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
+       control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_PKTINFO) {
+      const auto info = control_value<in_pktinfo>(control);
+      out.destination = address_of(&info.ipi_addr, 4);
+    } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_PKTINFO) {
+      const auto info = control_value<in6_pktinfo>(control);
+      out.destination = address_of(&info.ipi6_addr, 16);
+    } else if (control->cmsg_level == IPPROTO_IP && control->cmsg_type == IP_TOS) {
+      out.traffic_class = control_value<std::uint8_t>(control);
+    } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_TCLASS) {
+      out.traffic_class = static_cast<std::uint8_t>(control_value<int>(control));
+    }
+  }
+  return out;
+}
+
+template <typename T>
+cmsghdr* put_control(msghdr& header, cmsghdr* control, int level, int type, const T& value) {
+  control->cmsg_level = level;
+  control->cmsg_type = type;
+  control->cmsg_len = CMSG_LEN(sizeof(value));
+  std::memcpy(CMSG_DATA(control), &value, sizeof(value));
+  return CMSG_NXTHDR(&header, control);
+}
+
+// Source address and traffic class of one packet.
+void write_control(msghdr& header, const SealedPacket& packet) {
+  cmsghdr* control = CMSG_FIRSTHDR(&header);
+  const int traffic_class = packet.traffic_class;
+  if (packet.path.source.is_v4()) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, packet.path.source.bytes().data(), 4);
+    control = put_control(header, control, IPPROTO_IP, IP_PKTINFO, info);
+    put_control(header, control, IPPROTO_IP, IP_TOS, traffic_class);
+    header.msg_controllen = CMSG_SPACE(sizeof(info)) + CMSG_SPACE(sizeof(traffic_class));
+    return;
+  }
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, packet.path.source.bytes().data(), 16);
+  control = put_control(header, control, IPPROTO_IPV6, IPV6_PKTINFO, info);
+  put_control(header, control, IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
+  header.msg_controllen = CMSG_SPACE(sizeof(info)) + CMSG_SPACE(sizeof(traffic_class));
+}
+
+}  // namespace
+
+// What the batch system calls need, kept so that nothing is allocated on the way.
+struct OuterSockets::Buffers {
+  static constexpr std::size_t kControl = 128;
+  struct alignas(cmsghdr) Control {
+    std::array<std::uint8_t, kControl> bytes;
+  };
+  std::array<mmsghdr, PacketBatch::kCapacity> headers{};
+  std::array<iovec, PacketBatch::kCapacity> pieces{};
+  std::array<SocketAddress, PacketBatch::kCapacity> addresses{};
+  std::array<Control, PacketBatch::kCapacity> controls{};
+
+  // Ready for message `index` of these bytes, with room for an address and control messages.
+  msghdr& prepare(std::size_t index, void* data, std::size_t size) {
+    pieces[index] = {data, size};
+    controls[index].bytes.fill(0);
+    msghdr& header = headers[index].msg_hdr;
+    header = {};
+    header.msg_name = &addresses[index].storage;
+    header.msg_namelen = sizeof(sockaddr_storage);
+    header.msg_iov = &pieces[index];
+    header.msg_iovlen = 1;
+    header.msg_control = controls[index].bytes.data();
+    header.msg_controllen = kControl;
+    return header;
+  }
+};
+
+OuterSockets::OuterSockets() : buffers_(std::make_unique<Buffers>()) {}
+OuterSockets::OuterSockets(OuterSockets&&) noexcept = default;
+OuterSockets& OuterSockets::operator=(OuterSockets&&) noexcept = default;
+OuterSockets::~OuterSockets() = default;
+
+Result<OuterSockets> OuterSockets::open() {
+  OuterSockets out;
+  const auto keep = [](FileDescriptor& place, Result<FileDescriptor> opened) -> Result<void> {
+    if (!opened) return fail(std::move(opened.error()));
+    place = std::move(*opened);
+    return {};
+  };
+  if (auto r = keep(out.esp4_, open_esp(Family::ipv4, true, IP_PMTUDISC_WANT)); !r)
+    return fail(std::move(r.error()));
+  if (auto r = keep(out.esp4_fragment_, open_esp(Family::ipv4, false, IP_PMTUDISC_DONT)); !r) {
+    return fail(std::move(r.error()));
+  }
+  if (auto r = keep(out.icmp4_, open_raw(AF_INET, IPPROTO_ICMP, "ICMP", false)); !r)
+    return fail(std::move(r.error()));
+  // A host without IPv6 says EAFNOSUPPORT.
+  const FileDescriptor probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!probe.valid()) return out;
+  if (auto r = keep(out.esp6_, open_esp(Family::ipv6, true, IPV6_PMTUDISC_WANT)); !r)
+    return fail(std::move(r.error()));
+  if (auto r = keep(out.icmp6_, open_raw(AF_INET6, IPPROTO_ICMPV6, "ICMPv6", false)); !r) {
+    return fail(std::move(r.error()));
+  }
+  return out;
+}
+
+std::vector<int> OuterSockets::descriptors() const {
+  std::vector<int> out;
+  for (const int fd : {esp4_.get(), esp6_.get()}) {
+    if (fd >= 0) out.push_back(fd);
+  }
+  for (const Attached& socket : attached_) out.push_back(socket.socket.get());
+  return out;
+}
+
+Result<void> OuterSockets::attach(int key, FileDescriptor socket, const Endpoint& local) {
+  if (attached(key) >= 0) {
+    return fail(ErrorCode::in_use, "the encapsulation socket " + local.to_string() + " is attached already");
+  }
+  const int fd = socket.get();
+  const bool set = local.address.is_v4() ? set_option(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
+                                               set_option(fd, IPPROTO_IP, IP_RECVTOS, 1)
+                                         : set_option(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
+                                               set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
+  if (!set) {
+    return fail(ErrorCode::data_plane,
+                "the encapsulation socket " + local.to_string() + " cannot be used: " + std::strerror(errno),
+                "a bound UDP socket of the address's family");
+  }
+  attached_.push_back({key, std::move(socket), local});
+  return {};
+}
+
+void OuterSockets::detach(int key) {
+  std::erase_if(attached_, [key](const Attached& socket) { return socket.key == key; });
+}
+
+int OuterSockets::attached(int key) const {
+  for (const Attached& socket : attached_) {
+    if (socket.key == key) return socket.socket.get();
+  }
+  return -1;
+}
+
+// ---- Receiving
+
+bool OuterSockets::receive(int fd, PacketBatch& batch, const IkeSink& ike) {
+  batch.clear();
+  const auto socket = std::find_if(attached_.begin(), attached_.end(),
+                                   [fd](const Attached& entry) { return entry.socket.get() == fd; });
+  if (socket == attached_.end() && fd != esp4_.get() && fd != esp6_.get())
+    return false;  // detached meanwhile
+  for (std::size_t i = 0; i < PacketBatch::kCapacity; ++i) {
+    buffers_->prepare(i, batch.room(i).data(), batch.room(i).size());
+  }
+  const int got = ::recvmmsg(fd, buffers_->headers.data(), PacketBatch::kCapacity, MSG_DONTWAIT, nullptr);
+  if (got <= 0) return false;
+  for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+    const std::span<std::uint8_t> datagram = batch.room(i).first(buffers_->headers[i].msg_len);
+    if (socket != attached_.end()) {
+      sort_encapsulated(datagram, i, *socket, batch, ike);
+    } else {
+      sort_native(datagram, i, fd == esp4_.get() ? Family::ipv4 : Family::ipv6, batch);
+    }
+  }
+  return got == static_cast<int>(PacketBatch::kCapacity);
+}
+
+void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t index, Family family,
+                               PacketBatch& batch) {
+  if (family == Family::ipv6) {  // raw(7): IPv6 sockets give the payload alone
+    const Arrival arrival = read_control(buffers_->headers[index].msg_hdr);
+    if (!arrival.destination) return;
+    BatchPacket& packet = batch.add(datagram);
+    packet.destination = *arrival.destination;
+    packet.traffic_class = arrival.traffic_class;
+    return;
+  }
+  if (datagram.size() < 20) return;
+  const std::size_t header = std::size_t{datagram[0] & 0x0fU} * 4;
+  if (header < 20 || header > datagram.size()) return;
+  BatchPacket& packet = batch.add(datagram.subspan(header));
+  packet.destination = address_of(&datagram[16], 4);
+  packet.traffic_class = datagram[1];
+}
+
+void OuterSockets::sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index,
+                                     const Attached& socket, PacketBatch& batch, const IkeSink& ike) {
+  if (datagram.size() == 1 && datagram[0] == kKeepAlive) return;
+  if (datagram.size() <= kNonEspMarker) return;
+  const Arrival arrival = read_control(buffers_->headers[index].msg_hdr);
+  const IpAddress destination = arrival.destination.value_or(socket.local.address);
+  const auto marker = datagram.first(kNonEspMarker);
+  if (std::all_of(marker.begin(), marker.end(), [](std::uint8_t byte) { return byte == 0; })) {
+    ike({destination, socket.local.port}, to_endpoint(buffers_->addresses[index].storage),
+        datagram.subspan(kNonEspMarker));
+    return;
+  }
+  BatchPacket& packet = batch.add(datagram);
+  packet.destination = destination;
+  packet.traffic_class = arrival.traffic_class;
+  packet.encapsulated = true;
+}
+
+// ---- Sending
+
+int OuterSockets::socket_for(const OuterPath& path, bool dont_fragment) const {
+  if (!path.encapsulation) {
+    if (!path.source.is_v4()) return esp6_.get();
+    return dont_fragment ? esp4_.get() : esp4_fragment_.get();
+  }
+  int wildcard = -1;
+  for (const Attached& socket : attached_) {
+    if (socket.local.port != path.encapsulation->local_port) continue;
+    if (socket.local.address == path.source) return socket.socket.get();
+    if (socket.local.address == IpAddress::any(path.source.family())) wildcard = socket.socket.get();
+  }
+  return wildcard;
+}
+
+SendReport OuterSockets::send(std::span<const SealedPacket> packets) {
+  SendReport report;
+  while (!packets.empty()) {
+    const int fd = socket_for(packets[0].path, packets[0].dont_fragment);
+    std::size_t run = 1;
+    while (run < packets.size() && run < PacketBatch::kCapacity &&
+           socket_for(packets[run].path, packets[run].dont_fragment) == fd) {
+      ++run;
+    }
+    if (fd >= 0) {
+      send_run(fd, packets.first(run), report);
+    } else {
+      report.refused += run;
+      report.path = packets[0].path;
+      report.no_socket = true;
+    }
+    packets = packets.subspan(run);
+  }
+  return report;
+}
+
+void OuterSockets::send_run(int fd, std::span<const SealedPacket> run, SendReport& report) {
+  for (std::size_t i = 0; i < run.size(); ++i) {
+    const OuterPath& path = run[i].path;
+    // The kernel does not write through iovecs of messages to send.
+    msghdr& header =
+        buffers_->prepare(i, const_cast<std::uint8_t*>(run[i].bytes.data()), run[i].bytes.size());
+    buffers_->addresses[i] =
+        to_socket_address(path.destination, path.encapsulation ? path.encapsulation->remote_port : 0);
+    header.msg_namelen = buffers_->addresses[i].size;
+    write_control(header, run[i]);
+  }
+  std::size_t done = 0;
+  while (done < run.size()) {
+    const int sent = ::sendmmsg(fd, buffers_->headers.data() + done, static_cast<unsigned>(run.size() - done),
+                                MSG_DONTWAIT);
+    if (sent > 0) {
+      report.sent += static_cast<std::size_t>(sent);
+      done += static_cast<std::size_t>(sent);
+      continue;
+    }
+    if (sent < 0 && errno == EINTR) continue;
+    // The first one failed; those behind it may have another path. A full queue drops, as any router does; a
+    // path MTU that has just become smaller is asked for within a second.
+    const int error = errno;
+    if (error != EAGAIN && error != ENOBUFS && error != EMSGSIZE) {
+      report.error = error;
+      report.path = run[done].path;
+    }
+    ++report.refused;
+    ++done;
+  }
+}
+
+void OuterSockets::send_icmp(const IcmpMessage& message) {
+  const int fd = message.destination.is_v4() ? icmp4_.get() : icmp6_.get();
+  SocketAddress address = to_socket_address(message.destination, 0);
+  (void)::sendto(fd, message.bytes.data(), message.bytes.size(), MSG_DONTWAIT, address.get(), address.size);
+}
+
+std::size_t query_path_mtu(const OuterPath& path) {
+  const bool v4 = path.destination.is_v4();
+  const FileDescriptor probe(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!probe.valid()) return 0;
+  (void)set_option(probe.get(), SOL_SOCKET, SO_MARK, static_cast<int>(kBypassMark));  // the way ESP goes
+  SocketAddress source = to_socket_address(path.source, 0);
+  SocketAddress destination =
+      to_socket_address(path.destination, 9);  // connect() sends nothing; any port will do
+  if (::bind(probe.get(), source.get(), source.size) != 0) return 0;
+  if (::connect(probe.get(), destination.get(), destination.size) != 0) return 0;
+  int mtu = 0;
+  socklen_t size = sizeof(mtu);
+  const int level = v4 ? IPPROTO_IP : IPPROTO_IPV6;
+  if (::getsockopt(probe.get(), level, v4 ? IP_MTU : IPV6_MTU, &mtu, &size) != 0 || mtu < 0) return 0;
+  return static_cast<std::size_t>(mtu);
+}
+
+}  // namespace oakgate::soft

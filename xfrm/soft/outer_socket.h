@@ -1,0 +1,86 @@
+// The outer side: raw protocol-50 sockets and the daemon's UDP encapsulation sockets, in batches (recvmmsg,
+// sendmmsg), never blocking. Used by one worker.
+//
+// Native ESP: IPv4 goes out of one of two sockets, with DF by path MTU discovery, or without; the kernel
+// fragments a datagram that is larger than the path. IPv6 likewise by its fragment header. Incoming fragments
+// are reassembled by the kernel before they arrive here. In UDP (RFC 3948) the daemon's socket decides about
+// DF; by default that is path MTU discovery too. UDP checksums are the kernel's: RFC 3948 section 2.1 "SHOULD
+// be transmitted as a zero value" is not followed, receivers must take either. Every socket has the bypass
+// mark and policy (xfrm/netlink/xfrm_policy.h): no tunnel swallows its own outside.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "ike/base/net.h"
+#include "ike/base/result.h"
+#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/soft/packet_batch.h"
+
+namespace oakgate::soft {
+
+// An IKE message that came to an encapsulation socket; the marker is gone.
+using IkeSink = std::function<void(const Endpoint& local, const Endpoint& remote, ByteView datagram)>;
+
+struct SendReport {
+  std::size_t sent = 0;
+  std::size_t refused = 0;
+  int error = 0;   // the last errno that an operator should know of; queues that are full are not among them
+  OuterPath path;  // whose
+  bool no_socket = false;  // an SA in UDP, and no attached socket for its address and port
+};
+
+class OuterSockets {
+ public:
+  // ErrorCode::not_permitted without CAP_NET_RAW. IPv6 is left out on a host without.
+  [[nodiscard]] static Result<OuterSockets> open();
+  OuterSockets(OuterSockets&&) noexcept;
+  OuterSockets& operator=(OuterSockets&&) noexcept;
+  ~OuterSockets();
+
+  // Those that may become readable.
+  [[nodiscard]] std::vector<int> descriptors() const;
+
+  // `key` names the socket for detach(). Turns the packet information of the datagrams on.
+  [[nodiscard]] Result<void> attach(int key, FileDescriptor socket, const Endpoint& local);
+  void detach(int key);
+  // The descriptor of an attached socket, -1 if there is none.
+  [[nodiscard]] int attached(int key) const;
+
+  // Reads one batch from `fd`: ESP into `batch`, IKE into `ike`; keep-alives vanish. True: there may be more.
+  [[nodiscard]] bool receive(int fd, PacketBatch& batch, const IkeSink& ike);
+  // In order, as far as one path is concerned.
+  SendReport send(std::span<const SealedPacket> packets);
+  // To the sender of the packet it is about; this host's routing finds the way and the source address.
+  void send_icmp(const IcmpMessage& message);
+
+ private:
+  struct Buffers;
+  struct Attached {
+    int key = -1;
+    FileDescriptor socket;
+    Endpoint local;
+  };
+  OuterSockets();
+  [[nodiscard]] int socket_for(const OuterPath& path, bool dont_fragment) const;
+  void send_run(int fd, std::span<const SealedPacket> run, SendReport& report);
+  void sort_native(std::span<std::uint8_t> datagram, std::size_t index, Family family, PacketBatch& batch);
+  void sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index, const Attached& socket,
+                         PacketBatch& batch, const IkeSink& ike);
+
+  FileDescriptor esp4_;           // receives, and sends with DF
+  FileDescriptor esp4_fragment_;  // sends without DF
+  FileDescriptor esp6_;
+  FileDescriptor icmp4_;
+  FileDescriptor icmp6_;
+  std::vector<Attached> attached_;
+  std::unique_ptr<Buffers> buffers_;
+};
+
+// What the kernel knows of the path between two addresses, IP header included; 0: there is no route.
+[[nodiscard]] std::size_t query_path_mtu(const OuterPath& path);
+
+}  // namespace oakgate::soft

@@ -1,0 +1,155 @@
+#include "xfrm/soft/tun_device.h"
+
+#include <fcntl.h>
+#include <linux/if.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/ip.h>
+#include <linux/rtnetlink.h>
+#include <sys/ioctl.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+#include "xfrm/netlink/netlink_socket.h"
+#include "xfrm/netlink/routes.h"
+
+namespace oakgate::soft {
+
+namespace {
+
+constexpr const char* kDevicePath = "/dev/net/tun";
+
+std::string reason(int error) {
+  return std::strerror(error);
+}
+
+tl::unexpected<Error> cannot_open(int error) {
+  const std::string text =
+      std::string("the software data plane cannot open ") + kDevicePath + ": " + reason(error);
+  if (error == EACCES || error == EPERM) {
+    return fail(ErrorCode::not_permitted, text, "read and write permission on the TUN device",
+                "run oakgated as root, or give it the device (systemd: DeviceAllow=/dev/net/tun rw)");
+  }
+  return fail(ErrorCode::not_found, text, "a kernel with TUN and its device node",
+              "`modprobe tun`; in a container hand the device in (--device /dev/net/tun)");
+}
+
+tl::unexpected<Error> cannot_create(const std::string& name, int error) {
+  const std::string text =
+      "the software data plane cannot create the TUN device " + name + ": " + reason(error);
+  if (error == EPERM || error == EACCES) {
+    return fail(ErrorCode::not_permitted, text, "the capability CAP_NET_ADMIN",
+                "run oakgated as root, or give it CAP_NET_ADMIN and CAP_NET_RAW");
+  }
+  return fail(ErrorCode::data_plane, text, "a kernel that creates TUN devices", "see the kernel's log");
+}
+
+// One netlink attribute around others, in host byte order and padded as netlink wants it.
+Bytes attribute(std::uint16_t type, ByteView value) {
+  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), type};
+  Bytes out(NLA_ALIGN(sizeof(header) + value.size()));
+  std::memcpy(out.data(), &header, sizeof(header));
+  std::copy(value.begin(), value.end(), out.begin() + sizeof(header));
+  return out;
+}
+Bytes attribute_u32(std::uint16_t type, std::uint32_t value) {
+  Bytes raw(sizeof(value));
+  std::memcpy(raw.data(), &value, sizeof(value));
+  return attribute(type, raw);
+}
+Bytes operator+(Bytes a, const Bytes& b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+
+int read_setting(const std::string& path, int absent) {
+  std::ifstream file(path);
+  int value = absent;
+  return file >> value ? value : absent;
+}
+
+// Empty, or why it could not be written. No IPv6 in this kernel is no obstacle.
+std::string write_setting(const std::string& path, const char* value) {
+  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file.valid()) return errno == ENOENT ? std::string() : path + ": " + reason(errno);
+  if (::write(file.get(), value, std::strlen(value)) < 0) return path + ": " + reason(errno);
+  return {};
+}
+
+bool has_ipv6() {
+  return ::access("/proc/sys/net/ipv6", F_OK) == 0;
+}
+
+// Settings by netlink: /proc/sys is often read-only for services.
+Result<void> set_by_netlink(unsigned ifindex, const std::string& name, const Bytes& families) {
+  auto socket = NetlinkSocket::open(NetlinkFamily::route);
+  if (!socket) return fail(std::move(socket.error()));
+  NetlinkMessage message(RTM_SETLINK, 0);
+  auto& header = message.put_header<ifinfomsg>();
+  header.ifi_family = AF_UNSPEC;
+  header.ifi_index = static_cast<int>(ifindex);
+  message.put(IFLA_AF_SPEC | NLA_F_NESTED, families);
+  return socket->request(message, "configure the device " + name);
+}
+
+}  // namespace
+
+Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) {
+  FileDescriptor fd(::open(kDevicePath, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  if (!fd.valid()) return cannot_open(errno);
+  ifreq request{};
+  const std::string pattern = prefix + "%d";  // the kernel puts the first free number in
+  if (prefix.empty() || pattern.size() + 2 >= sizeof(request.ifr_name)) {
+    return fail(ErrorCode::data_plane, "'" + prefix + "' cannot begin a device name", "1 to 11 characters");
+  }
+  std::copy(pattern.begin(), pattern.end(), request.ifr_name);
+  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return cannot_create(prefix + "N", errno);
+  const std::string name(request.ifr_name);
+  auto routing = Routing::open();
+  if (!routing) return fail(std::move(routing.error()));
+  const auto link = routing->find_link(name);
+  if (!link) return fail(link.error());
+  TunDevice device(std::move(fd), name, link->ifindex);
+  if (auto configured = device.configure(); !configured) return fail(std::move(configured.error()));
+  if (auto up = routing->set_link(device.ifindex_, mtu, true); !up) return fail(std::move(up.error()));
+  return device;
+}
+
+Result<void> TunDevice::configure() {
+  // The stricter of `all` and the device's own value counts, "loose" (2) being the highest.
+  const bool strict = read_setting("/proc/sys/net/ipv4/conf/all/rp_filter", 0) == 1;
+  const Bytes ipv4 = attribute(
+      AF_INET | NLA_F_NESTED,
+      attribute(IFLA_INET_CONF | NLA_F_NESTED, attribute_u32(IPV4_DEVCONF_NOPOLICY, 1) +
+                                                   attribute_u32(IPV4_DEVCONF_RP_FILTER, strict ? 2 : 0)));
+  if (auto set = set_by_netlink(ifindex_, name_, ipv4); !set) return set;
+  if (!has_ipv6()) return {};
+  const std::uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+  const Bytes ipv6 = attribute(AF_INET6 | NLA_F_NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, {&none, 1}));
+  if (auto set = set_by_netlink(ifindex_, name_, ipv6); !set) return set;
+  const std::string settings = "/proc/sys/net/ipv6/conf/" + name_;
+  ipv6_obstacle_ = write_setting(settings + "/disable_policy", "1");
+  (void)write_setting(settings + "/accept_ra",
+                      "0");  // inner packets are within selectors: a second line only
+  return {};
+}
+
+int TunDevice::read(PacketBatch& batch) {
+  while (!batch.full()) {
+    const std::span<std::uint8_t> room = batch.next_room();
+    const ssize_t got = ::read(fd_.get(), room.data(), room.size());
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? 0 : errno;
+    batch.add(room.first(static_cast<std::size_t>(got)));
+  }
+  return 0;
+}
+
+bool TunDevice::write(ByteView packet) {
+  return ::write(fd_.get(), packet.data(), packet.size()) == static_cast<ssize_t>(packet.size());
+}
+
+}  // namespace oakgate::soft

@@ -1,0 +1,51 @@
+// The TUN device: where the kernel hands us inner packets, and takes those that came out of a tunnel.
+//
+// Settings of this one device, never of others (tried on Linux 6.1 and 6.18):
+//   disable_policy  IPv4 and IPv6: the inbound policies that block plaintext (xfrm/netlink/guard.h) do not
+//   judge what
+//                   comes from here; the SA's selectors have. IPv4: delivered and forwarded packets. IPv6:
+//                   forwarded ones; for packets to this host see local_delivery.h.
+//   rp_filter       off, or loose where the whole host is strict: the SA's selectors are the stricter check.
+//   addr_gen_mode   none, accept_ra 0: no link-local address, no router solicitations into a tunnel.
+// Others are left as the host has them; forwarding is the operator's.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "ike/base/result.h"
+#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/soft/packet_batch.h"
+
+namespace oakgate::soft {
+
+class TunDevice {
+ public:
+  // Makes "<prefix>N" with the first free N and brings it up. It goes when the object goes.
+  // ErrorCode::not_found: no /dev/net/tun; ErrorCode::not_permitted: no CAP_NET_ADMIN.
+  [[nodiscard]] static Result<TunDevice> open(const std::string& prefix, std::uint16_t mtu);
+
+  [[nodiscard]] int fd() const { return fd_.get(); }
+  [[nodiscard]] const std::string& name() const { return name_; }
+  [[nodiscard]] unsigned ifindex() const { return ifindex_; }
+  // Why IPv6 packets will not pass the inbound policies, if so: /proc/sys could not be written.
+  [[nodiscard]] const std::string& ipv6_obstacle() const { return ipv6_obstacle_; }
+
+  // Fills the batch with what waits, without blocking. 0: all read (or nothing waits); else the errno that
+  // ended it.
+  [[nodiscard]] int read(PacketBatch& batch);
+  // False: the kernel refused the packet.
+  bool write(ByteView packet);
+
+ private:
+  TunDevice(FileDescriptor fd, std::string name, unsigned ifindex)
+      : fd_(std::move(fd)), name_(std::move(name)), ifindex_(ifindex) {}
+  [[nodiscard]] Result<void> configure();
+
+  FileDescriptor fd_;
+  std::string name_;
+  unsigned ifindex_;
+  std::string ipv6_obstacle_;
+};
+
+}  // namespace oakgate::soft
