@@ -1,0 +1,146 @@
+#include "conf/checks.h"
+
+#include <map>
+#include <utility>
+#include <vector>
+
+#include "conf/text.h"
+
+namespace oakgate::conf {
+
+namespace {
+
+std::string peer_path(const PeerConfig& peer) {
+  return "peers." + peer.name;
+}
+std::string tunnel_path(const PeerConfig& peer, const TunnelConfig& tunnel) {
+  return peer_path(peer) + ".tunnels." + tunnel.name;
+}
+std::string in_line(const Position& at) {
+  return " (line " + std::to_string(at.line) + ")";
+}
+
+// The responder finds a peer by its address first and by its proven identity then.
+void check_peers_differ(const Draft& draft, Report& report) {
+  std::map<std::pair<PeerAddress, Identity>, const PeerConfig*> seen;
+  for (const PeerDraft& peer : draft.peers) {
+    if (!peer.address_known) continue;
+    const PeerConfig& config = peer.config;
+    // `identity: address` and the address itself say the same.
+    const Identity by_address{IdentityKind::address, config.address.first, config.address.host_name};
+    const auto key = std::pair(config.address, config.identity.value_or(by_address));
+    const auto [other, is_new] = seen.emplace(key, &config);
+    if (is_new) continue;
+    report.add(config.position, peer_path(config),
+               {"has the same address and identity as " + peer_path(*other->second) +
+                    in_line(other->second->position),
+                "a different address or identity, or one peer with the tunnels of both"});
+  }
+}
+
+// Each selector pair has one policy in the data plane, so it can lead to one tunnel only.
+void check_pairs_differ(const Draft& draft, Report& report) {
+  struct Owner {
+    const PeerConfig* peer;
+    const TunnelConfig* tunnel;
+  };
+  std::map<SelectorPair, Owner> seen;
+  for (const PeerDraft& peer : draft.peers) {
+    for (const TunnelConfig& tunnel : peer.config.tunnels) {
+      for (const SelectorPair& pair : tunnel.pairs) {
+        const auto [other, is_new] = seen.emplace(pair, Owner{&peer.config, &tunnel});
+        if (is_new) continue;
+        report.add(tunnel.position, tunnel_path(peer.config, tunnel),
+                   {quote(pair.to_string()) + " belongs to " +
+                        tunnel_path(*other->second.peer, *other->second.tunnel) +
+                        in_line(other->second.tunnel->position) + " already",
+                    "each pair of subnets in one tunnel"});
+      }
+    }
+  }
+  if (seen.size() > kReqidCount) {
+    report.add({}, "peers",
+               {"the tunnels have too many pairs of subnets", "at most " + std::to_string(kReqidCount)});
+  }
+}
+
+// ---- allow_weak ----------------------------------------------------------------------------------------
+
+// Weak word -> the places that need it, as key paths.
+using WeakUses = std::map<Weak, std::vector<std::string>>;
+
+void add_use(WeakUses& uses, const std::vector<Weak>& words, const std::string& place) {
+  for (const Weak word : words) {
+    auto& places = uses[word];
+    if (places.empty() || places.back() != place) places.push_back(place);
+  }
+}
+
+WeakUses weak_uses(const PeerConfig& peer, bool short_psk) {
+  WeakUses uses;
+  for (const IsakmpPolicy& policy : peer.policies) {
+    add_use(uses, weak_things(policy), "isakmp_policies." + std::to_string(policy.number));
+  }
+  std::set<std::string_view> sets;
+  for (const TunnelConfig& tunnel : peer.tunnels) {
+    for (const TransformSet& set : tunnel.transform_sets) {
+      if (sets.insert(set.name).second) add_use(uses, weak_things(set, {}), "transform_sets." + set.name);
+    }
+    if (tunnel.pfs && info(*tunnel.pfs).weak) {
+      add_use(uses, {*info(*tunnel.pfs).weak}, "tunnels." + tunnel.name + ".pfs");
+    }
+  }
+  if (short_psk)
+    add_use(uses, {Weak::short_psk}, "pre_shared_key, below " + std::to_string(kShortPskBytes) + " bytes");
+  return uses;
+}
+
+std::string places_text(const std::vector<std::string>& places) {
+  constexpr std::size_t kShown = 4;
+  std::string text;
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    if (i == kShown) return text + " and " + std::to_string(places.size() - i) + " more";
+    text += (i == 0 ? "" : ", ") + places[i];
+  }
+  return text;
+}
+
+// The line that would mend all of it at once, ready to be pasted.
+std::string line_to_add(const PeerConfig& peer, const WeakUses& uses) {
+  std::string words;
+  const auto add = [&words](Weak word) {
+    words += (words.empty() ? "" : ", ") + std::string(weak_word(word));
+  };
+  if (peer.allow_weak) {
+    for (const Weak word : peer.allow_weak->algorithms) add(word);
+  }
+  for (const auto& [word, places] : uses) {
+    if (!peer.allow_weak || !peer.allow_weak->covers(word)) add(word);
+  }
+  if (peer.allow_weak) return "`algorithms: [" + words + "]` in its allow_weak";
+  return "`allow_weak: {algorithms: [" + words + "]}` in this peer";
+}
+
+// An expired waiver still counts: expiry is a state of the running peer, not an error in the file.
+void check_waiver(const PeerDraft& draft, bool short_psk, Report& report) {
+  if (!draft.waiver_known) return;
+  const PeerConfig& peer = draft.config;
+  const WeakUses uses = weak_uses(peer, short_psk);
+  for (const auto& [word, places] : uses) {
+    if (peer.allow_weak && peer.allow_weak->covers(word)) continue;
+    report.add(peer.position, peer_path(peer),
+               {"may use the weak `" + std::string(weak_word(word)) + "` (" + places_text(places) +
+                    ") and has no waiver for it",
+                line_to_add(peer, uses) + ", or something stronger"});
+  }
+}
+
+}  // namespace
+
+void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& short_psk, Report& report) {
+  check_peers_differ(draft, report);
+  check_pairs_differ(draft, report);
+  for (const PeerDraft& peer : draft.peers) check_waiver(peer, short_psk.contains(peer.config.name), report);
+}
+
+}  // namespace oakgate::conf

@@ -1,0 +1,16 @@
+// What only the whole configuration shows: peers that cannot be told apart, traffic that two tunnels claim,
+// weak algorithms without a waiver. Private to conf/.
+#pragma once
+
+#include <set>
+#include <string>
+
+#include "conf/report.h"
+#include "conf/sections.h"
+
+namespace oakgate::conf {
+
+// `short_psk`: the peers whose pre-shared key is shorter than kShortPskBytes, as far as anybody looked.
+void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& short_psk, Report& report);
+
+}  // namespace oakgate::conf

@@ -1,0 +1,76 @@
+// `gateway:`, this machine.
+#include <algorithm>
+#include <array>
+#include <filesystem>
+
+#include "conf/sections.h"
+#include "conf/text.h"
+#include "conf/values.h"
+
+namespace oakgate::conf {
+
+namespace {
+
+constexpr Word<DataPlaneChoice> kDataPlanes[] = {
+    {"auto", DataPlaneChoice::automatic},
+    {"kernel", DataPlaneChoice::kernel},
+    {"software", DataPlaneChoice::software},
+};
+
+std::vector<IpAddress> read_listen(const Field& field) {
+  constexpr std::string_view kExpected =
+      "a list of this machine's addresses; leave `listen` out for all of them";
+  std::vector<IpAddress> addresses;
+  for (const Field& item : one_or_many(field, kExpected)) {
+    const auto address = read(item, kExpected, parse_host_address);
+    if (!address) continue;
+    if (std::find(addresses.begin(), addresses.end(), *address) != addresses.end()) {
+      item.fail({quote(address->to_string()) + " is listed twice", "each address once"});
+      continue;
+    }
+    addresses.push_back(*address);
+  }
+  return addresses;
+}
+
+}  // namespace
+
+std::optional<std::string> read_path(const Field& field, const std::string& folder) {
+  const auto text = free_text(field, "a path");
+  if (!text) return std::nullopt;
+  const std::filesystem::path path(*text);
+  if (path.is_absolute() || folder.empty()) return path.lexically_normal().string();
+  return (std::filesystem::path(folder) / path).lexically_normal().string();
+}
+
+GatewayConfig read_gateway(const Field& field, const std::string& folder) {
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"name", "identity", "listen", "data_plane", "control_socket", "state_dir"});
+  GatewayConfig gateway;
+  const MapReader map(field, kKeys);
+  if (const auto name = map.optional("name")) {
+    gateway.name = read(*name, "this gateway's name", parse_name).value_or("");
+  }
+  if (const auto identity = map.optional("identity")) {
+    gateway.identity = read(*identity, "an identity", parse_identity).value_or(std::nullopt);
+  }
+  if (const auto listen = map.optional("listen")) gateway.listen = read_listen(*listen);
+  if (const auto plane = map.optional("data_plane")) {
+    gateway.data_plane = choice(*plane, kDataPlanes).value_or(DataPlaneChoice::automatic);
+  }
+  if (const auto socket = map.optional("control_socket")) {
+    const auto path = read_path(*socket, folder);
+    if (path && path->size() > kMaxSocketPath) {
+      socket->fail({quote(*path) + " is too long for a socket",
+                    "at most " + std::to_string(kMaxSocketPath) + " bytes (unix(7))"});
+    } else if (path) {
+      gateway.control_socket = *path;
+    }
+  }
+  if (const auto directory = map.optional("state_dir")) {
+    gateway.state_dir = read_path(*directory, folder).value_or("");
+  }
+  return gateway;
+}
+
+}  // namespace oakgate::conf

@@ -1,0 +1,111 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support.h"
+
+namespace oakgate::conf {
+namespace {
+
+using testing::ElementsAre;
+
+std::string peer(const std::string& name, const std::string& keys, const std::string& remote,
+                 const std::string& set = "strong", const std::string& pfs = "none") {
+  return "  " + name + ": {pre_shared_key: {file: x}, " + keys +
+         ", tunnels: {lan: {local: 10.1.0.0/24, remote: " + remote + ", transform_sets: " + set +
+         ", pfs: " + pfs + "}}}\n";
+}
+std::vector<std::string> peers_errors(const std::string& peers) {
+  return errors(std::string(kProposals) + "peers:\n" + peers);
+}
+
+// ---- peers that cannot be told apart -------------------------------------------------------------------
+
+TEST(Checks, PeersOnOneAddressNeedDifferentIdentities) {
+  EXPECT_THAT(
+      peers_errors(peer("a", "policies: 10, address: 192.0.2.2", "10.2.0.0/24") +
+                   peer("b", "policies: 10, address: 192.0.2.2, identity: hostname:b", "10.3.0.0/24") +
+                   peer("c", "policies: 10, address: 192.0.2.0/24", "10.4.0.0/24")),
+      ElementsAre());
+  EXPECT_THAT(
+      peers_errors(peer("a", "policies: 10, address: 192.0.2.2", "10.2.0.0/24") +
+                   peer("b", "policies: 10, address: 192.0.2.2, identity: address", "10.3.0.0/24") +
+                   peer("c", "policies: 10, address: 192.0.2.2, identity: 192.0.2.2", "10.4.0.0/24")),
+      ElementsAre("f.yaml:9:3: peers.b: has the same address and identity as peers.a (line 8); expected a "
+                  "different address or identity, or one peer with the tunnels of both",
+                  "f.yaml:10:3: peers.c: has the same address and identity as peers.a (line 8); expected a "
+                  "different address or identity, or one peer with the tunnels of both"));
+  EXPECT_THAT(
+      peers_errors(peer("a", "policies: 10, address: GW.example.net, identity: hostname:x", "10.2.0.0/24") +
+                   peer("b", "policies: 10, address: gw.example.net, identity: hostname:x", "10.3.0.0/24")),
+      testing::SizeIs(1));
+  EXPECT_THAT(peers_errors(peer("a", "policies: 10, address: any", "10.2.0.0/24") +
+                           peer("b", "policies: 10, address: any", "10.3.0.0/24")),
+              testing::SizeIs(1));
+}
+
+// ---- traffic that two tunnels claim --------------------------------------------------------------------
+
+TEST(Checks, EachPairOfSubnetsHasOneTunnel) {
+  // Overlap is fine, the more specific one is chosen; equality is not.
+  EXPECT_THAT(
+      peers_errors(peer("a", "policies: 10, address: 192.0.2.2", "[10.2.0.0/24, 10.3.0.0/24]") +
+                   peer("b", "policies: 10, address: 192.0.2.3", "10.3.0.0/16") +
+                   peer("c", "policies: 10, address: 192.0.2.4", "10.3.0.0/24")),
+      ElementsAre("f.yaml:10:78: peers.c.tunnels.lan: `10.1.0.0/24 === 10.3.0.0/24` belongs to "
+                  "peers.a.tunnels.lan (line 8) already; expected each pair of subnets in one tunnel"));
+}
+
+// ---- weak things ---------------------------------------------------------------------------------------
+
+TEST(Checks, WhatNobodyUsesMayBeWeak) {
+  EXPECT_THAT(peers_errors(peer("a", "policies: 10, address: 192.0.2.2", "10.2.0.0/24")), ElementsAre());
+}
+
+TEST(Checks, AWeakPolicyNeedsAWaiverOfEveryPeerThatMayUseIt) {
+  const std::string mend =
+      "expected `allow_weak: {algorithms: [3des, group2]}` in this peer, or something stronger";
+  EXPECT_THAT(
+      peers_errors(peer("a", "address: 192.0.2.2", "10.2.0.0/24") +
+                   peer("b", "policies: [10], address: 192.0.2.3", "10.3.0.0/24") +
+                   peer("c", "allow_weak: {algorithms: [3des, group2]}, address: 192.0.2.4", "10.4.0.0/24")),
+      ElementsAre(
+          "f.yaml:8:3: peers.a: may use the weak `3des` (isakmp_policies.20) and has no waiver for it; " +
+              mend,
+          "f.yaml:8:3: peers.a: may use the weak `group2` (isakmp_policies.20) and has no waiver for it; " +
+              mend));
+}
+
+TEST(Checks, SetsAndPfsNeedThemToo) {
+  EXPECT_THAT(
+      peers_errors(peer("a", "policies: 10, address: 192.0.2.2", "10.2.0.0/24", "[strong, pix]", "group5")),
+      ElementsAre("f.yaml:8:3: peers.a: may use the weak `3des` (transform_sets.pix) and has no waiver for "
+                  "it; expected "
+                  "`allow_weak: {algorithms: [3des, group5]}` in this peer, or something stronger",
+                  "f.yaml:8:3: peers.a: may use the weak `group5` (tunnels.lan.pfs) and has no waiver for "
+                  "it; expected "
+                  "`allow_weak: {algorithms: [3des, group5]}` in this peer, or something stronger"));
+}
+
+TEST(Checks, AnIncompleteWaiverIsToldWhatToBecome) {
+  EXPECT_THAT(
+      peers_errors(peer("a", "allow_weak: {algorithms: [md5, 3des]}, address: 192.0.2.2", "10.2.0.0/24")),
+      ElementsAre("f.yaml:8:3: peers.a: may use the weak `group2` (isakmp_policies.20) and has no waiver for "
+                  "it; expected `algorithms: [md5, 3des, group2]` in its allow_weak, or something stronger"));
+}
+
+TEST(Checks, AnExpiredWaiverIsNoErrorAndNeitherIsAnIdleOne) {
+  EXPECT_THAT(
+      peers_errors(peer(
+          "a", "allow_weak: {algorithms: [3des, group2, rsa-512], until: 2001-01-01}, address: 192.0.2.2",
+          "10.2.0.0/24")),
+      ElementsAre());
+}
+
+TEST(Checks, AWaiverThatCannotBeReadIsTheOnlyComplaint) {
+  EXPECT_THAT(
+      peers_errors(peer("a", "allow_weak: {algorithms: [3dse, group2]}, address: 192.0.2.2", "10.2.0.0/24")),
+      testing::SizeIs(1));
+}
+
+}  // namespace
+}  // namespace oakgate::conf

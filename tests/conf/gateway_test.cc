@@ -1,0 +1,113 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "support.h"
+
+namespace oakgate::conf {
+namespace {
+
+using testing::ElementsAre;
+
+GatewayConfig gateway(const std::string& text, const std::string& file = "f.yaml") {
+  auto outcome = parse_config(text, file);
+  EXPECT_THAT(lines(outcome), ElementsAre());
+  return outcome.config ? outcome.config->gateway : GatewayConfig{};
+}
+
+TEST(Gateway, Defaults) {
+  const GatewayConfig all = gateway("gateway: {}\n");
+  EXPECT_EQ(all.name, "");
+  EXPECT_EQ(all.identity, std::nullopt);
+  EXPECT_TRUE(all.listen.empty());
+  EXPECT_EQ(all.data_plane, DataPlaneChoice::automatic);
+  EXPECT_EQ(all.control_socket, "/run/oakgate/control.sock");
+  EXPECT_EQ(all.state_dir, "/var/lib/oakgate");
+}
+
+TEST(Gateway, EveryKey) {
+  const GatewayConfig all = gateway(
+      "gateway:\n"
+      "  name: gw-a\n"
+      "  identity: hostname:gw-a.example.net\n"
+      "  listen: [192.0.2.1, \"2001:db8::\", 2001:db8::1]\n"
+      "  data_plane: software\n"
+      "  control_socket: run/a.sock\n"
+      "  state_dir: ../state\n",
+      "/etc/oakgate/f.yaml");
+  EXPECT_EQ(all.name, "gw-a");
+  EXPECT_EQ(all.identity->to_string(), "hostname:gw-a.example.net");
+  EXPECT_EQ(all.listen.size(), 3U);
+  EXPECT_EQ(all.listen[1].to_string(), "2001:db8::");
+  EXPECT_EQ(all.data_plane, DataPlaneChoice::software);
+  EXPECT_EQ(all.control_socket, "/etc/oakgate/run/a.sock");
+  EXPECT_EQ(all.state_dir, "/etc/state");
+}
+
+TEST(Gateway, FlowMapsTakeColonsInsideWords) {
+  const GatewayConfig all = gateway("gateway: {identity: hostname:gw-a.example.net, listen: 2001:db8::1}\n");
+  EXPECT_EQ(all.identity->to_string(), "hostname:gw-a.example.net");
+  EXPECT_EQ(all.listen[0].to_string(), "2001:db8::1");
+  EXPECT_EQ(gateway("gateway: {data_plane: kernel}").data_plane, DataPlaneChoice::kernel);
+  EXPECT_EQ(gateway("gateway: {name: \"no\"}").name, "no");
+}
+
+struct Case {
+  std::string text;
+  std::string line;
+};
+class GatewayErrors : public testing::TestWithParam<Case> {};
+TEST_P(GatewayErrors, Say) {
+  EXPECT_THAT(errors("gateway: {" + GetParam().text + "}\n"), ElementsAre("f.yaml:1:" + GetParam().line));
+}
+INSTANTIATE_TEST_SUITE_P(
+    All, GatewayErrors,
+    testing::Values(
+        Case{"nme: gw-a",
+             "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
+             "control_socket or "
+             "state_dir; did you mean `name`?"},
+        Case{
+            "on_exit: keep",
+            "11: gateway.on_exit: `on_exit` is not a known key; expected name, identity, listen, data_plane, "
+            "control_socket or state_dir"},
+        Case{"name: ", "11: gateway.name: has no value; expected this gateway's name"},
+        Case{"name: \"\"", "17: gateway.name: the text is empty; expected this gateway's name"},
+        Case{"name: [a]", "11: gateway.name: is a list; expected this gateway's name"},
+        Case{"name: {a: b}", "11: gateway.name: is a map; expected this gateway's name"},
+        Case{"name: No",
+             "17: gateway.name: `No` is a boolean to other readers of YAML; expected this gateway's name, in "
+             "quotes if "
+             "the very word is meant"},
+        Case{"name: a b",
+             "17: gateway.name: `a b` cannot be a name; expected a letter or digit, then letters, digits, "
+             "`.`, `_` and "
+             "`-`, at most 64"},
+        Case{"identity: dn",
+             "21: gateway.identity: `dn` is not an identity; expected address, an IP address, hostname:NAME "
+             "or "
+             "user-fqdn:USER@HOST"},
+        Case{"listen: []",
+             "11: gateway.listen: the list is empty; expected a list of this machine's addresses; leave "
+             "`listen` out "
+             "for all of them"},
+        Case{"listen: [192.0.2.1, 192.0.2.1]",
+             "31: gateway.listen: `192.0.2.1` is listed twice; expected each address once"},
+        Case{"listen: 0.0.0.0",
+             "19: gateway.listen: `0.0.0.0` means every address; expected the address of one host"},
+        Case{"listen: [2001:db8::]",
+             "20: gateway.listen: YAML reads the IPv6 address `2001:db8::` as a map; expected quotes around "
+             "it: "
+             "\"2001:db8::\""},
+        Case{"data_plane: kernal",
+             "23: gateway.data_plane: `kernal` is not known here; expected auto, kernel or software; did you "
+             "mean "
+             "`kernel`?"},
+        Case{"data_plane: yes",
+             "23: gateway.data_plane: `yes` is not known here; expected auto, kernel or software"},
+        Case{"control_socket: /" + std::string(107, 'x'),
+             "27: gateway.control_socket: `/" + std::string(79, 'x') +
+                 "...` is too long for a socket; expected at most 107 bytes (unix(7))"},
+        Case{"state_dir: []", "11: gateway.state_dir: is a list; expected a path"}));
+
+}  // namespace
+}  // namespace oakgate::conf

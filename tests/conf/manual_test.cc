@@ -1,0 +1,92 @@
+// man/oakgate.yaml.5 against the code: what it shows is accepted, and what is accepted it shows.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
+#include "ike/base/algorithms.h"
+#include "ike/base/types.h"
+#include "support.h"
+
+namespace oakgate::conf {
+namespace {
+
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+std::string page() {
+  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
+  std::ifstream stream(std::filesystem::path(root == nullptr ? "." : root) / "man/oakgate.yaml.5");
+  return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
+}
+
+TEST(Manual, ExampleIsValid) {
+  const std::string text = page();
+  const std::string begin = ".\\\" begin example\n.Bd -literal -offset indent\n";
+  const std::size_t start = text.find(begin);
+  ASSERT_NE(start, std::string::npos);
+  std::string example = text.substr(start + begin.size());
+  example.resize(example.find(".Ed"));
+  for (auto at = example.find("\\-"); at != std::string::npos; at = example.find("\\-", at))
+    example.erase(at, 1);
+  const auto outcome = parse_config(example, "oakgate.yaml.5");
+  EXPECT_THAT(lines(outcome), IsEmpty());
+  ASSERT_TRUE(outcome.config);
+  EXPECT_EQ(outcome.config->peers.size(), 2U);
+}
+
+// The keys that each section accepts, asked by the error for one that it does not.
+TEST(Manual, HasEveryKey) {
+  const std::string text = page();
+  for (const std::string& probe :
+       {std::string("gateway: {?: 1}"), std::string("isakmp_policies: {1: {?: 1}}"),
+        std::string("transform_sets: {s: {?: 1}}"), std::string("peers: {b: {?: 1}}"),
+        std::string("peers: {b: {allow_weak: {?: 1}}}"), std::string("peers: {b: {tunnels: {l: {?: 1}}}}"),
+        std::string("peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}")}) {
+    std::string asked = probe;
+    asked.replace(asked.find('?'), 1, "zzzz");
+    int keys = 0;
+    for (const Issue& issue : parse_config(asked, "f").issues) {
+      if (!issue.message.starts_with("`zzzz`")) continue;
+      std::string word;
+      for (const char c : issue.expected + ",") {
+        if (c != ',' && c != ' ') {
+          word += c;
+          continue;
+        }
+        const bool shown = text.find(".It Ic " + word + "\n") != std::string::npos ||
+                           text.find(".It Ic " + word + " , ") != std::string::npos ||
+                           text.find(" , Ic " + word + "\n") != std::string::npos;
+        EXPECT_TRUE(word.empty() || word == "or" || shown) << word;
+        word.clear();
+        ++keys;
+      }
+    }
+    EXPECT_GT(keys, 1) << asked;
+  }
+}
+
+TEST(Manual, HasEveryAlgorithmAndWeakWord) {
+  const std::string text = page();
+  const auto expect = [&text](const std::string& word) { EXPECT_THAT(text, HasSubstr(".Ql " + word)); };
+  for (const auto& row : ike_ciphers()) expect(std::string(row.name));
+  for (const auto& row : ike_hashes()) expect(std::string(row.name));
+  for (const auto& row : dh_groups()) expect(std::string(row.name.substr(5)));
+  for (const auto& row : auth_methods()) expect(std::string(row.name));
+  for (const auto& row : esp_ciphers()) expect(std::string(row.name));
+  for (const auto& row : integrities()) expect("esp-" + std::string(row.name));
+  for (const auto& word : weak_words()) expect(std::string(word));
+}
+
+TEST(Manual, HasTheReqids) {
+  EXPECT_THAT(page(),
+              HasSubstr(fmt::format("from {:#x} to {:#x}", kReqidBase, kReqidBase + kReqidCount - 1)));
+  EXPECT_THAT(page(), HasSubstr(fmt::format("{} to {}", kReqidBase, kReqidBase + kReqidCount - 1)));
+}
+
+}  // namespace
+}  // namespace oakgate::conf
