@@ -78,6 +78,7 @@ struct ProtectPolicy {
   std::optional<IpAddress> remote_gateway;  // unknown until a host name resolved or a responder was called
   EncapsulationMode mode = EncapsulationMode::tunnel;
   bool acquire = false;  // raise `acquire` for outbound traffic without an SA
+  friend bool operator==(const ProtectPolicy&, const ProtectPolicy&) = default;
 };
 
 struct SaCounters {

@@ -112,6 +112,14 @@ ByteView body_of(const Header& header, ByteView datagram) {
   return end <= kHeaderBytes ? ByteView{} : datagram.subspan(kHeaderBytes, end - kHeaderBytes);
 }
 
+Result<std::vector<Attribute>> parse_attributes(ByteView data) {
+  Flaw flaw;
+  FieldReader io(data, flaw);
+  std::vector<Attribute> attributes;
+  if (!io.attributes_to_end(attributes, kMaxAttributes)) return payload_error(flaw, PayloadType::notification, 0);
+  return attributes;
+}
+
 Result<Body> parse_body(PayloadType first, ByteView body, Padding padding) {
   Body out;
   Flaw flaw;

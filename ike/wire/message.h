@@ -56,6 +56,9 @@ enum class Padding : bool { none, allowed };  // allowed: bytes behind the chain
 // Parses a payload chain (in clear or decrypted) that begins with `first`.
 [[nodiscard]] Result<Body> parse_body(PayloadType first, ByteView body, Padding padding);
 
+// A bare list of attributes, as RESPONDER-LIFETIME carries it (RFC 2407 section 4.6.3.1).
+[[nodiscard]] Result<std::vector<Attribute>> parse_attributes(ByteView data);
+
 // The chain of payloads with their generic headers; empty for none.
 [[nodiscard]] Bytes encode_body(std::span<const Payload> payloads);
 // The SA payload's body behind its generic header: SAi_b.
