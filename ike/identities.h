@@ -1,0 +1,27 @@
+// Identities on the wire and in the configuration: RFC 2407 section 4.6.2. Phase 1: who a gateway is. Phase
+// 2: which traffic an SA pair carries (client identities; IOS calls them proxy identities).
+#pragma once
+
+#include <string>
+
+#include "ike/base/net.h"
+#include "ike/base/policy.h"
+#include "ike/base/result.h"
+#include "ike/wire/payloads.h"
+
+namespace oakgate::ike {
+
+// `own` stands in for an identity of kind address that is the any-address.
+[[nodiscard]] wire::IdPayload phase1_id(const Identity& identity, const IpAddress& own);
+// Addresses, host names and user names; anything else is INVALID-ID-INFORMATION.
+[[nodiscard]] Result<Identity> parse_phase1_id(const wire::IdPayload& id);
+
+// A host becomes an address, a network a subnet: the forms IOS sends and expects.
+[[nodiscard]] wire::IdPayload client_id(const Selector& selector);
+// Address, subnet, or a range that is a subnet; anything else is INVALID-ID-INFORMATION.
+[[nodiscard]] Result<Selector> parse_client_id(const wire::IdPayload& id);
+
+// For events: type and content, e.g. "10.1.0.0/24" or "ID_KEY_ID 0a0b".
+[[nodiscard]] std::string describe(const wire::IdPayload& id);
+
+}  // namespace oakgate::ike

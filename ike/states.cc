@@ -1,0 +1,27 @@
+#include "ike/states.h"
+
+namespace oakgate::ike {
+
+std::string_view ios_state(State state) {
+  switch (state) {
+    case State::mm_r_start:
+    case State::mm_i_sent_sa:
+      return "MM_NO_STATE";
+    case State::mm_i_generating:
+    case State::mm_i_sent_ke:
+    case State::mm_r_sent_sa:
+    case State::mm_r_generating:
+      return "MM_SA_SETUP";
+    case State::mm_i_sharing:
+    case State::mm_i_keying:
+    case State::mm_i_sent_auth:
+    case State::mm_r_sharing:
+    case State::mm_r_keying:
+    case State::mm_r_sent_ke:
+      return "MM_KEY_EXCH";
+    default:
+      return "QM_IDLE";
+  }
+}
+
+}  // namespace oakgate::ike

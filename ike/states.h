@@ -1,0 +1,45 @@
+// The states of the exchanges, with what IOS calls them. Main Mode: RFC 2409 section 5.4; Quick Mode: 5.5.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+namespace oakgate::ike {
+
+enum class State : std::uint8_t {
+  // Main Mode, initiator
+  mm_i_sent_sa,     // message 1 is out
+  mm_i_generating,  // message 2 was good; our key pair is being made
+  mm_i_sent_ke,     // message 3 is out
+  mm_i_sharing,     // message 4 was good; g^xy is being computed
+  mm_i_keying,      // the KeyStore computes SKEYID
+  mm_i_sent_auth,   // message 5 is out
+  // Main Mode, responder
+  mm_r_start,    // nothing yet
+  mm_r_sent_sa,  // message 2 is out
+  mm_r_generating,
+  mm_r_sharing,  // message 4 is out; g^xy is being computed
+  mm_r_keying,
+  mm_r_sent_ke,  // keys are there; message 5 is awaited
+  established,   // phase 1 is done
+  // Quick Mode, initiator
+  qm_i_generating,  // with PFS: our key pair is being made
+  qm_i_sent_sa,     // message 1 is out
+  qm_i_sharing,     // message 2 was good; with PFS: g(qm)^xy is being computed
+  qm_i_installing,  // the data plane takes the SAs in
+  // Quick Mode, responder
+  qm_r_start,
+  qm_r_generating,
+  qm_r_sharing,
+  qm_r_installing_in,  // inbound first: the peer may send as soon as it has message 2
+  qm_r_sent_sa,        // message 2 is out
+  qm_r_installing_out,
+  done,  // only duplicates are still answered
+  // Informational: one message, no answer
+  informational,
+};
+
+// "MM_KEY_EXCH", "QM_IDLE", ...: `show crypto isakmp sa`.
+[[nodiscard]] std::string_view ios_state(State state);
+
+}  // namespace oakgate::ike
