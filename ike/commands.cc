@@ -1,0 +1,260 @@
+#include "ike/commands.h"
+
+#include <algorithm>
+#include <set>
+
+#include "ike/informational.h"
+#include "ike/quick_mode.h"
+#include "ike/sa_book.h"
+#include "ike/tunnels.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+void done(Core& core, CommandId id, Result<void> result) {
+  if (id != CommandId{}) core.effect(CommandDone{id, std::move(result)});
+}
+
+Error unknown(const std::string& peer, const std::string& tunnel) {
+  const std::string what = tunnel.empty() ? "peer " + peer : "tunnel " + peer + "/" + tunnel;
+  return {ErrorCode::not_found,
+          "no such thing: " + what,
+          "a name from the configuration",
+          "`oakgate status` lists them",
+          {}};
+}
+
+// The pairs a command means; none if a name is not known.
+std::vector<Reqid> pairs_meant(const Peer& peer, const std::string& tunnel) {
+  std::vector<Reqid> reqids;
+  for (const auto& [reqid, pair] : peer.pairs) {
+    if (tunnel.empty() || tunnel_name(peer, pair) == tunnel) reqids.push_back(reqid);
+  }
+  return reqids;
+}
+
+void hold(Core& core, Peer& peer, const std::string& tunnel, bool held) {
+  for (auto& [reqid, pair] : peer.pairs) {
+    if (!tunnel.empty() && tunnel_name(peer, pair) != tunnel) continue;
+    peer.tunnels[pair.tunnel].held_down = held;
+    guard(core, peer, pair);
+  }
+}
+
+void on(Core& core, Up up) {
+  Peer* peer = core.find_peer(up.peer);
+  const auto meant = peer == nullptr ? std::vector<Reqid>{} : pairs_meant(*peer, up.tunnel);
+  if (meant.empty()) {
+    done(core, up.id, fail(unknown(up.peer, up.tunnel)));
+    return;
+  }
+  hold(core, *peer, up.tunnel, false);
+  std::vector<Reqid> missing;
+  for (const Reqid reqid : meant) {
+    if (peer->pairs.at(reqid).sas.empty()) missing.push_back(reqid);
+  }
+  if (missing.empty()) {
+    done(core, up.id, {});
+    return;
+  }
+  if (up.id != CommandId{}) core.state().waiters.push_back({up.id, up.peer, missing});
+  for (const Reqid reqid : missing) want_pair(core, *peer, peer->pairs.at(reqid), Why::command);
+}
+
+// Our own Quick Mode for a pair is given up.
+void stop_negotiating(Core& core, Pair& pair) {
+  pair.wanted = false;
+  core.cancel(pair.retry_timer);
+  if (!pair.negotiating) return;
+  const auto [sa_id, message_id] = *pair.negotiating;
+  pair.negotiating.reset();
+  IkeSa* sa = core.find_sa(sa_id);
+  const auto found = sa == nullptr ? decltype(sa->quick_modes.begin()){} : sa->quick_modes.find(message_id);
+  if (sa != nullptr && found != sa->quick_modes.end()) abandon_quick_mode(core, *sa, *found->second);
+}
+
+void cancel_waiters(Core& core, const std::string& peer, const std::vector<Reqid>& reqids, const char* why) {
+  auto& waiters = core.state().waiters;
+  for (auto waiter = waiters.begin(); waiter != waiters.end();) {
+    const bool meant =
+        waiter->peer == peer && std::any_of(waiter->missing.begin(), waiter->missing.end(), [&](Reqid reqid) {
+          return std::find(reqids.begin(), reqids.end(), reqid) != reqids.end();
+        });
+    if (!meant) {
+      ++waiter;
+      continue;
+    }
+    done(core, waiter->command, fail(ErrorCode::cancelled, why));
+    waiter = waiters.erase(waiter);
+  }
+}
+
+void take_down(Core& core, Peer& peer, const std::vector<Reqid>& reqids, const char* why) {
+  cancel_waiters(core, peer.config.name, reqids, why);
+  for (const Reqid reqid : reqids) {
+    Pair& pair = peer.pairs.at(reqid);
+    stop_negotiating(core, pair);
+    std::vector<SaPairId> ids;
+    for (const SaPair& sas : pair.sas) ids.push_back(sas.id);
+    for (const SaPairId id : ids) delete_sa_pair(core, peer, pair, id, why);
+    core.cancel(pair.retry_timer);
+  }
+}
+
+void take_down_phase1(Core& core, Peer& peer, const char* why) {
+  peer.negotiating.reset();
+  const std::vector<IkeSaId> ids = peer.ike_sas;
+  for (const IkeSaId id : ids) {
+    if (IkeSa* sa = core.find_sa(id)) delete_ike_sa(core, *sa, why);
+  }
+}
+
+void on(Core& core, Down down) {
+  Peer* peer = core.find_peer(down.peer);
+  const auto meant = peer == nullptr ? std::vector<Reqid>{} : pairs_meant(*peer, down.tunnel);
+  if (meant.empty()) {
+    done(core, down.id, fail(unknown(down.peer, down.tunnel)));
+    return;
+  }
+  hold(core, *peer, down.tunnel, true);
+  take_down(core, *peer, meant, "taken down by command");
+  if (down.tunnel.empty()) take_down_phase1(core, *peer, "taken down by command");
+  done(core, down.id, {});
+}
+
+void on(Core& core, SetPeerAddresses set) {
+  Peer* peer = core.find_peer(set.peer);
+  if (peer == nullptr) return;
+  if (set.called_from) peer->called_from = *set.called_from;
+  const bool changed = peer->local != set.local || peer->remote != set.remote;
+  if (!changed) return;
+  const bool moved =
+      (peer->local && peer->local != set.local) || (peer->remote && peer->remote != set.remote);
+  Event event = core.event(EventId::address_changed, *peer);
+  event.fields = {{"local", set.local ? set.local->to_string() : "none"},
+                  {"remote", set.remote ? set.remote->to_string() : "none"}};
+  core.raise(std::move(event));
+  if (moved) {
+    // SAs between addresses that are not the peer's any more carry nothing.
+    take_down_phase1(core, *peer, "address changed");
+    remove_sa_pairs(core, *peer, "us", "address changed");
+  }
+  peer->local = set.local;
+  peer->remote = set.remote;
+  for (auto& [reqid, pair] : peer->pairs) guard(core, *peer, pair);
+  start_configured(core, *peer);
+}
+
+void on(Core& core, Reconfigure reconfigure) {
+  EngineState& state = core.state();
+  std::set<std::string> kept;
+  for (const PeerConfig& fresh : reconfigure.config.peers) {
+    Peer* old = core.find_peer(fresh.name);
+    if (old != nullptr && old->config == fresh) {
+      kept.insert(fresh.name);
+    }
+  }
+  const std::vector<std::string> names = state.peer_order;
+  for (const std::string& name : names) {
+    if (!kept.contains(name)) remove_peer(core, *core.find_peer(name));
+  }
+  state.peer_order.clear();
+  state.gateway = reconfigure.config.gateway;
+  state.limits = reconfigure.config.limits;
+  for (PeerConfig& fresh : reconfigure.config.peers) {
+    const std::string name = fresh.name;
+    if (kept.contains(name)) {
+      state.peer_order.push_back(name);
+    } else {
+      add_peer(core, std::move(fresh));
+    }
+  }
+}
+
+void on(Core& core, Shutdown shutdown) {
+  EngineState& state = core.state();
+  state.shutting_down = true;
+  for (Waiter& waiter : state.waiters) {
+    done(core, waiter.command, fail(ErrorCode::cancelled, "the daemon is ending"));
+  }
+  state.waiters.clear();
+  for (const std::string& name : state.peer_order) {
+    Peer& peer = *core.find_peer(name);
+    take_down(core, peer, pairs_meant(peer, {}), "the daemon is ending");
+    take_down_phase1(core, peer, "the daemon is ending");
+  }
+  done(core, shutdown.id, {});
+}
+
+void on(Core& core, Acquire acquire) {
+  Pair* pair = core.find_pair(acquire.reqid);
+  if (pair == nullptr || !pair->sas.empty()) return;
+  Peer& peer = *core.state().by_reqid.at(acquire.reqid);
+  if (peer.tunnels[pair->tunnel].held_down || peer.config.tunnels[pair->tunnel].start == StartMode::responder)
+    return;
+  want_pair(core, peer, *pair, Why::traffic);
+}
+
+SaPairId pair_with(Core& core, Reqid reqid, const SaId& sa) {
+  const Pair* pair = core.find_pair(reqid);
+  if (pair == nullptr) return {};
+  for (const SaPair& sas : pair->sas) {
+    if (sas.in == sa || sas.out == sa) return sas.id;
+  }
+  return {};
+}
+
+void on(Core& core, SoftLimitReached soft) {
+  on_phase2_rekey_due(core, pair_with(core, soft.reqid, soft.sa));
+}
+
+void on(Core& core, SaExpired expired) {
+  on_phase2_expired(core, pair_with(core, expired.reqid, expired.sa));
+}
+
+}  // namespace
+
+void on_command(Core& core, Command command) {
+  if (core.state().shutting_down) return;
+  std::visit([&](auto&& one) { on(core, std::forward<decltype(one)>(one)); }, std::move(command));
+}
+
+void add_peer(Core& core, PeerConfig config) {
+  EngineState& state = core.state();
+  auto peer = std::make_unique<Peer>();
+  peer->called_from = config.called_from;
+  peer->tunnels.resize(config.tunnels.size());
+  for (std::size_t tunnel = 0; tunnel < config.tunnels.size(); ++tunnel) {
+    for (const PairConfig& pair : config.tunnels[tunnel].pairs) {
+      state.by_reqid[pair.reqid] = peer.get();
+      Pair& runtime = peer->pairs[pair.reqid];
+      runtime.config = pair;
+      runtime.tunnel = tunnel;
+    }
+  }
+  state.peer_order.push_back(config.name);
+  peer->config = std::move(config);
+  Peer& added = *peer;
+  state.peers[added.config.name] = std::move(peer);
+  for (auto& [reqid, pair] : added.pairs) guard(core, added, pair);
+  static_cast<void>(waiver_holds(core, added));  // an expired waiver shows at once, not at the first call
+}
+
+void remove_peer(Core& core, Peer& peer) {
+  EngineState& state = core.state();
+  for (TunnelRuntime& tunnel : peer.tunnels) tunnel.held_down = true;  // nothing starts again meanwhile
+  take_down(core, peer, pairs_meant(peer, {}), "configuration changed");
+  take_down_phase1(core, peer, "configuration changed");
+  for (auto& [reqid, pair] : peer.pairs) {
+    core.cancel(pair.retry_timer);
+    core.effect(Unprotect{reqid});
+    state.by_reqid.erase(reqid);
+  }
+  std::erase(state.peer_order, peer.config.name);
+  const auto found = state.peers.find(peer.config.name);
+  state.removed_peers.push_back(std::move(found->second));
+  state.peers.erase(found);
+}
+
+}  // namespace oakgate::ike

@@ -1,0 +1,91 @@
+#include "ike/core.h"
+
+namespace oakgate::ike {
+
+Core::~Core() {
+  state_.removed_exchanges.clear();
+  state_.removed_sas.clear();
+  state_.removed_peers.clear();
+}
+
+Bytes Core::random(std::size_t size) {
+  Bytes bytes(size);
+  context_.rng.fill(bytes);
+  return bytes;
+}
+
+Peer* Core::find_peer(std::string_view name) {
+  const auto found = state_.peers.find(std::string(name));
+  return found == state_.peers.end() ? nullptr : found->second.get();
+}
+
+Pair* Core::find_pair(Reqid reqid) {
+  const auto found = state_.by_reqid.find(reqid);
+  if (found == state_.by_reqid.end()) return nullptr;
+  const auto pair = found->second->pairs.find(reqid);
+  return pair == found->second->pairs.end() ? nullptr : &pair->second;
+}
+
+IkeSa* Core::find_sa(IkeSaId id) {
+  const auto found = state_.ike_sas.find(id);
+  return found == state_.ike_sas.end() ? nullptr : found->second.get();
+}
+
+IkeSa* Core::find_sa(const CookiePair& cookies) {
+  const auto found = state_.by_cookies.find(cookies);
+  return found == state_.by_cookies.end() ? nullptr : find_sa(found->second);
+}
+
+Exchange* Core::find_exchange(IkeSa& sa, MessageId id) {
+  if (id == MessageId{}) return sa.main_mode.get();
+  const auto found = sa.quick_modes.find(id);
+  return found == sa.quick_modes.end() ? nullptr : found->second.get();
+}
+
+IkeSa* Core::current_sa(const Peer& peer) {
+  for (const IkeSaId id : peer.ike_sas) {
+    IkeSa* sa = find_sa(id);
+    if (sa != nullptr && sa->established()) return sa;
+  }
+  return nullptr;
+}
+
+Peer* Core::peer_for_source(const IpAddress& source) {
+  // Linear in the number of configured peers, once for each new negotiation; never for each packet.
+  Peer* best = nullptr;
+  int best_prefix = -1;
+  for (const std::string& name : state_.peer_order) {
+    Peer* peer = find_peer(name);
+    for (const Subnet& subnet : peer->called_from) {
+      if (subnet.prefix() > best_prefix && subnet.contains(source)) {
+        best = peer;
+        best_prefix = subnet.prefix();
+      }
+    }
+  }
+  return best;
+}
+
+TimerId Core::arm(Milliseconds after, Timer timer) {
+  return state_.timers.arm(context_.now.instant + after, timer);
+}
+
+Event Core::event(EventId id, const IkeSa& sa) const {
+  Event event;
+  event.id = id;
+  event.peer = sa.peer;
+  event.local = sa.local;
+  event.remote = sa.remote;
+  event.cookies = sa.cookies;
+  return event;
+}
+
+Event Core::event(EventId id, const Peer& peer, std::string tunnel) const {
+  Event event;
+  event.id = id;
+  event.peer = peer.config.name;
+  event.tunnel = std::move(tunnel);
+  return event;
+}
+
+}  // namespace oakgate::ike

@@ -1,0 +1,98 @@
+// Core: the state of one engine together with the call it is in. Every file of the protocol works on it; it
+// holds no protocol itself, only the books: who is there, how they are found, what is armed, what goes out.
+#pragma once
+
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <vector>
+
+#include "ike/engine.h"
+#include "ike/ike_sa.h"
+#include "ike/peers.h"
+#include "ike/timers.h"
+
+namespace oakgate::ike {
+
+// Which exchange a job belongs to.
+struct JobOwner {
+  IkeSaId sa;
+  MessageId exchange;
+};
+
+class EngineState {
+ public:
+  std::string gateway;
+  Limits limits;
+  std::vector<std::string> peer_order;
+  std::unordered_map<std::string, std::unique_ptr<Peer>> peers;
+  std::unordered_map<Reqid, Peer*> by_reqid;
+
+  std::unordered_map<IkeSaId, std::unique_ptr<IkeSa>> ike_sas;
+  std::unordered_map<CookiePair, IkeSaId> by_cookies;  // responder zero: ours, message 2 still to come
+  // Responders: a repeated message 1 has no responder cookie to be found by.
+  std::unordered_map<CookiePair, IkeSaId> by_initiator_cookie;
+  std::unordered_map<IpAddress, std::size_t> half_open_by_source;
+  std::size_t half_open = 0;
+
+  std::unordered_map<SaPairId, Reqid> sa_pairs;
+  std::unordered_set<Spi> inbound_spis;
+  std::unordered_map<JobId, JobOwner> jobs;
+  std::list<Waiter> waiters;
+  TimerQueue timers;
+
+  std::uint64_t last_id = 0;  // of IKE SAs, SA pairs and jobs
+  bool shutting_down = false;
+
+  // What was removed during a call lives until its end, so that the code that removed it may still look at
+  // it.
+  std::vector<std::unique_ptr<IkeSa>> removed_sas;
+  std::vector<std::unique_ptr<Exchange>> removed_exchanges;
+  std::vector<std::unique_ptr<Peer>> removed_peers;
+};
+
+// One call into the engine. Cheap to make; lives on the stack.
+class Core {
+ public:
+  Core(EngineState& state, const Context& context) : state_(state), context_(context) {}
+  Core(const Core&) = delete;
+  Core& operator=(const Core&) = delete;
+  ~Core();
+
+  [[nodiscard]] EngineState& state() { return state_; }
+  [[nodiscard]] const Limits& limits() const { return state_.limits; }
+  [[nodiscard]] Now now() const { return context_.now; }
+  [[nodiscard]] Rng& rng() { return context_.rng; }
+  void effect(Effect effect) { context_.out.push_back(std::move(effect)); }
+  [[nodiscard]] Bytes random(std::size_t size);
+  [[nodiscard]] std::uint64_t next_id() { return ++state_.last_id; }
+
+  // ---- looking up; null: not there
+  [[nodiscard]] Peer* find_peer(std::string_view name);
+  [[nodiscard]] Pair* find_pair(Reqid reqid);
+  [[nodiscard]] IkeSa* find_sa(IkeSaId id);
+  [[nodiscard]] IkeSa* find_sa(const CookiePair& cookies);
+  [[nodiscard]] Exchange* find_exchange(IkeSa& sa, MessageId id);
+  // The newest established IKE SA with a peer.
+  [[nodiscard]] IkeSa* current_sa(const Peer& peer);
+  // The configured peer a call from this address is for: the most specific match (CISCO's rule,
+  // oakgate.yaml(5)).
+  [[nodiscard]] Peer* peer_for_source(const IpAddress& source);
+
+  // ---- timers
+  [[nodiscard]] TimerId arm(Milliseconds after, Timer timer);
+  void cancel(TimerId& id) { state_.timers.cancel(id); }
+
+  // ---- events
+  [[nodiscard]] Event event(EventId id, const IkeSa& sa) const;
+  [[nodiscard]] Event event(EventId id, const Peer& peer, std::string tunnel = {}) const;
+  void raise(Event event) { effect(Raise{std::move(event)}); }
+
+ private:
+  EngineState& state_;
+  const Context& context_;
+};
+
+}  // namespace oakgate::ike

@@ -1,0 +1,135 @@
+#include "ike/engine.h"
+
+#include "ike/commands.h"
+#include "ike/core.h"
+#include "ike/exchange.h"
+#include "ike/sa_book.h"
+#include "ike/snapshots.h"
+#include "ike/transport.h"
+#include "ike/tunnels.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+void on_ike_sa_timer(Core& core, const Timer& timer) {
+  IkeSa* sa = core.find_sa(IkeSaId{timer.subject});
+  if (sa == nullptr) return;
+  const MessageId id{timer.detail};
+  switch (timer.kind) {
+    case TimerKind::retransmit:
+      if (Exchange* exchange = core.find_exchange(*sa, id)) on_retransmit_timer(core, *sa, *exchange);
+      return;
+    case TimerKind::half_open_expired:
+      on_half_open_expired(core, *sa);
+      return;
+    case TimerKind::exchange_forgotten:
+      if (id == MessageId{}) {
+        forget_main_mode(core, *sa);
+      } else {
+        forget_quick_mode(core, *sa, id);
+      }
+      return;
+    case TimerKind::phase1_rekey_due:
+      on_phase1_rekey_due(core, *sa);
+      return;
+    case TimerKind::phase1_expired:
+      on_phase1_expired(core, *sa);
+      return;
+    case TimerKind::keepalive_due:
+      on_keepalive_due(core, *sa);
+      return;
+    default:
+      return;
+  }
+}
+
+void on_timer_due(Core& core, const Timer& timer) {
+  switch (timer.kind) {
+    case TimerKind::phase2_rekey_due:
+      on_phase2_rekey_due(core, SaPairId{timer.subject});
+      return;
+    case TimerKind::phase2_expired:
+      on_phase2_expired(core, SaPairId{timer.subject});
+      return;
+    case TimerKind::phase2_replaced:
+      on_phase2_replaced(core, SaPairId{timer.subject});
+      return;
+    case TimerKind::pair_retry_due: {
+      const Reqid reqid{static_cast<std::uint32_t>(timer.subject)};
+      if (Pair* pair = core.find_pair(reqid))
+        on_pair_retry_due(core, *core.state().by_reqid.at(reqid), *pair);
+      return;
+    }
+    default:
+      on_ike_sa_timer(core, timer);
+  }
+}
+
+void complete(Core& core, JobId id, JobDone* done) {
+  EngineState& state = core.state();
+  const auto found = state.jobs.find(id);
+  if (found == state.jobs.end()) return;  // its exchange is gone
+  const JobOwner owner = found->second;
+  state.jobs.erase(found);
+  IkeSa* sa = core.find_sa(owner.sa);
+  Exchange* exchange = sa == nullptr ? nullptr : core.find_exchange(*sa, owner.exchange);
+  if (exchange == nullptr || exchange->job != id) return;
+  run_job(core, *sa, *exchange, done);
+}
+
+}  // namespace
+
+Engine::Engine() : state_(std::make_unique<EngineState>()) {}
+Engine::~Engine() = default;
+
+void Engine::start(const Context& context, EngineConfig config) {
+  Core core(*state_, context);
+  state_->gateway = std::move(config.gateway);
+  state_->limits = config.limits;
+  for (PeerConfig& peer : config.peers) add_peer(core, std::move(peer));
+}
+
+void Engine::on_datagram(const Context& context, const Datagram& datagram) {
+  Core core(*state_, context);
+  on_message(core, datagram);
+}
+
+void Engine::on_timer(const Context& context) {
+  Core core(*state_, context);
+  while (const auto timer = state_->timers.take_due(context.now.instant)) on_timer_due(core, *timer);
+}
+
+void Engine::on_command(const Context& context, Command command) {
+  Core core(*state_, context);
+  ike::on_command(core, std::move(command));
+}
+
+void Engine::on_completion(const Context& context, Completion completion) {
+  Core core(*state_, context);
+  if (auto* job = std::get_if<JobDone>(&completion)) {
+    complete(core, job->id, job);
+    return;
+  }
+  SasInstalled& installed = std::get<SasInstalled>(completion);
+  if (installed.result) {
+    complete(core, installed.id, nullptr);
+    return;
+  }
+  Event event;
+  event.id = EventId::data_plane_failed;
+  event.error = installed.result.error();
+  core.raise(std::move(event));
+  JobDone failed{installed.id, fail(std::move(installed.result.error()))};
+  complete(core, installed.id, &failed);
+}
+
+std::optional<Instant> Engine::next_deadline() const {
+  return state_->timers.next();
+}
+
+std::vector<PeerSnapshot> Engine::snapshot(WallTime now, std::string_view peer) const {
+  return take_snapshot(*state_, now, peer);
+}
+
+}  // namespace oakgate::ike

@@ -1,0 +1,293 @@
+#include "ike/informational.h"
+
+#include <array>
+
+#include "ike/crypto/keys.h"
+#include "ike/main_mode.h"
+#include "ike/quick_mode.h"
+#include "ike/sa_book.h"
+#include "ike/transport.h"
+#include "ike/tunnels.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+using wire::Payload;
+using wire::PayloadType;
+
+constexpr std::uint8_t kMany = 64;
+constexpr int kClearNotifies = 3;  // an SA
+constexpr std::size_t kCookiesBytes = 16;
+
+Bytes cookies_spi(const IkeSa& sa) {
+  Bytes spi(sa.cookies.initiator.begin(), sa.cookies.initiator.end());
+  spi.insert(spi.end(), sa.cookies.responder.begin(), sa.cookies.responder.end());
+  return spi;
+}
+
+std::string type_text(NotifyType type) {
+  return std::string(notify_name(type)) + " (" + std::to_string(static_cast<unsigned>(type)) + ")";
+}
+
+void raise_notify(Core& core, const IkeSa& sa, const wire::NotifyPayload& notify, bool authenticated) {
+  Event event = core.event(EventId::notify_received, sa);
+  event.fields = {{"type", type_text(notify.type)}, {"authenticated", authenticated ? "yes" : "no"}};
+  event.authenticated = authenticated;
+  core.raise(std::move(event));
+}
+
+// What a refusal by the peer means to us.
+struct Refusal {
+  NotifyType type;
+  ErrorCode code;
+  std::string_view remedy;
+};
+constexpr auto kRefusals = std::to_array<Refusal>({
+    {NotifyType::no_proposal_chosen, ErrorCode::no_proposal_chosen,
+     "give the peer one of our policies or transform sets, or configure one of its here"},
+    {NotifyType::invalid_id_information, ErrorCode::proxy_id_mismatch,
+     "make `local` and `remote` the exact mirror of the peer's access list"},
+    {NotifyType::authentication_failed, ErrorCode::wrong_key,
+     "compare the pre-shared key configured here and at the peer"},
+    {NotifyType::invalid_hash_information, ErrorCode::wrong_key,
+     "compare the pre-shared key configured here and at the peer"},
+    {NotifyType::payload_malformed, ErrorCode::wrong_key,
+     "compare the pre-shared key configured here and at the peer: a message that decrypts to garbage looks "
+     "malformed"},
+    {NotifyType::invalid_key_information, ErrorCode::wrong_key,
+     "compare the pre-shared key and the group configured here and at the peer"},
+});
+
+Error refusal_error(NotifyType type, bool authenticated) {
+  Error error{ErrorCode::peer_refused,
+              "the peer refused with " + type_text(type),
+              {},
+              "see the peer's log for its reason",
+              {}};
+  if (!authenticated) error.text += " (unauthenticated)";
+  for (const Refusal& refusal : kRefusals) {
+    if (refusal.type != type) continue;
+    error.code = refusal.code;
+    error.remedy = refusal.remedy;
+  }
+  return error;
+}
+
+// Which of our Quick Modes a refusal is about: the one whose SPI it names, else the only one under way.
+QuickMode* refused_exchange(IkeSa& sa, const wire::NotifyPayload& notify) {
+  QuickMode* candidate = nullptr;
+  int under_way = 0;
+  for (const auto& [id, quick] : sa.quick_modes) {
+    if (quick->role != Role::initiator || quick->state == State::done) continue;
+    ByteReader reader(notify.spi);
+    std::uint32_t spi = 0;
+    if (notify.spi.size() == 4 && reader.u32(spi) && (spi == quick->our_spi.value)) return quick.get();
+    candidate = quick.get();
+    ++under_way;
+  }
+  return under_way == 1 ? candidate : nullptr;
+}
+
+// RFC 3706 section 5: the acknowledgement repeats the sequence number.
+void answer_dpd(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
+  if (notify.data.size() != 4 || notify.spi.size() != kCookiesBytes) return;
+  std::vector<Payload> payloads;
+  payloads.emplace_back(wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::r_u_there_ack,
+                                            cookies_spi(sa), notify.data});
+  send_informational(core, sa, std::move(payloads));
+}
+
+void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
+  raise_notify(core, sa, notify, true);
+  if (notify.type == NotifyType::r_u_there) {
+    answer_dpd(core, sa, notify);
+  } else if (notify.type == NotifyType::initial_contact) {
+    on_initial_contact(core, sa);
+  } else if (notify.type == NotifyType::responder_lifetime) {
+    take_responder_lifetime(core, sa, notify);
+  } else if (is_error(notify.type)) {
+    if (QuickMode* quick = refused_exchange(sa, notify)) {
+      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, true));
+    }
+  }
+}
+
+void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
+  Event event = core.event(EventId::delete_received, sa);
+  event.fields = {{"protocol", std::to_string(deletion.protocol)},
+                  {"count", std::to_string(deletion.spis.size())}};
+  core.raise(std::move(event));
+  Peer* peer = core.find_peer(sa.peer);
+  for (const Bytes& raw : deletion.spis) {
+    if (deletion.protocol == wire::kProtocolIsakmp) {
+      // The SA named may be an older one of the same peer. Its exchanges go with it.
+      if (raw.size() != kCookiesBytes) continue;
+      CookiePair cookies;
+      std::copy(raw.begin(), raw.begin() + 8, cookies.initiator.begin());
+      std::copy(raw.begin() + 8, raw.end(), cookies.responder.begin());
+      IkeSa* named = core.find_sa(cookies);
+      if (named == nullptr || named->peer != sa.peer) continue;
+      Event gone = core.event(EventId::phase1_deleted, *named);
+      gone.fields = {{"by", "peer"}, {"reason", "DELETE received"}};
+      core.raise(std::move(gone));
+      remove_ike_sa(core, *named);
+    } else if (peer != nullptr && deletion.protocol == wire::kProtocolEsp) {
+      ByteReader reader(raw);
+      std::uint32_t spi = 0;
+      if (raw.size() == 4 && reader.u32(spi)) on_peer_deleted(core, *peer, Spi{spi});
+    }
+  }
+}
+
+// HASH(1) first, then what it covers.
+Result<void> take_informational(Run& run) {
+  const Received& message = *run.message;
+  auto expected =
+      crypto::hash_1(run.sa.policy->hash, run.sa.keys, message.header.message_id, message.behind_hash());
+  if (!expected) return fail(std::move(expected.error()));
+  if (!equal_constant_time(*expected, payload_of<wire::HashPayload>(message.body)->data)) {
+    return fail(ErrorCode::not_authenticated, "an Informational message whose HASH(1) does not verify");
+  }
+  run.authenticated = true;
+  remember(run.core, run.sa, message.header.message_id);
+  for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body))
+    take_notify(run.core, run.sa, *notify);
+  for (const auto* deletion : payloads_of<wire::DeletePayload>(message.body))
+    take_delete(run.core, run.sa, *deletion);
+  return {};
+}
+
+constexpr std::array kPayloads{
+    PayloadRule{PayloadType::hash, 1, 1}, PayloadRule{PayloadType::notification, 0, kMany},
+    PayloadRule{PayloadType::deletion, 0, kMany}, PayloadRule{PayloadType::vendor_id, 0, kMany}};
+constexpr std::array kSteps{Step{State::informational, Trigger::message, true, PayloadType::hash, kPayloads,
+                                 take_informational, State::done, "RFC 2409 section 5.7"}};
+
+// In clear, or with keys that are not yet proved: all it can do is explain a silence.
+void take_hint(Core& core, IkeSa& sa, Received& message) {
+  if (!parse_clear(message)) return;
+  for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body)) {
+    raise_notify(core, sa, *notify, false);
+    if (sa.main_mode == nullptr || sa.established() || !is_error(notify->type)) continue;
+    sa.main_mode->hint = refusal_error(notify->type, false);
+    main_mode_hint(core, sa, *sa.main_mode->hint);
+  }
+}
+
+}  // namespace
+
+std::span<const Step> informational_steps() {
+  return kSteps;
+}
+
+void on_informational(Core& core, IkeSa& sa, Received& message) {
+  const MessageId id = message.header.message_id;
+  if (!message.header.encrypted()) {
+    take_hint(core, sa, message);
+    return;
+  }
+  if (!sa.established() || remembered(sa, id)) return;
+  auto iv = first_iv(sa, id);
+  if (!iv) return;
+  Exchange once;
+  once.kind = ExchangeKind::informational;
+  once.state = State::informational;
+  once.id = id;
+  once.iv = std::move(*iv);
+  run_message(core, sa, once, message);
+}
+
+void send_informational(Core& core, IkeSa& sa, std::vector<Payload> payloads) {
+  Exchange once;
+  once.kind = ExchangeKind::informational;
+  do {
+    once.id = MessageId{core.rng().u32()};
+  } while (once.id == MessageId{} || remembered(sa, once.id));
+  remember(core, sa, once.id);
+  auto iv = first_iv(sa, once.id);
+  auto hash = crypto::hash_1(sa.policy->hash, sa.keys, once.id, wire::encode_body(payloads));
+  if (!iv || !hash) return;  // OpenSSL is out of memory: a notification more or less does not matter then
+  once.iv = std::move(*iv);
+  payloads.insert(payloads.begin(), wire::HashPayload{std::move(*hash)});
+  // Informational messages are not answered, so they are not repeated either.
+  const auto sent =
+      send_encrypted(core, sa, once, wire::ExchangeType::informational, payloads, Expect::nothing);
+  static_cast<void>(sent);
+}
+
+void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi) {
+  if (!sa.established()) return;
+  Event event = core.event(EventId::notify_sent, sa);
+  event.fields = {{"type", type_text(type)}};
+  core.raise(std::move(event));
+  const std::uint8_t protocol = spi.empty() ? wire::kProtocolIsakmp : wire::kProtocolEsp;
+  std::vector<Payload> payloads;
+  payloads.emplace_back(wire::NotifyPayload{wire::kDoiIpsec, protocol, type, std::move(spi), {}});
+  send_informational(core, sa, std::move(payloads));
+}
+
+void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
+  if (sa.established() || sa.notifies_sent >= kClearNotifies) return;
+  ++sa.notifies_sent;
+  Event event = core.event(EventId::notify_sent, sa);
+  event.fields = {{"type", type_text(type)}};
+  event.authenticated = false;
+  core.raise(std::move(event));
+  wire::Header header;
+  header.cookies = sa.cookies;
+  header.exchange = wire::ExchangeType::informational;
+  header.message_id = MessageId{core.rng().u32()};
+  const std::array<Payload, 1> payloads{
+      wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolIsakmp, type, {}, {}}};
+  send_datagram(core, sa, wire::encode(header, payloads));
+}
+
+void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis) {
+  wire::DeletePayload deletion{wire::kDoiIpsec, wire::kProtocolEsp, 4, {}, {}};
+  for (const Spi spi : inbound_spis) {
+    ByteWriter writer;
+    writer.u32(spi.value);
+    deletion.spis.push_back(std::move(writer).take());
+  }
+  send_informational(core, sa, {std::move(deletion)});
+}
+
+void send_delete_isakmp(Core& core, IkeSa& sa) {
+  send_informational(core, sa,
+                     {wire::DeletePayload{wire::kDoiIpsec,
+                                          wire::kProtocolIsakmp,
+                                          static_cast<std::uint8_t>(kCookiesBytes),
+                                          {cookies_spi(sa)},
+                                          {}}});
+}
+
+void on_initial_contact(Core& core, IkeSa& sa) {
+  Peer* peer = core.find_peer(sa.peer);
+  if (peer == nullptr) return;
+  core.raise(core.event(EventId::initial_contact, sa));
+  // Ids grow: a smaller one was there before this exchange began. What began later is not meant.
+  const std::vector<IkeSaId> ids = peer->ike_sas;
+  for (const IkeSaId id : ids) {
+    IkeSa* older = id < sa.id ? core.find_sa(id) : nullptr;
+    if (older != nullptr && older->established()) remove_ike_sa(core, *older);
+  }
+  remove_sa_pairs_older_than(core, *peer, sa.id.value, "peer", "INITIAL-CONTACT");
+}
+
+Event weak_used_event(Core& core, const Peer& peer, std::string tunnel, const std::vector<Weak>& weak) {
+  Event event = core.event(EventId::weak_used, peer, std::move(tunnel));
+  std::string words;
+  for (const Weak word : weak) words += (words.empty() ? "" : " ") + std::string(weak_word(word));
+  event.fields = {{"algorithms", words}, {"reason", peer.config.waiver.reason}};
+  if (peer.config.waiver.until) {
+    const std::chrono::year_month_day date(*peer.config.waiver.until);
+    const auto two = [](unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); };
+    event.fields.emplace_back("until", std::to_string(static_cast<int>(date.year())) + "-" +
+                                           two(static_cast<unsigned>(date.month())) + "-" +
+                                           two(static_cast<unsigned>(date.day())));
+  }
+  return event;
+}
+
+}  // namespace oakgate::ike

@@ -1,0 +1,33 @@
+// Informational exchanges: notifications and deletes, RFC 2408 sections 3.14, 3.15, 4.8; RFC 2409
+// section 5.7.
+//
+//   HDR*, HASH(1), N/D   acted upon only if the HASH verifies
+//   HDR, N               in clear: a hint for the operator, never more
+#pragma once
+
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "ike/exchange.h"
+
+namespace oakgate::ike {
+
+[[nodiscard]] std::span<const Step> informational_steps();
+void on_informational(Core& core, IkeSa& sa, Received& message);
+
+// One message under an established SA; it gets no answer and is not repeated.
+void send_informational(Core& core, IkeSa& sa, std::vector<wire::Payload> payloads);
+void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi);
+// Before there are keys; a few an SA, then silence.
+void notify_in_clear(Core& core, IkeSa& sa, NotifyType type);
+void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis);
+void send_delete_isakmp(Core& core, IkeSa& sa);
+
+// The peer says that it begins anew: SAs older than `sa` are gone on its side.
+void on_initial_contact(Core& core, IkeSa& sa);
+
+[[nodiscard]] Event weak_used_event(Core& core, const Peer& peer, std::string tunnel,
+                                    const std::vector<Weak>& weak);
+
+}  // namespace oakgate::ike

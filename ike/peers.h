@@ -1,0 +1,79 @@
+// What the core knows of each configured peer while it runs: addresses, IKE SAs, selector pairs and their SA
+// pairs, what was asked for and what went wrong last.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "ike/config.h"
+#include "ike/effects.h"
+#include "ike/ike_sa.h"
+#include "ike/snapshot.h"
+#include "ike/timers.h"
+
+namespace oakgate::ike {
+
+// An inbound and an outbound SA that were negotiated together.
+struct SaPair {
+  SaPairId id;
+  Reqid reqid;
+  SaRole role = SaRole::current;
+  Role negotiated_as{};
+  SaId in;
+  SaId out;
+  TransformSet set;
+  std::optional<DhGroup> pfs;
+  std::optional<UdpEncapsulation> encapsulation;
+  IpAddress local_gateway;
+  IpAddress remote_gateway;
+  Lifetime lifetime;
+  Instant established_at;
+  TimerId rekey_timer;
+  TimerId expiry_timer;
+  TimerId grace_timer;
+};
+
+// One selector pair of one tunnel at run time.
+struct Pair {
+  PairConfig config;
+  std::size_t tunnel = 0;                                    // index into PeerConfig::tunnels
+  std::vector<SaPair> sas;                                   // the newest first
+  bool wanted = false;                                       // to be negotiated as soon as phase 1 is there
+  std::optional<std::pair<IkeSaId, MessageId>> negotiating;  // our Quick Mode under way
+  int failures = 0;                                          // in a row: the back-off
+  TimerId retry_timer;
+  std::optional<Instant> holdoff_until;  // acquires do not start before
+  std::optional<ProtectPolicy> guarded;  // what the data plane was told last
+};
+
+struct TunnelRuntime {
+  std::optional<LastError> last_error;
+  std::optional<Instant> up_since;
+  bool held_down = false;  // an operator's `down`: we do not start by ourselves
+};
+
+struct Peer {
+  PeerConfig config;
+  std::optional<IpAddress> local;
+  std::optional<IpAddress> remote;
+  std::vector<Subnet> called_from;
+  std::vector<IkeSaId> ike_sas;        // the newest first
+  std::optional<IkeSaId> negotiating;  // our Main Mode under way
+  std::vector<TunnelRuntime> tunnels;  // as in config
+  std::map<Reqid, Pair> pairs;
+  std::optional<LastError> last_error;
+  bool waiver_expired = false;
+};
+
+// An `up` that waits for its pairs.
+struct Waiter {
+  CommandId command;
+  std::string peer;
+  std::vector<Reqid> missing;
+};
+
+}  // namespace oakgate::ike

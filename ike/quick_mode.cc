@@ -1,0 +1,515 @@
+#include "ike/quick_mode.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ike/attributes.h"
+#include "ike/crypto/keys.h"
+#include "ike/identities.h"
+#include "ike/informational.h"
+#include "ike/phase2_keys.h"
+#include "ike/sa_book.h"
+#include "ike/transport.h"
+#include "ike/tunnels.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+using wire::ExchangeType;
+using wire::Payload;
+using wire::PayloadType;
+
+constexpr std::size_t kNonceBytes = 20;
+constexpr std::size_t kShortestNonce = 8;
+constexpr std::size_t kLongestNonce = 256;
+constexpr std::uint8_t kMany = 64;
+constexpr Milliseconds kFreshPhase1{60000};  // an SA as young as this is not taken for dead after one silence
+
+QuickMode& quick_of(Run& run) {
+  return static_cast<QuickMode&>(run.exchange);
+}
+Peer& peer_of(Run& run) {
+  return *run.core.find_peer(run.sa.peer);
+}
+Pair& pair_of(Run& run) {
+  return *run.core.find_pair(quick_of(run).reqid);
+}
+
+TransformWishes wishes_of(const IkeSa& sa, const Peer& peer, const Pair& pair) {
+  const TunnelConfig& tunnel = peer.config.tunnels[pair.tunnel];
+  return {tunnel.transform_sets, tunnel.pfs, tunnel.lifetime, sa.nat.any(), &peer.config.waiver};
+}
+
+Event pair_event(Run& run, EventId id) {
+  Event event = run.core.event(id, run.sa);
+  if (const Pair* pair = run.core.find_pair(quick_of(run).reqid)) {
+    event.tunnel = tunnel_name(peer_of(run), *pair);
+    event.fields.emplace_back("selectors", pair->config.selectors.to_string());
+  }
+  return event;
+}
+
+// ---- hashes
+
+Result<Bytes> hash_for(const Run& run, int number, ByteView rest) {
+  const auto prf = run.sa.policy->hash;
+  const Exchange& exchange = run.exchange;
+  if (number == 1) return crypto::hash_1(prf, run.sa.keys, exchange.id, rest);
+  if (number == 2) return crypto::hash_2(prf, run.sa.keys, exchange.id, exchange.nonce_i, rest);
+  return crypto::hash_3(prf, run.sa.keys, exchange.id, exchange.nonce_i, exchange.nonce_r);
+}
+
+// Past this the sender is known, and an error ends the exchange.
+Result<void> check_hash(Run& run, int number) {
+  auto expected = hash_for(run, number, run.message->behind_hash());
+  if (!expected) return fail(std::move(expected.error()));
+  if (!equal_constant_time(*expected, payload_of<wire::HashPayload>(run.message->body)->data)) {
+    return fail(ErrorCode::not_authenticated,
+                "a Quick Mode message whose HASH(" + std::to_string(number) + ") does not verify");
+  }
+  run.authenticated = true;
+  return {};
+}
+
+Result<void> send_hashed(Run& run, int number, std::vector<Payload> rest, Expect expect) {
+  auto hash = hash_for(run, number, wire::encode_body(rest));
+  if (!hash) return fail(std::move(hash.error()));
+  rest.insert(rest.begin(), wire::HashPayload{std::move(*hash)});
+  return send_encrypted(run.core, run.sa, run.exchange, ExchangeType::quick, rest, expect);
+}
+
+// SA, N [, KE], IDci, IDcr
+std::vector<Payload> negotiation_payloads(Run& run, wire::SaPayload sa, const Bytes& nonce) {
+  std::vector<Payload> payloads{std::move(sa), wire::NoncePayload{nonce}};
+  if (run.exchange.key_exchange.ours) {
+    payloads.emplace_back(wire::KeyExchangePayload{run.exchange.key_exchange.ours->public_value});
+  }
+  const SelectorPair& selectors = pair_of(run).config.selectors;
+  const bool ours = run.exchange.role == Role::initiator;
+  payloads.emplace_back(client_id(ours ? selectors.local : selectors.remote));
+  payloads.emplace_back(client_id(ours ? selectors.remote : selectors.local));
+  return payloads;
+}
+
+// ---- what a message says
+
+Result<Bytes> read_nonce(const Run& run) {
+  const auto& nonce = *payload_of<wire::NoncePayload>(run.message->body);
+  if (nonce.data.size() >= kShortestNonce && nonce.data.size() <= kLongestNonce) return nonce.data;
+  return reject(NotifyType::payload_malformed, ErrorCode::malformed,
+                "the nonce has " + std::to_string(nonce.data.size()) + " bytes", "8 to 256 bytes");
+}
+
+// The KE payload must be there exactly if a group was chosen.
+Result<Bytes> read_public_value(const Run& run, const std::optional<DhGroup>& pfs) {
+  const auto* ke = payload_of<wire::KeyExchangePayload>(run.message->body);
+  if (!pfs && ke == nullptr) return Bytes{};
+  if (pfs && ke != nullptr && ke->data.size() == info(*pfs).public_bytes) return ke->data;
+  return reject(NotifyType::invalid_key_information, ErrorCode::malformed,
+                ke == nullptr ? "PFS was chosen, but the KE payload is missing"
+                              : "the KE payload does not fit the chosen group",
+                pfs ? "a KE payload for " + std::string(info(*pfs).name) : "no KE payload");
+}
+
+// Without client identities the traffic is the gateways' own (RFC 2409 section 5.5).
+Result<SelectorPair> read_selectors(const Run& run) {
+  const auto ids = payloads_of<wire::IdPayload>(run.message->body);
+  SelectorPair pair{{Subnet::host(run.sa.local.address)}, {Subnet::host(run.sa.remote.address)}};
+  if (ids.empty()) return pair;
+  if (ids.size() != 2) {
+    return reject(NotifyType::invalid_id_information, ErrorCode::malformed,
+                  "one client identity without the other", "IDci and IDcr, or neither");
+  }
+  auto first = parse_client_id(*ids[0]);
+  if (!first) return fail(std::move(first.error()));
+  auto second = parse_client_id(*ids[1]);
+  if (!second) return fail(std::move(second.error()));
+  const bool ours = run.exchange.role == Role::initiator;
+  return SelectorPair{ours ? *first : *second, ours ? *second : *first};
+}
+
+std::string describe_pairs(const Peer& peer) {
+  std::string text;
+  for (const auto& [reqid, pair] : peer.pairs) {
+    text += (text.empty() ? "" : ", ") + pair.config.selectors.to_string();
+    if (text.size() > 400) return text + ", ...";
+  }
+  return text.empty() ? "no tunnel with this peer" : text;
+}
+
+Error proxy_error(const SelectorPair& offered, std::string expected) {
+  return {ErrorCode::proxy_id_mismatch,
+          "proxy identities not supported: " + offered.to_string() + " (local === remote)",
+          std::move(expected), "make `local` and `remote` the exact mirror of the peer's access list",
+          NotifyType::invalid_id_information};
+}
+
+Result<void> refuse_selectors(Run& run, Error error) {
+  Event event = pair_event(run, EventId::phase2_proxy_ids);
+  event.error = error;
+  run.core.raise(std::move(event));
+  return fail(std::move(error));
+}
+
+Result<void> refuse_proposal(Run& run, Error error) {
+  Event event = pair_event(run, EventId::phase2_no_proposal);
+  event.error = error;
+  run.core.raise(std::move(event));
+  return fail(std::move(error));
+}
+
+// ---- initiator
+
+// Message 1, once our key pair is there or none is needed.
+Result<void> send_offer(Run& run) {
+  QuickMode& quick = quick_of(run);
+  if (run.job != nullptr) quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
+  quick.nonce_i = run.core.random(kNonceBytes);
+  const wire::SaPayload offer =
+      offer_transforms(wishes_of(run.sa, peer_of(run), pair_of(run)), quick.our_spi);
+  return send_hashed(run, 1, negotiation_payloads(run, offer, quick.nonce_i), Expect::answer);
+}
+
+void read_notifies(Run& run, ChosenTransform& chosen) {
+  for (const auto* notify : payloads_of<wire::NotifyPayload>(run.message->body)) {
+    if (notify->type != NotifyType::responder_lifetime) continue;
+    const auto attributes = wire::parse_attributes(notify->data);
+    if (!attributes) continue;
+    chosen.lifetime = smaller_life(
+        chosen.lifetime,
+        offered_life(*attributes, wire::ipsec_attribute::life_type, wire::ipsec_attribute::life_duration));
+  }
+}
+
+Result<void> take_choice(Run& run) {
+  QuickMode& quick = quick_of(run);
+  if (auto verified = check_hash(run, 2); !verified) return verified;
+  auto chosen = check_chosen_transform(wishes_of(run.sa, peer_of(run), pair_of(run)),
+                                       *payload_of<wire::SaPayload>(run.message->body));
+  if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
+  auto nonce = read_nonce(run);
+  if (!nonce) return fail(std::move(nonce.error()));
+  auto theirs = read_public_value(run, chosen->pfs);
+  if (!theirs) return fail(std::move(theirs.error()));
+  auto selectors = read_selectors(run);
+  if (!selectors) return fail(std::move(selectors.error()));
+  const SelectorPair& ours = pair_of(run).config.selectors;
+  // Exact proxy identities: a responder that narrows or widens them is refused.
+  if (*selectors != ours) return refuse_selectors(run, proxy_error(*selectors, ours.to_string()));
+  read_notifies(run, *chosen);
+  quick.nonce_r = std::move(*nonce);
+  quick.chosen = std::move(*chosen);
+  if (quick.chosen->pfs) {
+    quick.key_exchange.theirs = std::move(*theirs);
+    start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs},
+              State::qm_i_sent_sa);
+  }
+  return {};
+}
+
+Result<void> derive_and_install(Run& run, bool inbound, bool outbound) {
+  QuickMode& quick = quick_of(run);
+  if (run.job != nullptr) quick.key_exchange.shared = std::get<SecretBytes>(std::move(*run.job->result));
+  auto sas = phase2_sas(run.sa, quick, pair_of(run), peer_of(run).config.tunnels[pair_of(run).tunnel],
+                        inbound, outbound);
+  if (!sas) return fail(std::move(sas.error()));
+  start_install(run, std::move(*sas));
+  return {};
+}
+
+Result<void> install_both(Run& run) {
+  return derive_and_install(run, true, true);
+}
+
+void finish(Run& run) {
+  Core& core = run.core;
+  QuickMode& quick = quick_of(run);
+  Peer& peer = peer_of(run);
+  Pair& pair = pair_of(run);
+  if (pair.negotiating == std::pair(run.sa.id, quick.id)) pair.negotiating.reset();
+  SaPair fresh = phase2_pair(run.sa, quick, pair);
+  fresh.id = SaPairId{core.next_id()};
+  fresh.established_at = core.now().instant;
+  SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh));
+  quick.result = kept.id;
+  Event event = pair_event(run, EventId::phase2_established);
+  event.fields.emplace_back("algorithms", to_string(kept.set));
+  event.fields.emplace_back("spi_in", std::to_string(kept.in.spi.value));
+  event.fields.emplace_back("spi_out", std::to_string(kept.out.spi.value));
+  event.fields.emplace_back("lifetime", std::to_string(kept.lifetime.time.count()));
+  event.fields.emplace_back("role", quick.role == Role::initiator ? "initiator" : "responder");
+  core.raise(std::move(event));
+  const auto weak = weak_things(kept.set, kept.pfs);
+  if (!weak.empty()) core.raise(weak_used_event(core, peer, tunnel_name(peer, pair), weak));
+  // Secrets are not needed any more; the exchange stays a while to answer repetitions.
+  quick.key_exchange = {};
+  const TimerId forget = core.arm(core.limits().half_open_life,
+                                  {TimerKind::exchange_forgotten, run.sa.id.value, quick.id.value});
+  static_cast<void>(forget);
+  pair_is_up(core, peer, pair);
+}
+
+// Message 3, when both our SAs are in the data plane; the SA pairs that this one replaces end soon.
+Result<void> confirm(Run& run) {
+  if (auto sent = send_hashed(run, 3, {}, Expect::nothing); !sent) return sent;
+  Core& core = run.core;
+  const std::vector<SaPairId> replaced = quick_of(run).replaces;
+  finish(run);
+  for (const SaPairId id : replaced) {
+    SaPair* old = find_sa_pair(core, id);
+    if (old == nullptr) continue;
+    core.cancel(old->grace_timer);
+    old->grace_timer = core.arm(core.limits().old_sa_grace, {TimerKind::phase2_replaced, id.value, 0});
+  }
+  return {};
+}
+
+// ---- responder
+
+Result<void> take_offer(Run& run) {
+  QuickMode& quick = quick_of(run);
+  if (auto verified = check_hash(run, 1); !verified) return verified;
+  Peer& peer = peer_of(run);
+  auto selectors = read_selectors(run);
+  if (!selectors) return fail(std::move(selectors.error()));
+  const auto found = std::find_if(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
+    return entry.second.config.selectors == *selectors;
+  });
+  if (found == peer.pairs.end()) return refuse_selectors(run, proxy_error(*selectors, describe_pairs(peer)));
+  quick.reqid = found->first;
+  if (!waiver_holds(run.core, peer)) {
+    return reject(NotifyType::no_proposal_chosen, ErrorCode::weak_waiver_expired,
+                  "the peer's allow_weak has ended");
+  }
+  quick.our_spi = new_spi(run.core);
+  auto chosen = choose_transform(wishes_of(run.sa, peer, found->second),
+                                 *payload_of<wire::SaPayload>(run.message->body), quick.our_spi);
+  if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
+  auto nonce = read_nonce(run);
+  if (!nonce) return fail(std::move(nonce.error()));
+  auto theirs = read_public_value(run, chosen->pfs);
+  if (!theirs) return fail(std::move(theirs.error()));
+  quick.nonce_i = std::move(*nonce);
+  quick.nonce_r = run.core.random(kNonceBytes);
+  quick.key_exchange.theirs = std::move(*theirs);
+  quick.chosen = std::move(*chosen);
+  run.core.raise(pair_event(run, EventId::phase2_started));
+  if (quick.chosen->pfs) start_job(run, DhGenerate{*quick.chosen->pfs}, State::qm_r_start);
+  return {};
+}
+
+Result<void> share(Run& run) {
+  QuickMode& quick = quick_of(run);
+  if (run.job == nullptr) return {};  // no PFS
+  quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
+  start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs}, State::qm_r_start);
+  return {};
+}
+
+Result<void> install_inbound(Run& run) {
+  return derive_and_install(run, true, false);
+}
+
+// Message 2. It is repeated until message 3 comes: the initiator has nothing left to wait for.
+Result<void> send_answer(Run& run) {
+  const QuickMode& quick = quick_of(run);
+  return send_hashed(run, 2, negotiation_payloads(run, quick.chosen->reply, quick.nonce_r), Expect::answer);
+}
+
+Result<void> install_outbound(Run& run) {
+  if (auto verified = check_hash(run, 3); !verified) return verified;
+  return derive_and_install(run, false, true);
+}
+
+Result<void> complete(Run& run) {
+  finish(run);
+  return {};
+}
+
+// ---- the tables
+
+constexpr std::array kOfferPayloads{
+    PayloadRule{PayloadType::hash, 1, 1},           PayloadRule{PayloadType::sa, 1, 1},
+    PayloadRule{PayloadType::nonce, 1, 1},          PayloadRule{PayloadType::key_exchange, 0, 1},
+    PayloadRule{PayloadType::identification, 0, 2}, PayloadRule{PayloadType::notification, 0, kMany},
+    PayloadRule{PayloadType::nat_oa, 0, 2},         PayloadRule{PayloadType::vendor_id, 0, kMany}};
+constexpr std::array kConfirmPayloads{PayloadRule{PayloadType::hash, 1, 1},
+                                      PayloadRule{PayloadType::notification, 0, kMany}};
+
+constexpr Trigger kMessage = Trigger::message;
+constexpr Trigger kJob = Trigger::job;
+constexpr PayloadType kHash = PayloadType::hash;
+constexpr PayloadType kAny = PayloadType::none;
+constexpr std::string_view kRfc = "RFC 2409 section 5.5";
+
+constexpr std::array kInitiator{
+    Step{State::qm_i_generating, kJob, false, kAny, {}, send_offer, State::qm_i_sent_sa, kRfc},
+    Step{State::qm_i_sent_sa, kMessage, true, kHash, kOfferPayloads, take_choice, State::qm_i_sharing, kRfc},
+    Step{State::qm_i_sharing, kJob, false, kAny, {}, install_both, State::qm_i_installing, kRfc},
+    Step{State::qm_i_installing, kJob, false, kAny, {}, confirm, State::done, kRfc},
+};
+constexpr std::array kResponder{
+    Step{State::qm_r_start, kMessage, true, kHash, kOfferPayloads, take_offer, State::qm_r_generating, kRfc},
+    Step{State::qm_r_generating, kJob, false, kAny, {}, share, State::qm_r_sharing, kRfc},
+    Step{State::qm_r_sharing, kJob, false, kAny, {}, install_inbound, State::qm_r_installing_in, kRfc},
+    Step{State::qm_r_installing_in, kJob, false, kAny, {}, send_answer, State::qm_r_sent_sa, kRfc},
+    Step{State::qm_r_sent_sa, kMessage, true, kHash, kConfirmPayloads, install_outbound,
+         State::qm_r_installing_out, kRfc},
+    Step{State::qm_r_installing_out, kJob, false, kAny, {}, complete, State::done, kRfc},
+};
+
+std::unique_ptr<QuickMode> new_exchange(Role role, MessageId id) {
+  auto quick = std::make_unique<QuickMode>();
+  quick->kind = ExchangeKind::quick_mode;
+  quick->role = role;
+  quick->state = role == Role::initiator ? State::qm_i_generating : State::qm_r_start;
+  quick->id = id;
+  return quick;
+}
+
+MessageId new_message_id(Core& core, const IkeSa& sa) {
+  MessageId id;
+  do {
+    id = MessageId{core.rng().u32()};
+  } while (id == MessageId{} || remembered(sa, id));
+  return id;
+}
+
+// SAs that were installed for an exchange that came to nothing.
+void take_back(Core& core, const IkeSa& sa, QuickMode& quick) {
+  if (quick.result || quick.our_spi == Spi{}) return;
+  std::vector<SaId> ids{{sa.local.address, IpsecProtocol::esp, quick.our_spi}};
+  if (quick.chosen) ids.push_back({sa.remote.address, IpsecProtocol::esp, quick.chosen->peer_spi});
+  core.effect(RemoveSas{std::move(ids)});
+  core.state().inbound_spis.erase(quick.our_spi);
+  quick.our_spi = Spi{};
+}
+
+}  // namespace
+
+std::span<const Step> quick_mode_steps(Role role) {
+  if (role == Role::initiator) return kInitiator;
+  return kResponder;
+}
+
+void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair) {
+  auto fresh = new_exchange(Role::initiator, new_message_id(core, sa));
+  QuickMode& quick = *fresh;
+  remember(core, sa, quick.id);
+  auto iv = first_iv(sa, quick.id);
+  if (!iv) {
+    pair_failed(core, peer, pair, iv.error());
+    return;
+  }
+  quick.iv = std::move(*iv);
+  quick.reqid = pair.config.reqid;
+  quick.our_spi = new_spi(core);
+  for (const SaPair& old : pair.sas) quick.replaces.push_back(old.id);
+  pair.negotiating = std::pair(sa.id, quick.id);
+  sa.quick_modes.emplace(quick.id, std::move(fresh));
+  Run run{core, sa, quick};
+  core.raise(pair_event(run, EventId::phase2_started));
+  if (const auto pfs = peer.config.tunnels[pair.tunnel].pfs)
+    start_job(run, DhGenerate{*pfs}, State::qm_i_generating);
+  run_from_start(core, sa, quick);
+}
+
+void answer_quick_mode(Core& core, IkeSa& sa, Received& message) {
+  if (sa.quick_modes.size() >= core.limits().exchanges_per_sa) {
+    Event event = core.event(EventId::limit_reached, sa);
+    event.error = Error{ErrorCode::in_use,
+                        "too many phase 2 exchanges under one IKE SA",
+                        "at most " + std::to_string(core.limits().exchanges_per_sa),
+                        {},
+                        {}};
+    core.raise(std::move(event));
+    return;
+  }
+  const MessageId id = message.header.message_id;
+  auto fresh = new_exchange(Role::responder, id);
+  QuickMode& quick = *fresh;
+  auto iv = first_iv(sa, id);
+  if (!iv) return;
+  quick.iv = std::move(*iv);
+  sa.quick_modes.emplace(id, std::move(fresh));
+  run_message(core, sa, quick, message);
+  if (quick.state == State::qm_r_start && !quick.failed) {
+    forget_quick_mode(core, sa, id);  // HASH(1) did not verify: as if nothing had come
+  } else {
+    remember(core, sa, id);
+  }
+}
+
+void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error) {
+  quick.failed = true;
+  Run run{core, sa, quick};
+  if (error.notify) {
+    ByteWriter spi;
+    if (quick.chosen) spi.u32(quick.chosen->peer_spi.value);
+    notify_protected(core, sa, *error.notify, std::move(spi).take());
+  }
+  take_back(core, sa, quick);
+  Event event = pair_event(run, EventId::phase2_failed);
+  event.error = error;
+  core.raise(std::move(event));
+  remember(core, sa, quick.id);
+  const Reqid reqid = quick.reqid;
+  const MessageId id = quick.id;
+  forget_quick_mode(core, sa, id);
+  Peer* peer = core.find_peer(sa.peer);
+  Pair* pair = core.find_pair(reqid);
+  if (peer == nullptr) return;
+  if (pair == nullptr) {
+    set_error(core, *peer, error);
+  } else if (pair->negotiating == std::pair(sa.id, id)) {
+    pair->negotiating.reset();
+    pair_failed(core, *peer, *pair, error);
+  } else if (pair->sas.empty()) {
+    set_error(core, *peer, *pair, error);
+  }
+}
+
+void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick) {
+  Error error{ErrorCode::no_answer,
+              sa.peer + " (" + sa.remote.address.to_string() + ") does not answer in Quick Mode",
+              quick.role == Role::initiator ? "message 2 of Quick Mode" : "message 3 of Quick Mode",
+              "see the peer's log: it may have dropped its IKE SA, or refuse without a word",
+              {}};
+  const bool ours = quick.role == Role::initiator;
+  const bool fresh = core.now().instant - *sa.established_at < kFreshPhase1;
+  if (!ours || fresh) {
+    quick_mode_failed(core, sa, quick, std::move(error));
+    if (ours && core.find_sa(sa.id) != nullptr) delete_ike_sa(core, sa, "no answer in Quick Mode");
+    return;
+  }
+  // An SA that worked once and is silent now is most likely forgotten at the peer: begin anew with phase 1.
+  delete_ike_sa(core, sa, "no answer in Quick Mode");
+}
+
+void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick) {
+  take_back(core, sa, quick);
+  const MessageId id = quick.id;
+  const Reqid reqid = quick.reqid;
+  forget_quick_mode(core, sa, id);
+  Pair* pair = core.find_pair(reqid);
+  Peer* peer = core.find_peer(sa.peer);
+  if (peer == nullptr || pair == nullptr || pair->negotiating != std::pair(sa.id, id)) return;
+  pair->negotiating.reset();
+  pair->wanted = true;
+  // Soon, but not within this call: its SA is just being taken apart.
+  core.cancel(pair->retry_timer);
+  pair->retry_timer = core.arm(Milliseconds{0}, {TimerKind::pair_retry_due, reqid.value, 0});
+}
+
+void take_responder_lifetime(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
+  const auto attributes = wire::parse_attributes(notify.data);
+  if (!attributes || notify.protocol != wire::kProtocolIsakmp) return;
+  const OfferedLife life =
+      offered_life(*attributes, wire::ipsec_attribute::life_type, wire::ipsec_attribute::life_duration);
+  if (!life.time || *life.time >= sa.policy->lifetime) return;
+  sa.policy->lifetime = *life.time;
+  arm_lifetime(core, sa, *life.time);
+}
+
+}  // namespace oakgate::ike

@@ -1,0 +1,35 @@
+// Quick Mode: RFC 2409 section 5.5. Phase 2, one SA pair for one selector pair.
+//
+//   Initiator                                     Responder
+//   HDR*, HASH(1), SA, Ni [, KE], IDci, IDcr -->
+//                                            <--  HDR*, HASH(2), SA, Nr [, KE], IDci, IDcr
+//   HDR*, HASH(3)                            -->
+//
+// The responder receives on its new SA before message 2 is out, the initiator on its own before message 3 is;
+// the responder sends on its new SA only after message 3. So no packet meets an SA that is not there yet.
+#pragma once
+
+#include <span>
+
+#include "ike/exchange.h"
+
+namespace oakgate::ike {
+
+[[nodiscard]] std::span<const Step> quick_mode_steps(Role role);
+
+// Begins one for a selector pair under an established SA.
+void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair);
+// Message 1 of a peer's: the exchange is kept only if HASH(1) verified.
+void answer_quick_mode(Core& core, IkeSa& sa, Received& message);
+
+// Over: the peer is told what `error.notify` says, the pair learns of it, nothing of the exchange stays.
+void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error);
+void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick);
+// Its IKE SA goes away: our own is wanted again elsewhere, a peer's is forgotten.
+void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick);
+
+// RFC 2407 section 4.6.3.1: the responder's shorter life of phase 1, in a message of its own. (That of phase
+// 2 comes with message 2.)
+void take_responder_lifetime(Core& core, IkeSa& sa, const wire::NotifyPayload& notify);
+
+}  // namespace oakgate::ike

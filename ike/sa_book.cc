@@ -1,0 +1,155 @@
+#include "ike/sa_book.h"
+
+#include <algorithm>
+
+#include "ike/informational.h"
+#include "ike/main_mode.h"
+#include "ike/quick_mode.h"
+#include "ike/tunnels.h"
+
+namespace oakgate::ike {
+
+IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> fresh) {
+  EngineState& state = core.state();
+  IkeSa& sa = *fresh;
+  state.by_cookies[sa.cookies] = sa.id;
+  if (sa.role == Role::responder) {
+    state.by_initiator_cookie[CookiePair{sa.cookies.initiator, {}}] = sa.id;
+    ++state.half_open;
+    sa.half_open_source = sa.remote.address;
+    ++state.half_open_by_source[sa.half_open_source];
+    sa.half_open_timer =
+        core.arm(core.limits().half_open_life, {TimerKind::half_open_expired, sa.id.value, 0});
+  }
+  Peer* peer = core.find_peer(sa.peer);
+  peer->ike_sas.insert(peer->ike_sas.begin(), sa.id);
+  state.ike_sas.emplace(sa.id, std::move(fresh));
+  return sa;
+}
+
+void set_responder_cookie(Core& core, IkeSa& sa, const Cookie& cookie) {
+  EngineState& state = core.state();
+  state.by_cookies.erase(sa.cookies);
+  sa.cookies.responder = cookie;
+  state.by_cookies[sa.cookies] = sa.id;
+}
+
+Result<void> check_half_open(Core& core, const IpAddress& source) {
+  const EngineState& state = core.state();
+  const auto found = state.half_open_by_source.find(source);
+  const std::size_t of_source = found == state.half_open_by_source.end() ? 0 : found->second;
+  if (state.half_open < core.limits().half_open_total && of_source < core.limits().half_open_per_source)
+    return {};
+  return fail(ErrorCode::in_use,
+              "too many half-open negotiations: " + std::to_string(state.half_open) + " in all, " +
+                  std::to_string(of_source) + " from " + source.to_string(),
+              "at most " + std::to_string(core.limits().half_open_total) + " in all and " +
+                  std::to_string(core.limits().half_open_per_source) + " from one address",
+              "find out what floods UDP port 500");
+}
+
+void leave_half_open(Core& core, IkeSa& sa) {
+  core.cancel(sa.half_open_timer);
+  if (!sa.half_open()) return;
+  EngineState& state = core.state();
+  --state.half_open;
+  const auto found = state.half_open_by_source.find(sa.half_open_source);
+  if (found != state.half_open_by_source.end() && --found->second == 0)
+    state.half_open_by_source.erase(found);
+}
+
+void forget_quick_mode(Core& core, IkeSa& sa, MessageId id) {
+  const auto found = sa.quick_modes.find(id);
+  if (found == sa.quick_modes.end()) return;
+  core.cancel(found->second->retransmit_timer);
+  if (found->second->job) core.state().jobs.erase(*found->second->job);
+  core.state().removed_exchanges.push_back(std::move(found->second));
+  sa.quick_modes.erase(found);
+}
+
+void forget_main_mode(Core& core, IkeSa& sa) {
+  if (sa.main_mode == nullptr) return;
+  core.cancel(sa.main_mode->retransmit_timer);
+  if (sa.main_mode->job) core.state().jobs.erase(*sa.main_mode->job);
+  core.state().removed_exchanges.push_back(std::move(sa.main_mode));
+}
+
+void remove_ike_sa(Core& core, IkeSa& sa) {
+  EngineState& state = core.state();
+  leave_half_open(core, sa);
+  std::vector<MessageId> ids;
+  for (const auto& [id, quick] : sa.quick_modes) ids.push_back(id);
+  for (const MessageId id : ids) abandon_quick_mode(core, sa, *sa.quick_modes.at(id));
+  forget_main_mode(core, sa);
+  for (TimerId* timer : {&sa.rekey_timer, &sa.expiry_timer, &sa.keepalive_timer}) core.cancel(*timer);
+  if (const auto found = state.by_cookies.find(sa.cookies);
+      found != state.by_cookies.end() && found->second == sa.id) {
+    state.by_cookies.erase(found);
+  }
+  const auto half = state.by_initiator_cookie.find(CookiePair{sa.cookies.initiator, {}});
+  if (half != state.by_initiator_cookie.end() && half->second == sa.id) state.by_initiator_cookie.erase(half);
+  if (Peer* peer = core.find_peer(sa.peer)) {
+    std::erase(peer->ike_sas, sa.id);
+    if (peer->negotiating == sa.id) peer->negotiating.reset();
+  }
+  const auto found = state.ike_sas.find(sa.id);
+  state.removed_sas.push_back(std::move(found->second));
+  state.ike_sas.erase(found);
+}
+
+void delete_ike_sa(Core& core, IkeSa& sa, std::string_view reason) {
+  Event event = core.event(EventId::phase1_deleted, sa);
+  event.fields = {{"by", "us"}, {"reason", std::string(reason)}};
+  core.raise(std::move(event));
+  if (sa.established()) send_delete_isakmp(core, sa);
+  remove_ike_sa(core, sa);
+}
+
+Milliseconds renewal_after(Core& core, Seconds life, Role role) {
+  const std::uint32_t percent = role == Role::initiator ? 85 + core.rng().below(6) : 92 + core.rng().below(4);
+  return Milliseconds(life) * percent / 100;
+}
+
+void arm_lifetime(Core& core, IkeSa& sa, Seconds life) {
+  core.cancel(sa.rekey_timer);
+  core.cancel(sa.expiry_timer);
+  sa.rekey_timer =
+      core.arm(renewal_after(core, life, sa.role), {TimerKind::phase1_rekey_due, sa.id.value, 0});
+  sa.expiry_timer = core.arm(life, {TimerKind::phase1_expired, sa.id.value, 0});
+}
+
+void on_phase1_rekey_due(Core& core, IkeSa& sa) {
+  sa.rekey_timer = TimerId{};
+  Peer* peer = core.find_peer(sa.peer);
+  // Only the newest is renewed; an older one has its successor already.
+  if (peer == nullptr || core.current_sa(*peer) != &sa || peer->negotiating) return;
+  if (!peer->local || !peer->remote || !waiver_holds(core, *peer)) return;
+  core.raise(core.event(EventId::phase1_rekeying, sa));
+  start_main_mode(core, *peer);
+}
+
+void on_phase1_expired(Core& core, IkeSa& sa) {
+  sa.expiry_timer = TimerId{};
+  core.raise(core.event(EventId::phase1_expired, sa));
+  delete_ike_sa(core, sa, "lifetime expired");
+}
+
+void on_half_open_expired(Core& core, IkeSa& sa) {
+  sa.half_open_timer = TimerId{};
+  Error error = sa.main_mode->hint.value_or(
+      Error{ErrorCode::no_answer,
+            "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),
+            "the next message of Main Mode",
+            "see the peer's log for its reason",
+            {}});
+  error.notify.reset();
+  main_mode_failed(core, sa, std::move(error));
+}
+
+void on_keepalive_due(Core& core, IkeSa& sa) {
+  // RFC 3948 section 2.3: one byte, 0xff, outside every protection.
+  core.effect(SendDatagram{sa.local, sa.remote, Bytes{0xff}, true});
+  sa.keepalive_timer = core.arm(core.limits().keepalive, {TimerKind::keepalive_due, sa.id.value, 0});
+}
+
+}  // namespace oakgate::ike

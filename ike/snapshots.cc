@@ -1,0 +1,105 @@
+#include "ike/snapshots.h"
+
+#include <algorithm>
+
+namespace oakgate::ike {
+
+namespace {
+
+IkeSaSnapshot snapshot_of(const EngineState& state, const IkeSa& sa) {
+  IkeSaSnapshot shot;
+  shot.cookies = sa.cookies;
+  shot.role = sa.role;
+  shot.local = sa.local;
+  shot.remote = sa.remote;
+  shot.state = ios_state(sa.state);
+  shot.established = sa.established();
+  shot.policy = sa.policy;
+  shot.nat = sa.nat.to_string();
+  if (sa.remote_identity) shot.remote_identity = sa.remote_identity->to_string();
+  shot.established_at = sa.established_at;
+  shot.rekey_at = state.timers.when(sa.rekey_timer);
+  shot.expires_at = state.timers.when(sa.expiry_timer);
+  return shot;
+}
+
+SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaPair& sas,
+                           const TunnelConfig& tunnel) {
+  SaPairSnapshot shot;
+  shot.selectors = pair.config.selectors;
+  shot.reqid = sas.reqid;
+  shot.role = sas.role;
+  shot.in = sas.in;
+  shot.out = sas.out;
+  shot.algorithms = to_string(sas.set);
+  shot.pfs = sas.pfs;
+  shot.encapsulation = sas.encapsulation;
+  shot.local_gateway = sas.local_gateway;
+  shot.remote_gateway = sas.remote_gateway;
+  shot.replay_window = tunnel.replay_window;
+  shot.established_at = sas.established_at;
+  shot.rekey_at = state.timers.when(sas.rekey_timer);
+  shot.expires_at = state.timers.when(sas.expiry_timer).value_or(sas.established_at);
+  shot.kilobytes = sas.lifetime.kilobytes;
+  return shot;
+}
+
+TunnelSnapshot snapshot_of(const EngineState& state, const Peer& peer, std::size_t index) {
+  const TunnelConfig& config = peer.config.tunnels[index];
+  TunnelSnapshot shot;
+  shot.name = config.name;
+  shot.start = config.start;
+  shot.pairs = config.pairs;
+  shot.last_error = peer.tunnels[index].last_error;
+  shot.up_since = peer.tunnels[index].up_since;
+  bool up = true;
+  bool connecting = false;
+  for (const auto& [reqid, pair] : peer.pairs) {
+    if (pair.tunnel != index) continue;
+    up = up && !pair.sas.empty();
+    connecting = connecting || pair.wanted || pair.negotiating.has_value();
+    const auto retry = state.timers.when(pair.retry_timer);
+    if (retry && (!shot.retry_at || *retry < *shot.retry_at)) shot.retry_at = retry;
+    for (const SaPair& sas : pair.sas) shot.sas.push_back(snapshot_of(state, pair, sas, config));
+  }
+  shot.state = up ? TunnelState::up : connecting ? TunnelState::connecting : TunnelState::down;
+  return shot;
+}
+
+PeerSnapshot snapshot_of(const EngineState& state, const Peer& peer, WallTime now) {
+  PeerSnapshot shot;
+  shot.name = peer.config.name;
+  shot.local = peer.local;
+  shot.remote = peer.remote;
+  shot.last_error = peer.last_error;
+  shot.waiver_expired = !peer.config.needs_waiver.empty() && peer.config.waiver.expired(now);
+  bool negotiating = false;
+  bool have_current = false;
+  for (const IkeSaId id : peer.ike_sas) {
+    const auto found = state.ike_sas.find(id);
+    if (found == state.ike_sas.end()) continue;
+    IkeSaSnapshot sa = snapshot_of(state, *found->second);
+    sa.current = sa.established && !have_current;
+    have_current = have_current || sa.current;
+    negotiating = negotiating || !sa.established;
+    shot.isakmp_sas.push_back(std::move(sa));
+  }
+  std::stable_sort(shot.isakmp_sas.begin(), shot.isakmp_sas.end(),
+                   [](const IkeSaSnapshot& a, const IkeSaSnapshot& b) { return a.current > b.current; });
+  shot.state = have_current ? PeerState::established : negotiating ? PeerState::connecting : PeerState::down;
+  for (std::size_t i = 0; i < peer.config.tunnels.size(); ++i)
+    shot.tunnels.push_back(snapshot_of(state, peer, i));
+  return shot;
+}
+
+}  // namespace
+
+std::vector<PeerSnapshot> take_snapshot(const EngineState& state, WallTime now, std::string_view only) {
+  std::vector<PeerSnapshot> shots;
+  for (const std::string& name : state.peer_order) {
+    if (only.empty() || only == name) shots.push_back(snapshot_of(state, *state.peers.at(name), now));
+  }
+  return shots;
+}
+
+}  // namespace oakgate::ike

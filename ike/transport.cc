@@ -1,0 +1,268 @@
+#include "ike/transport.h"
+
+#include <algorithm>
+
+#include "ike/crypto/cipher.h"
+#include "ike/crypto/prf.h"
+#include "ike/informational.h"
+#include "ike/main_mode.h"
+#include "ike/quick_mode.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+void reject_unknown(Core& core, const Datagram& datagram, Error error, const IkeSa* sa = nullptr) {
+  Event event;
+  event.id = EventId::message_rejected;
+  if (sa != nullptr) {
+    event = core.event(EventId::message_rejected, *sa);
+  } else if (const Peer* peer = core.peer_for_source(datagram.remote.address)) {
+    event.peer = peer->config.name;
+  }
+  event.local = datagram.local;
+  event.remote = datagram.remote;
+  event.authenticated = false;
+  event.error = std::move(error);
+  core.raise(std::move(event));
+}
+
+// The SA a message is for: by both cookies; by ours alone while the peer's is not known (message 2); by the
+// peer's while it does not know ours (a repeated message 1).
+IkeSa* sa_for(Core& core, const wire::Header& header) {
+  if (IkeSa* sa = core.find_sa(header.cookies)) return sa;
+  if (header.cookies.responder == Cookie{}) {
+    const auto& index = core.state().by_initiator_cookie;
+    const auto found = index.find(header.cookies);
+    return found == index.end() ? nullptr : core.find_sa(found->second);
+  }
+  IkeSa* sa = core.find_sa(CookiePair{header.cookies.initiator, {}});
+  return sa != nullptr && sa->role == Role::initiator ? sa : nullptr;
+}
+
+// True if the message repeats one that was taken: it gets the same answer, and nothing moves.
+bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const Bytes& digest) {
+  for (const AnsweredMessage& answered : exchange.answered) {
+    if (answered.digest != digest) continue;
+    // Only the newest message's answer is worth repeating: the peer has moved past the others.
+    if (!answered.reply.empty() && answered.reply == exchange.last_sent)
+      send_datagram(core, sa, answered.reply);
+    return true;
+  }
+  return false;
+}
+
+void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
+  if (answer_duplicate(core, sa, exchange, message.digest)) return;
+  if (exchange.job) {
+    // One message waits at most; a repetition of it changes nothing, another is lost like any datagram.
+    if (!exchange.held) {
+      exchange.held = to_bytes(message.datagram.data);
+      core.raise(core.event(EventId::message_held, sa));
+    }
+    return;
+  }
+  run_message(core, sa, exchange, message);
+}
+
+void on_quick_mode(Core& core, IkeSa& sa, Received& message) {
+  const MessageId id = message.header.message_id;
+  if (const auto found = sa.quick_modes.find(id); found != sa.quick_modes.end()) {
+    to_exchange(core, sa, *found->second, message);
+    return;
+  }
+  if (!sa.established()) {
+    // Message 6 and the first Quick Mode may overtake each other: the peer repeats it.
+    reject_unknown(core, message.datagram,
+                   Error{ErrorCode::malformed, "Quick Mode before phase 1 is done", {}, {}, {}}, &sa);
+    return;
+  }
+  if (id == MessageId{} || remembered(sa, id)) return;  // a replay
+  answer_quick_mode(core, sa, message);
+}
+
+void dispatch(Core& core, IkeSa& sa, Received& message) {
+  switch (message.header.exchange) {
+    case wire::ExchangeType::identity_protection:
+      if (sa.main_mode != nullptr && message.header.message_id == MessageId{}) {
+        to_exchange(core, sa, *sa.main_mode, message);
+      }
+      return;
+    case wire::ExchangeType::quick:
+      on_quick_mode(core, sa, message);
+      return;
+    case wire::ExchangeType::informational:
+      on_informational(core, sa, message);
+      return;
+    default:
+      reject_unknown(
+          core, message.datagram,
+          Error{ErrorCode::unsupported,
+                std::string(wire::exchange_name(message.header.exchange)) + " exchange (type " +
+                    std::to_string(static_cast<int>(message.header.exchange)) + ") is not supported",
+                "Main Mode, Quick Mode or Informational",
+                {},
+                NotifyType::unsupported_exchange_type},
+          &sa);
+  }
+}
+
+Result<void> send(Core& core, IkeSa& sa, Exchange& exchange, Bytes datagram, Expect expect) {
+  exchange.last_sent = datagram;
+  if (!exchange.answered.empty()) exchange.answered.back().reply = datagram;
+  core.cancel(exchange.retransmit_timer);
+  exchange.tries = 0;
+  if (expect == Expect::answer) {
+    exchange.retransmit_timer =
+        core.arm(core.limits().retransmit_first, {TimerKind::retransmit, sa.id.value, exchange.id.value});
+  }
+  send_datagram(core, sa, std::move(datagram));
+  return {};
+}
+
+wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) {
+  wire::Header header;
+  header.cookies = sa.cookies;
+  header.exchange = type;
+  header.message_id = id;
+  return header;
+}
+
+void answer_timeout(Core& core, IkeSa& sa, Exchange& exchange) {
+  if (exchange.kind == ExchangeKind::main_mode) {
+    main_mode_timed_out(core, sa);
+  } else {
+    quick_mode_timed_out(core, sa, static_cast<QuickMode&>(exchange));
+  }
+}
+
+}  // namespace
+
+void on_message(Core& core, const Datagram& datagram) {
+  auto header = wire::parse_header(datagram.data);
+  if (!header) {
+    reject_unknown(core, datagram, std::move(header.error()));
+    return;
+  }
+  Received message{datagram, *header, {}, {}, {}, {}};
+  // What stands behind the message's own length does not count: some peers append zeros, and not always the
+  // same.
+  message.datagram.data = datagram.data.first(header->length);
+  auto digest = crypto::hash(IkeHash::sha256, {message.datagram.data});
+  if (!digest) return;
+  message.digest = std::move(*digest);
+  if (IkeSa* sa = sa_for(core, *header)) {
+    dispatch(core, *sa, message);
+  } else if (header->exchange == wire::ExchangeType::identity_protection &&
+             header->cookies.responder == Cookie{} && header->message_id == MessageId{}) {
+    if (!core.state().shutting_down) answer_main_mode(core, message);
+  } else {
+    reject_unknown(core, datagram,
+                   Error{ErrorCode::malformed,
+                         "a " + std::string(wire::exchange_name(header->exchange)) +
+                             " message for an SA that is not here",
+                         "a message of a negotiation under way",
+                         "harmless after a restart: the peer will notice and begin anew",
+                         {}});
+  }
+}
+
+void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
+  exchange.retransmit_timer = TimerId{};
+  if (exchange.tries >= core.limits().retransmit_tries) {
+    answer_timeout(core, sa, exchange);
+    return;
+  }
+  ++exchange.tries;
+  Event event = core.event(EventId::retransmitting, sa);
+  event.fields = {{"exchange", exchange.kind == ExchangeKind::main_mode ? "Main Mode" : "Quick Mode"},
+                  {"try", std::to_string(exchange.tries)},
+                  {"of", std::to_string(core.limits().retransmit_tries)}};
+  core.raise(std::move(event));
+  const Milliseconds wait =
+      std::min(core.limits().retransmit_first * (std::int64_t{1} << std::min(exchange.tries, 20)),
+               core.limits().retransmit_ceiling);
+  exchange.retransmit_timer = core.arm(wait, {TimerKind::retransmit, sa.id.value, exchange.id.value});
+  send_datagram(core, sa, exchange.last_sent);
+}
+
+Result<void> send_clear(Core& core, IkeSa& sa, Exchange& exchange, wire::ExchangeType type,
+                        const std::vector<wire::Payload>& payloads, Expect expect) {
+  return send(core, sa, exchange, wire::encode(header_for(sa, type, exchange.id), payloads), expect);
+}
+
+Result<void> send_encrypted(Core& core, IkeSa& sa, Exchange& exchange, wire::ExchangeType type,
+                            const std::vector<wire::Payload>& payloads, Expect expect) {
+  const IkeCipherInfo& cipher = info(sa.policy->encryption);
+  Bytes body = wire::encode_body(payloads);
+  // RFC 2409 Appendix B: zeros up to the block size.
+  body.resize((body.size() + cipher.block_bytes - 1) / cipher.block_bytes * cipher.block_bytes);
+  auto ciphertext = crypto::encrypt(cipher.id, sa.keys.cipher_key, exchange.iv, body);
+  if (!ciphertext) return fail(std::move(ciphertext.error()));
+  exchange.iv.assign(ciphertext->end() - cipher.block_bytes, ciphertext->end());
+  wire::Header header = header_for(sa, type, exchange.id);
+  header.flags = wire::kFlagEncryption;
+  return send(core, sa, exchange,
+              wire::encode_encrypted(header, wire::type_of(payloads.front()), *ciphertext), expect);
+}
+
+void send_datagram(Core& core, const IkeSa& sa, Bytes datagram) {
+  core.effect(SendDatagram{sa.local, sa.remote, std::move(datagram), false});
+}
+
+Result<void> parse_clear(Received& message) {
+  const ByteView body = wire::body_of(message.header, message.datagram.data);
+  auto parsed = wire::parse_body(message.header.next_payload, body, wire::Padding::none);
+  if (!parsed) return fail(std::move(parsed.error()));
+  message.body = std::move(*parsed);
+  message.plaintext = to_bytes(body);
+  return {};
+}
+
+Result<void> decrypt_message(const IkeSa& sa, ByteView iv, Received& message) {
+  if (!sa.policy || sa.keys.cipher_key.empty()) {
+    return fail(ErrorCode::malformed, "an encrypted message before keys were agreed on");
+  }
+  const IkeCipherInfo& cipher = info(sa.policy->encryption);
+  const ByteView ciphertext = wire::body_of(message.header, message.datagram.data);
+  if (ciphertext.empty() || ciphertext.size() % cipher.block_bytes != 0) {
+    return reject(NotifyType::payload_malformed, ErrorCode::malformed,
+                  "an encrypted message that is not whole blocks",
+                  "a multiple of " + std::to_string(cipher.block_bytes) + " bytes");
+  }
+  auto plaintext = crypto::decrypt(cipher.id, sa.keys.cipher_key, iv, ciphertext);
+  if (!plaintext) return fail(std::move(plaintext.error()));
+  auto parsed = wire::parse_body(message.header.next_payload, *plaintext, wire::Padding::allowed);
+  if (!parsed) {
+    // Garbage after decryption: with the wrong key every message looks like this.
+    return reject(
+        NotifyType::payload_malformed, ErrorCode::wrong_key,
+        "a message does not decrypt to valid payloads (IKE message failed its sanity check or is malformed)",
+        "the same pre-shared key on both sides",
+        "compare the pre-shared key configured here and at the peer");
+  }
+  message.body = std::move(*parsed);
+  message.plaintext = std::move(*plaintext);
+  const ByteView last = ciphertext.last(cipher.block_bytes);
+  message.next_iv = to_bytes(last);
+  return {};
+}
+
+Result<Bytes> first_iv(const IkeSa& sa, MessageId id) {
+  return crypto::phase2_iv(sa.policy->hash, sa.policy->encryption, sa.last_phase1_block, id);
+}
+
+bool remembered(const IkeSa& sa, MessageId id) {
+  return sa.seen_ids.contains(id);
+}
+
+void remember(Core& core, IkeSa& sa, MessageId id) {
+  if (!sa.seen_ids.insert(id).second) return;
+  sa.seen_order.push_back(id);
+  if (sa.seen_order.size() > core.limits().remembered_messages) {
+    sa.seen_ids.erase(sa.seen_order.front());
+    sa.seen_order.pop_front();
+  }
+}
+
+}  // namespace oakgate::ike

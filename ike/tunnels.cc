@@ -1,0 +1,337 @@
+#include "ike/tunnels.h"
+
+#include <algorithm>
+
+#include "ike/informational.h"
+#include "ike/main_mode.h"
+#include "ike/quick_mode.h"
+#include "ike/sa_book.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+const TunnelConfig& config_of(const Peer& peer, const Pair& pair) {
+  return peer.config.tunnels[pair.tunnel];
+}
+
+bool every_pair_up(const Peer& peer, std::size_t tunnel) {
+  return std::all_of(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
+    return entry.second.tunnel != tunnel || !entry.second.sas.empty();
+  });
+}
+
+bool starts_by_itself(const Peer& peer, const Pair& pair) {
+  return config_of(peer, pair).start == StartMode::on_start && !peer.tunnels[pair.tunnel].held_down;
+}
+
+Milliseconds back_off(Core& core, int failures) {
+  const Limits& limits = core.limits();
+  const int doublings = std::min(failures > 0 ? failures - 1 : 0, 16);
+  const Milliseconds wait =
+      std::min(limits.retry_first * (std::int64_t{1} << doublings), limits.retry_ceiling);
+  // A tenth of jitter, so that a gateway's tunnels do not all start in one moment.
+  return wait + Milliseconds(core.rng().below(static_cast<std::uint32_t>(wait.count() / 10 + 1)));
+}
+
+void retry_later(Core& core, Pair& pair, Milliseconds wait) {
+  core.cancel(pair.retry_timer);
+  pair.retry_timer = core.arm(wait, {TimerKind::pair_retry_due, pair.config.reqid.value, 0});
+}
+
+void finish_waiters(Core& core, Reqid reqid, const Error* error) {
+  auto& waiters = core.state().waiters;
+  for (auto waiter = waiters.begin(); waiter != waiters.end();) {
+    const auto missing = std::find(waiter->missing.begin(), waiter->missing.end(), reqid);
+    if (missing == waiter->missing.end()) {
+      ++waiter;
+      continue;
+    }
+    waiter->missing.erase(missing);
+    if (error == nullptr && !waiter->missing.empty()) {
+      ++waiter;
+      continue;
+    }
+    core.effect(CommandDone{waiter->command, error == nullptr ? Result<void>{} : Result<void>(fail(*error))});
+    waiter = waiters.erase(waiter);
+  }
+}
+
+// What is wanted cannot even begin: who is missing what?
+std::optional<Error> obstacle(Core& core, Peer& peer) {
+  if (!waiver_holds(core, peer)) return peer.last_error->error;
+  if (!peer.remote) {
+    return Error{ErrorCode::address_unknown,
+                 "the address of peer " + peer.config.name + " is not known",
+                 "a fixed address, or a host name that resolves",
+                 "a peer configured by a range can only be waited for; else look at name resolution",
+                 {}};
+  }
+  if (!peer.local) {
+    return Error{ErrorCode::address_unknown,
+                 "no local address reaches " + peer.remote->to_string(),
+                 "an address of this gateway with a route to the peer",
+                 "see `ip route get " + peer.remote->to_string() + "`",
+                 {}};
+  }
+  return std::nullopt;
+}
+
+// The tunnel may have gone down with this SA pair.
+void after_removal(Core& core, Peer& peer, Pair& pair) {
+  if (!pair.sas.empty()) {
+    pair.sas.front().role = SaRole::current;
+    return;
+  }
+  peer.tunnels[pair.tunnel].up_since.reset();
+  if (starts_by_itself(peer, pair) && !core.state().shutting_down && !pair.negotiating) {
+    retry_later(core, pair, Milliseconds{1000 + core.rng().below(1000)});
+  }
+}
+
+void raise_deleted(Core& core, const Peer& peer, const Pair& pair, const SaPair& sas, std::string_view by,
+                   std::string_view reason) {
+  Event event = core.event(EventId::phase2_deleted, peer, tunnel_name(peer, pair));
+  event.fields = {{"selectors", pair.config.selectors.to_string()},
+                  {"spi_in", std::to_string(sas.in.spi.value)},
+                  {"by", std::string(by)},
+                  {"reason", std::string(reason)}};
+  core.raise(std::move(event));
+}
+
+}  // namespace
+
+std::string tunnel_name(const Peer& peer, const Pair& pair) {
+  return config_of(peer, pair).name;
+}
+
+SaPair* find_sa_pair(Core& core, SaPairId id) {
+  const auto found = core.state().sa_pairs.find(id);
+  Pair* pair = found == core.state().sa_pairs.end() ? nullptr : core.find_pair(found->second);
+  if (pair == nullptr) return nullptr;
+  const auto sas =
+      std::find_if(pair->sas.begin(), pair->sas.end(), [id](const SaPair& one) { return one.id == id; });
+  return sas == pair->sas.end() ? nullptr : &*sas;
+}
+
+void set_error(Core& core, Peer& peer, const Error& error) {
+  peer.last_error = LastError{error, core.now().wall};
+}
+
+void set_error(Core& core, Peer& peer, Pair& pair, const Error& error) {
+  peer.tunnels[pair.tunnel].last_error = LastError{error, core.now().wall};
+}
+
+bool waiver_holds(Core& core, Peer& peer) {
+  if (peer.config.needs_waiver.empty() || !peer.config.waiver.expired(core.now().wall)) {
+    peer.waiver_expired = false;
+    return true;
+  }
+  std::string words;
+  for (const Weak word : peer.config.needs_waiver)
+    words += (words.empty() ? "" : ", ") + std::string(weak_word(word));
+  const Error error{ErrorCode::weak_waiver_expired,
+                    "allow_weak of peer " + peer.config.name + " has ended; it needs " + words,
+                    "an `until` date that is not past",
+                    "replace the weak algorithms, or set a later `until` and say why",
+                    {}};
+  if (!peer.waiver_expired) {
+    Event event = core.event(EventId::weak_waiver_expired, peer);
+    event.error = error;
+    core.raise(std::move(event));
+  }
+  peer.waiver_expired = true;
+  set_error(core, peer, error);
+  return false;
+}
+
+void guard(Core& core, Peer& peer, Pair& pair) {
+  ProtectPolicy policy;
+  policy.reqid = pair.config.reqid;
+  policy.selectors = pair.config.selectors;
+  policy.local_gateway = peer.local.value_or(
+      IpAddress::any(peer.remote ? peer.remote->family() : pair.config.selectors.local.subnet.family()));
+  policy.remote_gateway = peer.remote;
+  const bool held_down = peer.tunnels[pair.tunnel].held_down;
+  policy.acquire = config_of(peer, pair).start == StartMode::on_traffic && peer.remote && !held_down;
+  if (pair.guarded == policy) return;
+  pair.guarded = policy;
+  core.effect(Protect{policy});
+}
+
+void want_pair(Core& core, Peer& peer, Pair& pair, Why why) {
+  if (core.state().shutting_down || pair.negotiating) return;
+  if (why == Why::traffic && pair.holdoff_until && core.now().instant < *pair.holdoff_until) return;
+  if (auto missing = obstacle(core, peer)) {
+    pair_failed(core, peer, pair, *missing);
+    return;
+  }
+  core.cancel(pair.retry_timer);
+  if (IkeSa* sa = core.current_sa(peer)) {
+    pair.wanted = false;
+    start_quick_mode(core, *sa, peer, pair);
+    return;
+  }
+  pair.wanted = true;
+  if (!peer.negotiating) start_main_mode(core, peer);
+}
+
+void start_configured(Core& core, Peer& peer) {
+  for (auto& [reqid, pair] : peer.pairs) {
+    if (starts_by_itself(peer, pair) && pair.sas.empty() && peer.local && peer.remote) {
+      want_pair(core, peer, pair, Why::configuration);
+    }
+  }
+}
+
+void phase1_ready(Core& core, Peer& peer) {
+  peer.last_error.reset();
+  std::vector<Reqid> wanted;
+  for (auto& [reqid, pair] : peer.pairs) {
+    // The peer may have moved, or be known only now.
+    guard(core, peer, pair);
+    if (pair.wanted) wanted.push_back(reqid);
+  }
+  for (const Reqid reqid : wanted) want_pair(core, peer, peer.pairs.at(reqid), Why::retry);
+}
+
+void phase1_lost(Core& core, Peer& peer, const Error& error) {
+  std::vector<Reqid> waiting;
+  for (const auto& [reqid, pair] : peer.pairs) {
+    if (pair.wanted) waiting.push_back(reqid);
+  }
+  for (const Reqid reqid : waiting) {
+    if (Pair* pair = core.find_pair(reqid)) pair_failed(core, peer, *pair, error);
+  }
+  // A renewal that failed is tried again while the old SA lives.
+  IkeSa* sa = core.current_sa(peer);
+  if (sa != nullptr && sa->rekey_timer == TimerId{}) {
+    sa->rekey_timer = core.arm(back_off(core, 1), {TimerKind::phase1_rekey_due, sa->id.value, 0});
+  }
+}
+
+SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh) {
+  fresh.expiry_timer = core.arm(fresh.lifetime.time, {TimerKind::phase2_expired, fresh.id.value, 0});
+  fresh.rekey_timer = core.arm(renewal_after(core, fresh.lifetime.time, fresh.negotiated_as),
+                               {TimerKind::phase2_rekey_due, fresh.id.value, 0});
+  for (SaPair& old : pair.sas) {
+    old.role = SaRole::old;
+    core.cancel(old.rekey_timer);
+  }
+  core.state().sa_pairs.emplace(fresh.id, pair.config.reqid);
+  // With a NAT between, the traffic's addresses are the SA's own.
+  if (!peer.remote) peer.remote = fresh.remote_gateway;
+  pair.sas.insert(pair.sas.begin(), std::move(fresh));
+  return pair.sas.front();
+}
+
+void pair_is_up(Core& core, Peer& peer, Pair& pair) {
+  pair.wanted = false;
+  pair.failures = 0;
+  pair.holdoff_until.reset();
+  core.cancel(pair.retry_timer);
+  TunnelRuntime& tunnel = peer.tunnels[pair.tunnel];
+  if (every_pair_up(peer, pair.tunnel)) {
+    tunnel.last_error.reset();
+    if (!tunnel.up_since) tunnel.up_since = core.now().instant;
+  }
+  finish_waiters(core, pair.config.reqid, nullptr);
+}
+
+void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error) {
+  pair.wanted = false;
+  ++pair.failures;
+  const Milliseconds wait = back_off(core, pair.failures);
+  pair.holdoff_until = core.now().instant + wait;
+  set_error(core, peer, pair, error);
+  finish_waiters(core, pair.config.reqid, &error);
+  // A tunnel that starts by itself tries for ever; a renewal too, while the old SA pair still carries.
+  if (!core.state().shutting_down && (starts_by_itself(peer, pair) || !pair.sas.empty()))
+    retry_later(core, pair, wait);
+}
+
+void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, std::string_view reason) {
+  Peer* peer = core.state().by_reqid.at(pair.config.reqid);
+  const auto found =
+      std::find_if(pair.sas.begin(), pair.sas.end(), [id](const SaPair& one) { return one.id == id; });
+  if (found == pair.sas.end()) return;
+  raise_deleted(core, *peer, pair, *found, by, reason);
+  for (TimerId* timer : {&found->rekey_timer, &found->expiry_timer, &found->grace_timer}) core.cancel(*timer);
+  core.effect(RemoveSas{{found->in, found->out}});
+  core.state().inbound_spis.erase(found->in.spi);
+  core.state().sa_pairs.erase(id);
+  pair.sas.erase(found);
+  after_removal(core, *peer, pair);
+}
+
+void delete_sa_pair(Core& core, Peer& peer, Pair& pair, SaPairId id, std::string_view reason) {
+  const SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr) return;
+  if (IkeSa* sa = core.current_sa(peer)) send_delete(core, *sa, {sas->in.spi});
+  remove_sa_pair(core, pair, id, "us", reason);
+}
+
+void remove_sa_pairs(Core& core, Peer& peer, std::string_view by, std::string_view reason) {
+  remove_sa_pairs_older_than(core, peer, UINT64_MAX, by, reason);
+}
+
+void remove_sa_pairs_older_than(Core& core, Peer& peer, std::uint64_t before, std::string_view by,
+                                std::string_view reason) {
+  for (auto& [reqid, pair] : peer.pairs) {
+    std::vector<SaPairId> ids;
+    for (const SaPair& sas : pair.sas) {
+      if (sas.id.value < before) ids.push_back(sas.id);
+    }
+    for (const SaPairId id : ids) remove_sa_pair(core, pair, id, by, reason);
+  }
+}
+
+void on_peer_deleted(Core& core, Peer& peer, Spi outbound) {
+  for (auto& [reqid, pair] : peer.pairs) {
+    for (const SaPair& sas : pair.sas) {
+      if (sas.out.spi != outbound) continue;
+      remove_sa_pair(core, pair, sas.id, "peer", "DELETE received");
+      return;
+    }
+  }
+}
+
+void on_pair_retry_due(Core& core, Peer& peer, Pair& pair) {
+  pair.retry_timer = TimerId{};
+  const bool renewal = !pair.sas.empty();
+  if (pair.wanted || renewal || starts_by_itself(peer, pair)) want_pair(core, peer, pair, Why::retry);
+}
+
+void on_phase2_rekey_due(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr || sas->role != SaRole::current) return;
+  core.cancel(sas->rekey_timer);
+  Pair& pair = *core.find_pair(sas->reqid);
+  Peer& peer = *core.state().by_reqid.at(sas->reqid);
+  Event event = core.event(EventId::phase2_rekeying, peer, tunnel_name(peer, pair));
+  event.fields = {{"selectors", pair.config.selectors.to_string()},
+                  {"spi_in", std::to_string(sas->in.spi.value)}};
+  core.raise(std::move(event));
+  want_pair(core, peer, pair, Why::rekey);
+}
+
+void on_phase2_expired(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr) return;
+  Pair& pair = *core.find_pair(sas->reqid);
+  Peer& peer = *core.state().by_reqid.at(sas->reqid);
+  Event event = core.event(EventId::phase2_expired, peer, tunnel_name(peer, pair));
+  event.fields = {{"selectors", pair.config.selectors.to_string()},
+                  {"spi_in", std::to_string(sas->in.spi.value)}};
+  core.raise(std::move(event));
+  delete_sa_pair(core, peer, pair, id, "lifetime expired");
+}
+
+void on_phase2_replaced(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr || sas->role == SaRole::current) return;  // its successor went first: it carries on
+  Pair& pair = *core.find_pair(sas->reqid);
+  delete_sa_pair(core, *core.state().by_reqid.at(sas->reqid), pair, id, "renewed");
+}
+
+}  // namespace oakgate::ike

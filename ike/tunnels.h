@@ -1,0 +1,55 @@
+// Tunnels: when a selector pair is negotiated, what follows when that worked or failed, how SA pairs age and
+// are replaced. Phase 2's bookkeeping; the messages are in quick_mode.cc.
+#pragma once
+
+#include <string_view>
+#include <vector>
+
+#include "ike/core.h"
+
+namespace oakgate::ike {
+
+enum class Why : std::uint8_t { traffic, configuration, command, rekey, retry };
+
+// Starts what is missing: phase 1, or this pair's Quick Mode. Nothing happens if it is under way already.
+void want_pair(Core& core, Peer& peer, Pair& pair, Why why);
+// Every `on-start` pair of a peer that should be up and is not.
+void start_configured(Core& core, Peer& peer);
+// Tells the data plane what to guard, if that has changed.
+void guard(Core& core, Peer& peer, Pair& pair);
+
+// Phase 1 with a peer is there: the wanted pairs go on.
+void phase1_ready(Core& core, Peer& peer);
+// Phase 1 failed: every pair that waited for it fails.
+void phase1_lost(Core& core, Peer& peer, const Error& error);
+
+// A new SA pair carries; what it replaces ages.
+SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh);
+void pair_is_up(Core& core, Peer& peer, Pair& pair);
+void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error);
+// Takes an SA pair out of the data plane and the books; sends nothing.
+void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, std::string_view reason);
+// The same, telling the peer first if an IKE SA is there.
+void delete_sa_pair(Core& core, Peer& peer, Pair& pair, SaPairId id, std::string_view reason);
+// All SA pairs of a peer.
+void remove_sa_pairs(Core& core, Peer& peer, std::string_view by, std::string_view reason);
+// Those that were made before id `before` was given out (ids of IKE SAs and SA pairs grow together).
+void remove_sa_pairs_older_than(Core& core, Peer& peer, std::uint64_t before, std::string_view by,
+                                std::string_view reason);
+// The peer deleted the SA it receives with, that is the one we send with.
+void on_peer_deleted(Core& core, Peer& peer, Spi outbound);
+
+// From timers and the data plane.
+void on_pair_retry_due(Core& core, Peer& peer, Pair& pair);
+void on_phase2_rekey_due(Core& core, SaPairId id);
+void on_phase2_expired(Core& core, SaPairId id);
+void on_phase2_replaced(Core& core, SaPairId id);
+
+[[nodiscard]] SaPair* find_sa_pair(Core& core, SaPairId id);
+[[nodiscard]] std::string tunnel_name(const Peer& peer, const Pair& pair);
+// Whether the peer's waiver holds; if not, says so in `last_error` and an event.
+[[nodiscard]] bool waiver_holds(Core& core, Peer& peer);
+void set_error(Core& core, Peer& peer, const Error& error);
+void set_error(Core& core, Peer& peer, Pair& pair, const Error& error);
+
+}  // namespace oakgate::ike
