@@ -1,0 +1,298 @@
+#include "tests/sim/simulator.h"
+
+#include <algorithm>
+
+#include "ike/crypto/prf.h"
+
+namespace oakgate::sim {
+
+namespace {
+
+// Diffie-Hellman's stand-in: both sides get the same secret from the two public values, in microseconds.
+// Worthless as cryptography; what the core does with it is what it does with the real one.
+SecretBytes fake_shared(DhGroup group, ByteView a, ByteView b) {
+  const bool ordered = std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
+  const auto digest = crypto::hash(IkeHash::sha256, {ordered ? a : b, ordered ? b : a});
+  Bytes secret(info(group).secret_bytes);
+  for (std::size_t i = 0; i < secret.size(); ++i) secret[i] = (*digest)[i % digest->size()];
+  return SecretBytes(std::move(secret));
+}
+
+}  // namespace
+
+void SeededRng::fill(std::span<std::uint8_t> out) {
+  for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(engine_());
+}
+
+bool SeededRng::chance(double probability) {
+  return std::uniform_real_distribution<double>(0, 1)(engine_) < probability;
+}
+
+std::int64_t SeededRng::between(std::int64_t low, std::int64_t high) {
+  return std::uniform_int_distribution<std::int64_t>(low, high)(engine_);
+}
+
+// ---- Gateway
+
+Gateway::Gateway(Simulator& network, std::string its_name, IpAddress its_address)
+    : name(std::move(its_name)), address(its_address), network_(network) {}
+
+void Gateway::start() {
+  engine_ = std::make_unique<ike::Engine>();
+  ++life_;
+  ike::Effects effects;
+  engine_->start({network_.now(), network_.rng, effects}, config_);
+  carry_out(std::move(effects));
+  for (const ike::PeerConfig& peer : config_.peers) {
+    std::optional<IpAddress> remote;
+    if (!peer.called_from.empty() && peer.called_from.front().is_host())
+      remote = peer.called_from.front().address();
+    command(ike::SetPeerAddresses{peer.name, address, remote, {}});
+  }
+}
+
+void Gateway::kill() {
+  engine_.reset();
+  ++life_;
+  plane_.clear();
+  guarded_.clear();
+  acquired_.clear();
+}
+
+void Gateway::command(ike::Command command) {
+  if (!running()) return;
+  ike::Effects effects;
+  engine_->on_command({network_.now(), network_.rng, effects}, std::move(command));
+  carry_out(std::move(effects));
+}
+
+void Gateway::receive(const Endpoint& local, const Endpoint& remote, const Bytes& data) {
+  if (!running()) return;
+  ike::Effects effects;
+  engine_->on_datagram({network_.now(), network_.rng, effects}, {local, remote, data});
+  carry_out(std::move(effects));
+}
+
+void Gateway::arm() {
+  const auto deadline = engine_->next_deadline();
+  if (!deadline) return;
+  network_.at(std::max(*deadline, network_.now().instant), [this, life = life_] {
+    if (life != life_ || !running()) return;
+    const auto due = engine_->next_deadline();
+    if (!due || *due > network_.now().instant) return;
+    ike::Effects effects;
+    engine_->on_timer({network_.now(), network_.rng, effects});
+    carry_out(std::move(effects));
+  });
+}
+
+void Gateway::carry_out(ike::Effects effects) {
+  for (ike::Effect& effect : effects) {
+    if (auto* send = std::get_if<ike::SendDatagram>(&effect)) {
+      if (!send->keepalive) network_.send(send->local, send->remote, send->data);
+    } else if (auto* job = std::get_if<ike::StartJob>(&effect)) {
+      answer_job(*job);
+    } else if (auto* sas = std::get_if<ike::InstallSas>(&effect)) {
+      install(*sas);
+    } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {
+      for (const SaId& id : gone->sas) plane_.erase(id);
+    } else if (auto* protect = std::get_if<ike::Protect>(&effect)) {
+      guarded_.insert(protect->policy.reqid);
+    } else if (auto* unprotect = std::get_if<ike::Unprotect>(&effect)) {
+      guarded_.erase(unprotect->reqid);
+    } else if (auto* raised = std::get_if<ike::Raise>(&effect)) {
+      events.push_back(std::move(raised->event));
+    } else if (auto* done = std::get_if<ike::CommandDone>(&effect)) {
+      command_results.insert_or_assign(done->id.value, std::move(done->result));
+    }
+  }
+  if (running()) arm();
+}
+
+void Gateway::answer_job(const ike::StartJob& start) {
+  using Outcome = decltype(ike::JobDone::result);
+  auto done = std::make_shared<ike::JobDone>(ike::JobDone{start.id, fail(ErrorCode::internal, "unset")});
+  if (const auto* generate = std::get_if<ike::DhGenerate>(&start.job)) {
+    crypto::DhKeyPair pair{generate->group, Bytes(info(generate->group).public_bytes),
+                           SecretBytes(std::size_t{8})};
+    network_.rng.fill(pair.public_value);
+    done->result = std::variant<crypto::DhKeyPair, SecretBytes>(std::move(pair));
+  } else if (const auto* shared = std::get_if<ike::DhShared>(&start.job)) {
+    done->result = std::variant<crypto::DhKeyPair, SecretBytes>(
+        fake_shared(shared->ours.group, shared->ours.public_value, shared->peer_public));
+  } else {
+    const auto& prf = std::get<ike::PreSharedKeyPrf>(start.job);
+    const auto key = pre_shared_keys.find(prf.peer);
+    if (key == pre_shared_keys.end()) {
+      done->result = Outcome(fail(ErrorCode::not_found, "No pre-shared key with " + prf.peer));
+    } else if (auto skeyid = crypto::prf(prf.prf, as_bytes(key->second), {prf.data})) {
+      done->result = std::variant<crypto::DhKeyPair, SecretBytes>(std::move(*skeyid));
+    }
+  }
+  network_.after(Milliseconds(network_.rng.between(0, 5)), [this, life = life_, done] {
+    if (life != life_ || !running()) return;
+    ike::Effects effects;
+    engine_->on_completion({network_.now(), network_.rng, effects}, std::move(*done));
+    carry_out(std::move(effects));
+  });
+}
+
+void Gateway::install(ike::InstallSas& request) {
+  Result<void> result;
+  if (refuse_installs) result = fail(ErrorCode::data_plane, "the data plane refuses");
+  for (SaSpec& spec : request.sas) {
+    if (!result) break;
+    const SaId id = spec.id;
+    if (plane_.contains(id)) {
+      result = fail(ErrorCode::in_use, "the SA is there already");
+    } else {
+      plane_.emplace(id, HeldSa{std::move(spec), ++installs_});
+    }
+  }
+  network_.after(Milliseconds(network_.rng.between(0, 3)), [this, life = life_, id = request.id, result] {
+    if (life != life_ || !running()) return;
+    ike::Effects effects;
+    engine_->on_completion({network_.now(), network_.rng, effects}, ike::SasInstalled{id, result});
+    carry_out(std::move(effects));
+  });
+}
+
+bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
+  const HeldSa* newest = nullptr;
+  for (const auto& [id, held] : plane_) {
+    if (held.spec.direction != Direction::out || held.spec.reqid != reqid) continue;
+    if (newest == nullptr || held.order > newest->order) newest = &held;
+  }
+  if (newest == nullptr) {
+    const auto last = acquired_.find(reqid);
+    if (last == acquired_.end() || network_.now().instant - last->second >= Seconds(1)) {
+      acquired_[reqid] = network_.now().instant;
+      command(ike::Acquire{reqid});
+    }
+    return false;
+  }
+  SaId there = newest->spec.id;
+  for (const Simulator::Nat& nat : network_.nats) {
+    if (nat.outside == there.destination) there.destination = nat.inside;
+  }
+  const auto other = peer.plane_.find(there);
+  return other != peer.plane_.end() && other->second.spec.direction == Direction::in &&
+         other->second.spec.encryption_key == newest->spec.encryption_key &&
+         other->second.spec.integrity_key == newest->spec.integrity_key &&
+         other->second.spec.selectors.local == newest->spec.selectors.remote;
+}
+
+bool Gateway::tunnels_up() const {
+  if (engine_ == nullptr) return false;
+  for (const auto& peer : engine_->snapshot(network_.now().wall)) {
+    for (const auto& tunnel : peer.tunnels) {
+      if (tunnel.state != ike::TunnelState::up) return false;
+    }
+  }
+  return true;
+}
+
+// ---- Simulator
+
+Simulator::Simulator(std::uint64_t seed) : rng(seed) {
+  now_.instant = Instant(Milliseconds(1000));
+  now_.wall = WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 20));
+}
+
+Gateway& Simulator::add(const std::string& name, const std::string& address) {
+  gateways_.push_back(std::make_unique<Gateway>(*this, name, *IpAddress::parse(address)));
+  return *gateways_.back();
+}
+
+void Simulator::at(Instant when, std::function<void()> action) {
+  queue_.push({when, ++order_, std::move(action)});
+}
+
+bool Simulator::run_until(Instant until, const std::function<bool()>& done) {
+  if (done && done()) return true;
+  while (!queue_.empty() && queue_.top().when <= until) {
+    const Action action = queue_.top();
+    queue_.pop();
+    const auto passed = action.when - now_.instant;
+    now_.instant = action.when;
+    // The wall clock keeps its seconds in step without drifting from the rounding.
+    now_.wall = WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 20)) +
+                std::chrono::duration_cast<Seconds>(now_.instant.time_since_epoch());
+    static_cast<void>(passed);
+    action.run();
+    if (done && done()) return true;
+  }
+  now_.instant = until;
+  return false;
+}
+
+void Simulator::send(const Endpoint& from, const Endpoint& to, const Bytes& data) {
+  ++datagrams;
+  Bytes seen = data;
+  if (tap && !tap(from, to, seen)) return;
+  const int copies = rng.chance(faults.duplicate) ? 2 : 1;
+  for (int copy = 0; copy < copies; ++copy) {
+    if (rng.chance(faults.loss)) continue;
+    const Milliseconds delay = faults.latency + Milliseconds(rng.between(0, faults.jitter.count()));
+    after(delay, [this, from, to, seen] { deliver(from, to, seen); });
+  }
+}
+
+void Simulator::deliver(const Endpoint& from, const Endpoint& to, const Bytes& data) {
+  Endpoint source = from;
+  Endpoint target = to;
+  for (const Nat& nat : nats) {
+    if (source.address == nat.inside) {
+      source = {nat.outside, static_cast<std::uint16_t>(source.port + nat.port_offset)};
+    }
+    if (target.address == nat.outside) {
+      target = {nat.inside, static_cast<std::uint16_t>(target.port - nat.port_offset)};
+    }
+  }
+  for (const auto& gateway : gateways_) {
+    if (gateway->address == target.address) gateway->receive(target, source, data);
+  }
+}
+
+// ---- configurations
+
+ike::PeerConfig peer_config(const Gateway& here, const Gateway& there, const std::vector<TunnelPlan>& plans,
+                            Seconds phase1_life, std::uint32_t reqid, bool mirrored) {
+  static_cast<void>(here);
+  ike::PeerConfig peer;
+  peer.name = there.name;
+  peer.called_from = {Subnet::host(there.address)};
+  peer.policies = {
+      {10, IkeCipher::aes_256, IkeHash::sha256, DhGroup::modp2048, AuthMethod::pre_share, phase1_life},
+      {20, IkeCipher::aes_128, IkeHash::sha, DhGroup::ecp256, AuthMethod::pre_share, phase1_life}};
+  for (const TunnelPlan& plan : plans) {
+    ike::TunnelConfig tunnel;
+    tunnel.name = plan.name;
+    tunnel.transform_sets = {{"gcm", EspCipher::gcm_256, {}, EncapsulationMode::tunnel},
+                             {"cbc", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel}};
+    tunnel.pfs = plan.pfs;
+    tunnel.lifetime = {plan.lifetime, Kilobytes{4608000}};
+    tunnel.start = mirrored ? plan.start_there : plan.start_here;
+    for (const std::string& local : plan.local) {
+      for (const std::string& remote : plan.remote) {
+        SelectorPair pair{{*Subnet::parse(local)}, {*Subnet::parse(remote)}};
+        if (mirrored) std::swap(pair.local, pair.remote);
+        tunnel.pairs.push_back({Reqid{reqid++}, pair});
+      }
+    }
+    peer.tunnels.push_back(std::move(tunnel));
+  }
+  return peer;
+}
+
+void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans, Seconds phase1_life,
+             std::uint32_t reqid, const std::string& key) {
+  ike::EngineConfig ours{here.name, {peer_config(here, there, plans, phase1_life, reqid, false)}, {}};
+  ike::EngineConfig theirs{there.name, {peer_config(there, here, plans, phase1_life, reqid, true)}, {}};
+  here.configure(std::move(ours));
+  there.configure(std::move(theirs));
+  here.pre_shared_keys[there.name] = key;
+  there.pre_shared_keys[here.name] = key;
+}
+
+}  // namespace oakgate::sim

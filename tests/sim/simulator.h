@@ -1,0 +1,155 @@
+// A network of gateways in one process under a virtual clock: each is a real Engine with a data plane that
+// only remembers, a worker pool that answers after a moment with a fast stand-in for Diffie-Hellman, and a
+// wire between them that loses, repeats and reorders from a seed. The same seed gives the same run, byte for
+// byte.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <queue>
+#include <random>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "ike/engine.h"
+
+namespace oakgate::sim {
+
+class SeededRng final : public Rng {
+ public:
+  explicit SeededRng(std::uint64_t seed) : engine_(seed) {}
+  void fill(std::span<std::uint8_t> out) override;
+  [[nodiscard]] bool chance(double probability);
+  [[nodiscard]] std::int64_t between(std::int64_t low, std::int64_t high);  // both included
+
+ private:
+  std::mt19937_64 engine_;
+};
+
+struct Faults {
+  double loss = 0;  // of each datagram, each way
+  double duplicate = 0;
+  Milliseconds latency{5};
+  Milliseconds jitter{0};  // up to this much more: reorders
+};
+
+// What a gateway's data plane holds.
+struct HeldSa {
+  SaSpec spec;
+  std::uint64_t order = 0;  // of installation
+};
+
+class Simulator;
+
+class Gateway {
+ public:
+  Gateway(Simulator& network, std::string name, IpAddress address);
+
+  void configure(ike::EngineConfig config) { config_ = std::move(config); }
+  void start();
+  // The process is gone with all it knew, its data plane too; start() begins a new life.
+  void kill();
+  [[nodiscard]] bool running() const { return engine_ != nullptr; }
+  [[nodiscard]] ike::Engine& engine() { return *engine_; }
+  void command(ike::Command command);
+  void receive(const Endpoint& local, const Endpoint& remote, const Bytes& data);
+
+  // Sends a packet on a selector pair: true if there is an SA for it and `peer` could open it. Without an SA
+  // the engine gets an acquire, at most one a second.
+  bool send_traffic(Reqid reqid, Gateway& peer);
+  [[nodiscard]] bool tunnels_up() const;
+  [[nodiscard]] const std::map<SaId, HeldSa>& plane() const { return plane_; }
+  [[nodiscard]] const std::set<Reqid>& guarded() const { return guarded_; }
+
+  const std::string name;
+  const IpAddress address;
+  std::map<std::string, std::string> pre_shared_keys;  // by peer
+  std::vector<ike::Event> events;
+  std::map<std::uint64_t, Result<void>> command_results;
+  // Test hooks.
+  bool refuse_installs = false;
+
+ private:
+  friend class Simulator;
+  void carry_out(ike::Effects effects);
+  void answer_job(const ike::StartJob& start);
+  void install(ike::InstallSas& install);
+  void arm();
+
+  Simulator& network_;
+  ike::EngineConfig config_;
+  std::unique_ptr<ike::Engine> engine_;
+  std::uint64_t life_ = 0;  // what was scheduled for an earlier life is dropped
+  std::map<SaId, HeldSa> plane_;
+  std::set<Reqid> guarded_;
+  std::map<Reqid, Instant> acquired_;
+  std::uint64_t installs_ = 0;
+};
+
+class Simulator {
+ public:
+  explicit Simulator(std::uint64_t seed);
+
+  Gateway& add(const std::string& name, const std::string& address);
+  // Runs until `until`, or until `done` says so after an event. Returns whether it did.
+  bool run_until(Instant until, const std::function<bool()>& done = {});
+  bool run_for(Milliseconds time, const std::function<bool()>& done = {}) {
+    return run_until(now_.instant + time, done);
+  }
+  void at(Instant when, std::function<void()> action);
+  void after(Milliseconds time, std::function<void()> action) { at(now_.instant + time, std::move(action)); }
+  void send(const Endpoint& from, const Endpoint& to, const Bytes& data);
+
+  [[nodiscard]] Now now() const { return now_; }
+  SeededRng rng;
+  Faults faults;
+  // Sees every datagram before the wire does; false drops it.
+  std::function<bool(const Endpoint& from, const Endpoint& to, Bytes& data)> tap;
+  std::uint64_t datagrams = 0;
+  // A NAT in front of a gateway: its packets leave from `outside`, answers come back.
+  struct Nat {
+    IpAddress inside;
+    IpAddress outside;
+    std::uint16_t port_offset = 10000;
+  };
+  std::vector<Nat> nats;
+
+ private:
+  struct Action {
+    Instant when;
+    std::uint64_t order;
+    std::function<void()> run;
+    bool operator>(const Action& other) const {
+      return std::pair(when, order) > std::pair(other.when, other.order);
+    }
+  };
+  void deliver(const Endpoint& from, const Endpoint& to, const Bytes& data);
+
+  Now now_;
+  std::uint64_t order_ = 0;
+  std::priority_queue<Action, std::vector<Action>, std::greater<>> queue_;
+  std::vector<std::unique_ptr<Gateway>> gateways_;
+};
+
+// A configuration for two gateways' ends of the same tunnels, mirrored.
+struct TunnelPlan {
+  std::string name = "lan";
+  std::vector<std::string> local{"10.1.0.0/24"};
+  std::vector<std::string> remote{"10.2.0.0/24"};
+  std::optional<DhGroup> pfs;
+  Seconds lifetime{3600};
+  StartMode start_here = StartMode::on_start;
+  StartMode start_there = StartMode::on_start;
+};
+// `here` and `there` get peers named after each other. Reqids begin at `reqid` on both sides, in the same
+// order.
+void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans,
+             Seconds phase1_life = Seconds(86400), std::uint32_t reqid = kReqidBase,
+             const std::string& key = "sharedkeysharedkey");
+[[nodiscard]] ike::PeerConfig peer_config(const Gateway& here, const Gateway& there,
+                                          const std::vector<TunnelPlan>& plans, Seconds phase1_life,
+                                          std::uint32_t reqid, bool mirrored);
+
+}  // namespace oakgate::sim
