@@ -64,6 +64,7 @@ struct Limits {
   Milliseconds retry_ceiling{60000};
   Milliseconds old_sa_grace{10000};  // a replaced SA still receives for so long
   Milliseconds keepalive{20000};     // NAT keep-alives, RFC 3948 section 4
+  std::size_t nonce_bytes = 20;      // of our nonces: 8 to 256, RFC 2409 section 5
 };
 
 struct EngineConfig {

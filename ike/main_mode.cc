@@ -20,7 +20,6 @@ using wire::ExchangeType;
 using wire::Payload;
 using wire::PayloadType;
 
-constexpr std::size_t kNonceBytes = 20;
 constexpr std::size_t kShortestNonce = 8;  // RFC 2409 section 5: "between 8 and 256 bytes inclusive"
 constexpr std::size_t kLongestNonce = 256;
 constexpr std::uint8_t kMany = 64;
@@ -171,7 +170,7 @@ SecretBytes take_secret(Run& run) {
 // Initiator: our key pair is there; message 3: HDR, KE, Ni
 Result<void> offer_key(Run& run) {
   run.exchange.key_exchange.ours = take_pair(run);
-  run.exchange.nonce_i = run.core.random(kNonceBytes);
+  run.exchange.nonce_i = run.core.random(run.core.limits().nonce_bytes);
   return send_key_exchange(run, run.exchange.nonce_i, Expect::answer);
 }
 
@@ -197,7 +196,7 @@ Result<void> start_shared(Run& run, State fall_back) {
 // Responder: message 4: HDR, KE, Nr; meanwhile g^xy is computed.
 Result<void> answer_key(Run& run) {
   run.exchange.key_exchange.ours = take_pair(run);
-  run.exchange.nonce_r = run.core.random(kNonceBytes);
+  run.exchange.nonce_r = run.core.random(run.core.limits().nonce_bytes);
   // The peer has shown that it receives at its address, so message 4 may be repeated unasked.
   if (auto sent = send_key_exchange(run, run.exchange.nonce_r, Expect::answer); !sent) return sent;
   return start_shared(run, State::mm_r_sent_sa);

@@ -20,7 +20,6 @@ using wire::ExchangeType;
 using wire::Payload;
 using wire::PayloadType;
 
-constexpr std::size_t kNonceBytes = 20;
 constexpr std::size_t kShortestNonce = 8;
 constexpr std::size_t kLongestNonce = 256;
 constexpr std::uint8_t kMany = 64;
@@ -165,7 +164,7 @@ Result<void> refuse_proposal(Run& run, Error error) {
 Result<void> send_offer(Run& run) {
   QuickMode& quick = quick_of(run);
   if (run.job != nullptr) quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
-  quick.nonce_i = run.core.random(kNonceBytes);
+  quick.nonce_i = run.core.random(run.core.limits().nonce_bytes);
   const wire::SaPayload offer =
       offer_transforms(wishes_of(run.sa, peer_of(run), pair_of(run)), quick.our_spi);
   return send_hashed(run, 1, negotiation_payloads(run, offer, quick.nonce_i), Expect::answer);
@@ -291,7 +290,7 @@ Result<void> take_offer(Run& run) {
   auto theirs = read_public_value(run, chosen->pfs);
   if (!theirs) return fail(std::move(theirs.error()));
   quick.nonce_i = std::move(*nonce);
-  quick.nonce_r = run.core.random(kNonceBytes);
+  quick.nonce_r = run.core.random(run.core.limits().nonce_bytes);
   quick.key_exchange.theirs = std::move(*theirs);
   quick.chosen = std::move(*chosen);
   run.core.raise(pair_event(run, EventId::phase2_started));

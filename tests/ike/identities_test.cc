@@ -1,0 +1,88 @@
+#include "ike/identities.h"
+
+#include <gtest/gtest.h>
+
+namespace oakgate::ike {
+namespace {
+
+using wire::IdPayload;
+using wire::IdType;
+
+Selector selector(const char* subnet, std::uint8_t protocol = 0, std::uint16_t port = 0) {
+  return {*Subnet::parse(subnet), protocol, port};
+}
+
+TEST(ClientId, HostsBecomeAddressesAndNetworksSubnets) {
+  EXPECT_EQ(client_id(selector("10.1.0.7")).type, IdType::ipv4_addr);
+  const IdPayload net = client_id(selector("10.1.0.0/24", 6, 179));
+  EXPECT_EQ(net.type, IdType::ipv4_addr_subnet);
+  EXPECT_EQ(to_hex(net.data), "0a010000ffffff00");
+  EXPECT_EQ(net.protocol, 6);
+  EXPECT_EQ(net.port, 179);
+  EXPECT_EQ(client_id(selector("2001:db8::/32")).type, IdType::ipv6_addr_subnet);
+}
+
+TEST(ClientId, RoundTripsEverySelector) {
+  for (const char* text :
+       {"0.0.0.0/0", "10.1.0.0/24", "10.1.0.7", "10.0.0.0/9", "::/0", "2001:db8::/33", "2001:db8::1"}) {
+    const auto back = parse_client_id(client_id(selector(text, 17, 53)));
+    ASSERT_TRUE(back) << text;
+    EXPECT_EQ(*back, selector(text, 17, 53));
+  }
+}
+
+TEST(ClientId, TakesRangesThatAreSubnets) {
+  EXPECT_EQ(*parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100000a0100ff")}),
+            selector("10.1.0.0/24"));
+  EXPECT_FALSE(parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100010a0100ff")}));
+  EXPECT_FALSE(parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100ff0a010000")}));
+}
+
+TEST(ClientId, RefusesWhatNobodyConfigured) {
+  const std::vector<IdPayload> bad{
+      {IdType::ipv4_addr, 0, 0, *from_hex("0a0100")},                   // short
+      {IdType::ipv4_addr, 0, 0, {}},                                    // empty
+      {IdType::ipv4_addr_subnet, 0, 0, *from_hex("0a010000ff00ff00")},  // mask with a hole
+      {IdType::ipv4_addr_subnet, 0, 0, *from_hex("0a010007ffffff00")},  // host bits
+      {IdType::ipv4_addr_subnet, 0, 0, *from_hex("0a010000")},
+      {IdType::ipv6_addr, 0, 0, *from_hex("0a010000")},
+      {IdType::fqdn, 0, 0, to_bytes(as_bytes("gw.example.net"))},
+      {IdType::key_id, 0, 0, *from_hex("00")},
+  };
+  for (const IdPayload& id : bad) {
+    const auto parsed = parse_client_id(id);
+    ASSERT_FALSE(parsed) << describe(id);
+    EXPECT_EQ(parsed.error().notify, NotifyType::invalid_id_information);
+  }
+}
+
+TEST(Phase1Id, SaysWhoWeAreWithUdpPort500) {
+  const IdPayload id = phase1_id({}, *IpAddress::parse("192.0.2.1"));
+  EXPECT_EQ(to_hex(id.body()), "011101f4c0000201");
+  EXPECT_EQ(
+      phase1_id({IdentityKind::address, *IpAddress::parse("192.0.2.9"), {}}, *IpAddress::parse("192.0.2.1"))
+          .data,
+      *from_hex("c0000209"));
+}
+
+TEST(Phase1Id, ReadsNamesAndRefusesTricks) {
+  const auto name = [](IdType type, std::string text) {
+    return IdPayload{type, 0, 0, to_bytes(as_bytes(text))};
+  };
+  EXPECT_EQ(parse_phase1_id(name(IdType::fqdn, "gw-a.example.net"))->to_string(),
+            "hostname:gw-a.example.net");
+  EXPECT_EQ(parse_phase1_id(name(IdType::user_fqdn, "ops@example.net"))->kind, IdentityKind::user_fqdn);
+  for (const std::string& bad : {std::string(), std::string("a\0b", 3), std::string("a b"),
+                                 std::string("a\n"), std::string(256, 'a'), std::string("\xc3\xa4")}) {
+    EXPECT_FALSE(parse_phase1_id(name(IdType::fqdn, bad)));
+  }
+  EXPECT_FALSE(parse_phase1_id(name(IdType::der_asn1_dn, "x")));
+}
+
+TEST(Describe, NeverPrintsUnboundedOrBinaryData) {
+  const IdPayload odd{IdType::key_id, 0, 0, Bytes(5000, 7)};
+  EXPECT_LT(describe(odd).size(), 200U);
+}
+
+}  // namespace
+}  // namespace oakgate::ike
