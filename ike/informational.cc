@@ -40,34 +40,36 @@ void raise_notify(Core& core, const IkeSa& sa, const wire::NotifyPayload& notify
 // What a refusal by the peer means to us.
 struct Refusal {
   NotifyType type;
+  bool phase1;  // INVALID-ID-INFORMATION means another thing in each phase
   ErrorCode code;
   std::string_view remedy;
 };
+constexpr std::string_view kCompareKeys = "compare the pre-shared key configured here and at the peer";
 constexpr auto kRefusals = std::to_array<Refusal>({
-    {NotifyType::no_proposal_chosen, ErrorCode::no_proposal_chosen,
-     "give the peer one of our policies or transform sets, or configure one of its here"},
-    {NotifyType::invalid_id_information, ErrorCode::proxy_id_mismatch,
+    {NotifyType::no_proposal_chosen, true, ErrorCode::no_proposal_chosen,
+     "give the peer one of our isakmp policies, or configure one of its here"},
+    {NotifyType::no_proposal_chosen, false, ErrorCode::no_proposal_chosen,
+     "give the peer one of our transform sets, or configure one of its here; compare pfs"},
+    {NotifyType::invalid_id_information, true, ErrorCode::identity_mismatch,
+     "set the identity that the peer expects of this gateway"},
+    {NotifyType::invalid_id_information, false, ErrorCode::proxy_id_mismatch,
      "make `local` and `remote` the exact mirror of the peer's access list"},
-    {NotifyType::authentication_failed, ErrorCode::wrong_key,
-     "compare the pre-shared key configured here and at the peer"},
-    {NotifyType::invalid_hash_information, ErrorCode::wrong_key,
-     "compare the pre-shared key configured here and at the peer"},
-    {NotifyType::payload_malformed, ErrorCode::wrong_key,
-     "compare the pre-shared key configured here and at the peer: a message that decrypts to garbage looks "
-     "malformed"},
-    {NotifyType::invalid_key_information, ErrorCode::wrong_key,
-     "compare the pre-shared key and the group configured here and at the peer"},
+    {NotifyType::authentication_failed, true, ErrorCode::wrong_key, kCompareKeys},
+    {NotifyType::invalid_hash_information, true, ErrorCode::wrong_key, kCompareKeys},
+    {NotifyType::payload_malformed, true, ErrorCode::wrong_key,
+     "compare the pre-shared keys: a message that decrypts to garbage looks malformed"},
+    {NotifyType::invalid_key_information, true, ErrorCode::wrong_key, kCompareKeys},
 });
 
-Error refusal_error(NotifyType type, bool authenticated) {
+Error refusal_error(NotifyType type, bool phase1) {
   Error error{ErrorCode::peer_refused,
               "the peer refused with " + type_text(type),
               {},
               "see the peer's log for its reason",
               {}};
-  if (!authenticated) error.text += " (unauthenticated)";
+  if (phase1) error.text += " (unauthenticated)";
   for (const Refusal& refusal : kRefusals) {
-    if (refusal.type != type) continue;
+    if (refusal.type != type || refusal.phase1 != phase1) continue;
     error.code = refusal.code;
     error.remedy = refusal.remedy;
   }
@@ -108,7 +110,7 @@ void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
     take_responder_lifetime(core, sa, notify);
   } else if (is_error(notify.type)) {
     if (QuickMode* quick = refused_exchange(sa, notify)) {
-      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, true));
+      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, false));
     }
   }
 }
@@ -170,7 +172,7 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body)) {
     raise_notify(core, sa, *notify, false);
     if (sa.main_mode == nullptr || sa.established() || !is_error(notify->type)) continue;
-    sa.main_mode->hint = refusal_error(notify->type, false);
+    sa.main_mode->hint = refusal_error(notify->type, true);
     main_mode_hint(core, sa, *sa.main_mode->hint);
   }
 }
@@ -217,7 +219,7 @@ void send_informational(Core& core, IkeSa& sa, std::vector<Payload> payloads) {
 }
 
 void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi) {
-  if (!sa.established()) return;
+  if (sa.last_phase1_block.empty()) return;
   Event event = core.event(EventId::notify_sent, sa);
   event.fields = {{"type", type_text(type)}};
   core.raise(std::move(event));

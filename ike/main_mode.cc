@@ -387,7 +387,10 @@ void supersede(Run& run) {
 // Initiator, message 6: HDR*, IDir, HASH_R
 Result<void> take_authentication(Run& run) {
   auto proved = check_identity(run);
-  if (!proved) return fail(std::move(proved.error()));
+  if (!proved) {
+    if (run.authenticated) run.sa.last_phase1_block = run.message->next_iv;
+    return fail(std::move(proved.error()));
+  }
   Peer& peer = peer_of(run);
   peer.negotiating.reset();
   read_initial_contact(run);
@@ -417,8 +420,12 @@ Result<void> take_and_answer_authentication(Run& run) {
   if (auto sent = send_authentication(run, Expect::nothing); !sent) return sent;
   read_initial_contact(run);
   established(run, std::move(*proved));
-  if (!peer.local) peer.local = run.sa.local.address;
-  if (!peer.remote) peer.remote = run.sa.remote.address;
+  // A peer configured by a range, or by a name that does not resolve, is where it called from last.
+  const bool fixed = peer.config.called_from.size() == 1 && peer.config.called_from.front().is_host();
+  if (!fixed || !peer.remote) {
+    peer.local = run.sa.local.address;
+    peer.remote = run.sa.remote.address;
+  }
   give_up_own(run, peer);
   phase1_ready(run.core, peer);
   return {};
@@ -576,8 +583,13 @@ void answer_main_mode(Core& core, Received& message) {
 }
 
 void main_mode_failed(Core& core, IkeSa& sa, Error error) {
-  if (error.notify && sa.keys.cipher_key.empty()) notify_in_clear(core, sa, *error.notify);
-  if (error.notify && !sa.keys.cipher_key.empty()) notify_protected(core, sa, *error.notify, {});
+  if (sa.last_phase1_block.empty()) {
+    if (error.notify) notify_in_clear(core, sa, *error.notify);
+  } else {
+    // The peer has an established SA, and has to hear that we have none.
+    if (error.notify) notify_protected(core, sa, *error.notify, {});
+    send_delete_isakmp(core, sa);
+  }
   Event event = core.event(EventId::phase1_failed, sa);
   event.error = error;
   core.raise(std::move(event));

@@ -84,6 +84,7 @@ void after_removal(Core& core, Peer& peer, Pair& pair) {
     return;
   }
   peer.tunnels[pair.tunnel].up_since.reset();
+  guard(core, peer, pair);
   if (starts_by_itself(peer, pair) && !core.state().shutting_down && !pair.negotiating) {
     retry_later(core, pair, Milliseconds{1000 + core.rng().below(1000)});
   }
@@ -152,6 +153,11 @@ void guard(Core& core, Peer& peer, Pair& pair) {
   policy.local_gateway = peer.local.value_or(
       IpAddress::any(peer.remote ? peer.remote->family() : pair.config.selectors.local.subnet.family()));
   policy.remote_gateway = peer.remote;
+  if (!pair.sas.empty()) {
+    // The peer may reach us, and be reached, at other addresses than those we would begin with.
+    policy.local_gateway = pair.sas.front().local_gateway;
+    policy.remote_gateway = pair.sas.front().remote_gateway;
+  }
   const bool held_down = peer.tunnels[pair.tunnel].held_down;
   policy.acquire = config_of(peer, pair).start == StartMode::on_traffic && peer.remote && !held_down;
   if (pair.guarded == policy) return;
@@ -219,9 +225,8 @@ SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh) {
     core.cancel(old.rekey_timer);
   }
   core.state().sa_pairs.emplace(fresh.id, pair.config.reqid);
-  // With a NAT between, the traffic's addresses are the SA's own.
-  if (!peer.remote) peer.remote = fresh.remote_gateway;
   pair.sas.insert(pair.sas.begin(), std::move(fresh));
+  guard(core, peer, pair);
   return pair.sas.front();
 }
 

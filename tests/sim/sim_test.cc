@@ -230,6 +230,48 @@ TEST(Faults, TunnelsAlwaysComeBackAndNothingIsLeftBehind) {
   }
 }
 
+// A hub and three spokes: what happens to one negotiation is no other's business.
+TEST(Faults, AHubKeepsEverySpokeThroughRestarts) {
+  for (std::uint64_t seed = 1; seed <= runs(10000) / 50 + 1; ++seed) {
+    Simulator net(seed);
+    Gateway& hub = net.add("hub", "192.0.2.1");
+    ike::EngineConfig config{"hub", {}, {}};
+    std::vector<Gateway*> spokes;
+    for (std::uint32_t i = 0; i < 3; ++i) {
+      Gateway& spoke = net.add("spoke-" + std::to_string(i), "192.0.2." + std::to_string(10 + i));
+      TunnelPlan one =
+          plan(net.rng.chance(0.5) ? StartMode::on_start : StartMode::responder, StartMode::on_start);
+      one.remote = {"10." + std::to_string(20 + i) + ".0.0/16"};
+      one.lifetime = Seconds(120);  // a hub that only responds is found dead when an SA has to be renewed
+      connect(hub, spoke, {one}, Seconds(300), kFirst + i);
+      config.peers.push_back(peer_config(hub, spoke, {one}, Seconds(300), kFirst + i, false));
+      spokes.push_back(&spoke);
+    }
+    hub.configure(config);
+    net.faults = {0.1, 0.05, Milliseconds(10), Milliseconds(100)};
+    hub.start();
+    for (Gateway* spoke : spokes) spoke->start();
+    Gateway& victim = net.rng.chance(0.3) ? hub : *spokes[static_cast<std::size_t>(net.rng.between(0, 2))];
+    net.after(Seconds(net.rng.between(1, 60)), [&] { victim.kill(); });
+    net.after(Seconds(61), [&] { victim.start(); });
+    net.run_for(Seconds(150));
+    net.faults = {};
+    const auto all_carry = [&] {
+      for (std::uint32_t i = 0; i < 3; ++i) {
+        const Reqid reqid{kFirst + i};
+        if (!hub.send_traffic(reqid, *spokes[i]) || !spokes[i]->send_traffic(reqid, hub)) return false;
+      }
+      return true;
+    };
+    bool carried = false;
+    for (int tries = 0; tries < 200 && !carried; ++tries) {
+      net.run_for(Seconds(1));
+      carried = all_carry();
+    }
+    ASSERT_TRUE(carried) << "seed " << seed;
+  }
+}
+
 TEST(Rekey, NoPacketIsLostWhileSasAreRenewed) {
   for (std::uint64_t seed = 1; seed <= 50; ++seed) {
     TunnelPlan short_lived = plan(StartMode::on_start, StartMode::on_start);
@@ -362,6 +404,25 @@ TEST(Refusal, WrongIdentityIsAuthenticatedAndNamed) {
   two.net.run_for(Seconds(3));
   ASSERT_FALSE(two.a.command_results.at(1));
   EXPECT_EQ(two.a.command_results.at(1).error().code, ErrorCode::identity_mismatch);
+}
+
+TEST(Refusal, TheOtherSideHearsOfARefusedIdentity) {
+  // As initiator: the responder's SA, established by then, must not stay.
+  TwoGateways two(1, {plan(StartMode::responder, StartMode::responder)});
+  const auto plans = std::vector{plan(StartMode::responder, StartMode::responder)};
+  auto ours = peer_config(two.a, two.b, plans, Seconds(3600), kFirst, false);
+  ours.remote_identity = {IdentityKind::fqdn, {}, "gw-x.example.net"};
+  two.a.configure({"gw-a", {ours}, {}});
+  two.start();
+  two.a.command(ike::Up{ike::CommandId{1}, "gw-b", ""});
+  two.net.run_for(Seconds(3));
+  EXPECT_TRUE(two.b.engine().snapshot({}).at(0).isakmp_sas.empty());
+  // As responder: the initiator's timeout is explained by what it was told.
+  two.b.command(ike::Up{ike::CommandId{2}, "gw-a", ""});
+  two.net.run_for(Seconds(60));
+  ASSERT_FALSE(two.b.command_results.at(2));
+  EXPECT_EQ(two.b.command_results.at(2).error().code, ErrorCode::identity_mismatch);
+  EXPECT_EQ(two.a.engine().snapshot({}).at(0).last_error->error.code, ErrorCode::identity_mismatch);
 }
 
 TEST(Refusal, UnknownPeerGetsNoAnswer) {
