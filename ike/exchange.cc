@@ -5,6 +5,7 @@
 #include "ike/crypto/cipher.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
+#include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/transport.h"
 
@@ -23,7 +24,7 @@ const Step* find_step(const Exchange& exchange, Trigger trigger) {
 
 void ended(Run& run, Error error) {
   if (run.exchange.kind == ExchangeKind::main_mode) {
-    main_mode_failed(run.core, run.sa, std::move(error));
+    phase1_failed(run.core, run.sa, std::move(error));
   } else if (run.exchange.kind == ExchangeKind::quick_mode) {
     quick_mode_failed(run.core, run.sa, static_cast<QuickMode&>(run.exchange), std::move(error));
   }
@@ -41,7 +42,7 @@ void rejected(Run& run, Error error) {
   event.error = error;
   run.core.raise(std::move(event));
   if (error.notify) notify_in_clear(run.core, run.sa, *error.notify);
-  if (run.exchange.kind == ExchangeKind::main_mode) main_mode_hint(run.core, run.sa, error);
+  if (run.exchange.kind == ExchangeKind::main_mode) phase1_hint(run.core, run.sa, error);
   run.exchange.hint = std::move(error);
 }
 

@@ -3,7 +3,7 @@
 #include <array>
 
 #include "ike/crypto/keys.h"
-#include "ike/main_mode.h"
+#include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
@@ -173,7 +173,7 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
     raise_notify(core, sa, *notify, false);
     if (sa.main_mode == nullptr || sa.established() || !is_error(notify->type)) continue;
     sa.main_mode->hint = refusal_error(notify->type, true);
-    main_mode_hint(core, sa, *sa.main_mode->hint);
+    phase1_hint(core, sa, *sa.main_mode->hint);
   }
 }
 

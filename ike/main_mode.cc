@@ -7,10 +7,10 @@
 #include "ike/crypto/keys.h"
 #include "ike/identities.h"
 #include "ike/informational.h"
+#include "ike/phase1.h"
 #include "ike/policy_match.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
-#include "ike/tunnels.h"
 
 namespace oakgate::ike {
 
@@ -324,66 +324,6 @@ Result<Identity> check_identity(Run& run) {
                 "set the peer's identity to what it proves, or have the peer send the expected one");
 }
 
-void announce_weak(Run& run, const Peer& peer) {
-  const auto weak = weak_things(*run.sa.policy);
-  if (weak.empty()) return;
-  run.core.raise(weak_used_event(run.core, peer, {}, weak));
-}
-
-void established(Run& run, Identity proved) {
-  Core& core = run.core;
-  Peer& peer = peer_of(run);
-  IkeSa& sa = run.sa;
-  leave_half_open(core, sa);
-  sa.state = State::established;
-  sa.remote_identity = std::move(proved);
-  sa.established_at = core.now().instant;
-  // The chain of IVs of every later exchange begins with the last block of phase 1 (RFC 2409 Appendix B).
-  sa.last_phase1_block = run.exchange.iv;
-  run.exchange.key_exchange = {};
-  // The exchange stays a while, to answer repetitions of the last message.
-  const TimerId forget =
-      core.arm(core.limits().half_open_life, {TimerKind::exchange_forgotten, sa.id.value, 0});
-  static_cast<void>(forget);
-  Event proof = core.event(EventId::phase1_authenticated, sa);
-  proof.fields = {{"identity", sa.remote_identity->to_string()}};
-  core.raise(std::move(proof));
-  Event event = core.event(EventId::phase1_established, sa);
-  event.fields = {{"policy", to_string(*sa.policy)},
-                  {"lifetime", std::to_string(sa.policy->lifetime.count())},
-                  {"nat", sa.nat.to_string()},
-                  {"role", sa.role == Role::initiator ? "initiator" : "responder"}};
-  core.raise(std::move(event));
-  announce_weak(run, peer);
-  arm_lifetime(core, sa, sa.policy->lifetime);
-  // Only the side behind the NAT has a mapping to keep open (RFC 3948 section 4).
-  if (sa.nat.local)
-    sa.keepalive_timer = core.arm(core.limits().keepalive, {TimerKind::keepalive_due, sa.id.value, 0});
-}
-
-// The peer's older SAs, were there any when this exchange began, are of a life it no longer remembers.
-void read_initial_contact(Run& run) {
-  for (const auto* notify : payloads_of<wire::NotifyPayload>(run.message->body)) {
-    if (notify->type == NotifyType::initial_contact) on_initial_contact(run.core, run.sa);
-  }
-}
-
-void supersede(Run& run) {
-  Peer& peer = peer_of(run);
-  std::vector<IkeSaId> older;
-  for (const IkeSaId id : peer.ike_sas) {
-    if (id != run.sa.id && id < run.sa.id) older.push_back(id);
-  }
-  // Who renews takes the old SA away, and only what was there when the renewal began.
-  for (const IkeSaId id : older) {
-    IkeSa* sa = run.core.find_sa(id);
-    if (sa == nullptr || !sa->established()) continue;
-    const bool busy = std::any_of(sa->quick_modes.begin(), sa->quick_modes.end(),
-                                  [](const auto& entry) { return entry.second->state != State::done; });
-    if (!busy) delete_ike_sa(run.core, *sa, "renewed");  // else it ends by its own life
-  }
-}
-
 // Initiator, message 6: HDR*, IDir, HASH_R
 Result<void> take_authentication(Run& run) {
   auto proved = check_identity(run);
@@ -391,43 +331,19 @@ Result<void> take_authentication(Run& run) {
     if (run.authenticated) run.sa.last_phase1_block = run.message->next_iv;
     return fail(std::move(proved.error()));
   }
-  Peer& peer = peer_of(run);
-  peer.negotiating.reset();
-  read_initial_contact(run);
-  established(run, std::move(*proved));
-  supersede(run);
-  phase1_ready(run.core, peer);
+  phase1_established(run, std::move(*proved));
   return {};
-}
-
-// A Main Mode of our own that nobody has answered yet is not needed any more.
-void give_up_own(Run& run, Peer& peer) {
-  if (!peer.negotiating || *peer.negotiating == run.sa.id) return;
-  IkeSa* own = run.core.find_sa(*peer.negotiating);
-  if (own == nullptr || own->state != State::mm_i_sent_sa) return;
-  peer.negotiating.reset();
-  remove_ike_sa(run.core, *own);
 }
 
 // Responder, message 5: HDR*, IDii, HASH_I; answered by message 6
 Result<void> take_and_answer_authentication(Run& run) {
   auto proved = check_identity(run);
   if (!proved) return fail(std::move(proved.error()));
-  Peer& peer = peer_of(run);
   // Only an authenticated message moves an SA's ends: here it floats to port 4500.
   run.sa.local = run.message->datagram.local;
   run.sa.remote = run.message->datagram.remote;
   if (auto sent = send_authentication(run, Expect::nothing); !sent) return sent;
-  read_initial_contact(run);
-  established(run, std::move(*proved));
-  // A peer configured by a range, or by a name that does not resolve, is where it called from last.
-  const bool fixed = peer.config.called_from.size() == 1 && peer.config.called_from.front().is_host();
-  if (!fixed || !peer.remote) {
-    peer.local = run.sa.local.address;
-    peer.remote = run.sa.remote.address;
-  }
-  give_up_own(run, peer);
-  phase1_ready(run.core, peer);
+  phase1_established(run, std::move(*proved));
   return {};
 }
 
@@ -470,60 +386,6 @@ constexpr std::array kResponder{
          State::established, kRfc},
 };
 
-Cookie random_cookie(Core& core) {
-  Cookie cookie{};
-  const Bytes raw = core.random(cookie.size());
-  std::copy(raw.begin(), raw.end(), cookie.begin());
-  if (cookie == Cookie{}) cookie.back() = 1;  // zero means "none yet"
-  return cookie;
-}
-
-std::unique_ptr<IkeSa> new_sa(Core& core, const Peer& peer, Role role) {
-  auto sa = std::make_unique<IkeSa>();
-  sa->id = IkeSaId{core.next_id()};
-  sa->role = role;
-  sa->peer = peer.config.name;
-  sa->main_mode = std::make_unique<MainMode>();
-  sa->main_mode->kind = ExchangeKind::main_mode;
-  sa->main_mode->role = role;
-  sa->main_mode->state = role == Role::initiator ? State::mm_i_sent_sa : State::mm_r_start;
-  sa->state = sa->main_mode->state;
-  return sa;
-}
-
-void raise_started(Core& core, const IkeSa& sa) {
-  Event event = core.event(EventId::phase1_started, sa);
-  event.fields = {{"role", sa.role == Role::initiator ? "initiator" : "responder"}};
-  event.authenticated = sa.role == Role::initiator;
-  core.raise(std::move(event));
-}
-
-// Why an initiator heard nothing more, in the words of an operator.
-Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
-  const std::string who = peer.config.name + " (" + sa.remote.address.to_string() + ")";
-  const std::string asked = " after " + std::to_string(tries + 1) + " attempts";
-  if (sa.state == State::mm_i_sent_auth) {
-    return {ErrorCode::wrong_key,
-            who + " did not answer our authentication" + asked +
-                ", which is how a different pre-shared key shows",
-            "the peer's HASH_R",
-            "compare the pre-shared key configured here and at the peer",
-            {}};
-  }
-  if (sa.state == State::mm_i_sent_ke) {
-    return {ErrorCode::no_answer,
-            who + " stopped answering in the key exchange" + asked,
-            "message 4 of Main Mode",
-            "see whether large or fragmented UDP datagrams are dropped on the way, or the peer crashed",
-            {}};
-  }
-  return {ErrorCode::no_answer,
-          who + " does not answer" + asked,
-          "an answer from UDP port 500",
-          "see whether the peer runs IKE, knows this gateway, and UDP ports 500 and 4500 pass the firewalls",
-          {}};
-}
-
 }  // namespace
 
 std::span<const Step> main_mode_steps(Role role) {
@@ -531,89 +393,11 @@ std::span<const Step> main_mode_steps(Role role) {
   return kResponder;
 }
 
-void start_main_mode(Core& core, Peer& peer) {
-  auto fresh = new_sa(core, peer, Role::initiator);
-  fresh->cookies.initiator = random_cookie(core);
-  fresh->local = {*peer.local, kIkePort};
-  fresh->remote = {*peer.remote, kIkePort};
-  IkeSa& sa = add_ike_sa(core, std::move(fresh));
-  peer.negotiating = sa.id;
-  raise_started(core, sa);
+Result<void> send_first_offer(Core& core, IkeSa& sa, const Peer& peer) {
   const wire::SaPayload offer = offer_policies(peer.config.policies);
   sa.main_mode->sa_body = wire::encode_sa_body(offer);
-  auto sent = send_clear(core, sa, *sa.main_mode, ExchangeType::identity_protection,
-                         with_vendor_ids(peer, offer), Expect::answer);
-  if (!sent) main_mode_failed(core, sa, std::move(sent.error()));
-}
-
-void answer_main_mode(Core& core, Received& message) {
-  const Datagram& datagram = message.datagram;
-  Peer* peer = core.peer_for_source(datagram.remote.address);
-  const auto refuse = [&](EventId id, Error error) {
-    Event event;
-    event.id = id;
-    if (peer != nullptr) event.peer = peer->config.name;
-    event.local = datagram.local;
-    event.remote = datagram.remote;
-    event.authenticated = false;
-    event.error = std::move(error);
-    core.raise(std::move(event));
-  };
-  if (peer == nullptr) {
-    refuse(EventId::unknown_peer, {ErrorCode::unknown_peer,
-                                   "No pre-shared key with " + datagram.remote.address.to_string(),
-                                   "a configured peer",
-                                   "add a peer with this address to peers, or find out who calls",
-                                   {}});
-    return;
-  }
-  if (!waiver_holds(core, *peer)) return;
-  if (auto room = check_half_open(core, datagram.remote.address); !room) {
-    refuse(EventId::limit_reached, std::move(room.error()));
-    return;
-  }
-  auto fresh = new_sa(core, *peer, Role::responder);
-  fresh->cookies = {message.header.cookies.initiator, random_cookie(core)};
-  fresh->local = datagram.local;
-  fresh->remote = datagram.remote;
-  IkeSa& sa = add_ike_sa(core, std::move(fresh));
-  raise_started(core, sa);
-  run_message(core, sa, *sa.main_mode, message);
-  if (sa.state == State::mm_r_start) remove_ike_sa(core, sa);  // the offer was refused: nothing stays
-}
-
-void main_mode_failed(Core& core, IkeSa& sa, Error error) {
-  if (sa.last_phase1_block.empty()) {
-    if (error.notify) notify_in_clear(core, sa, *error.notify);
-  } else {
-    // The peer has an established SA, and has to hear that we have none.
-    if (error.notify) notify_protected(core, sa, *error.notify, {});
-    send_delete_isakmp(core, sa);
-  }
-  Event event = core.event(EventId::phase1_failed, sa);
-  event.error = error;
-  core.raise(std::move(event));
-  Peer* peer = core.find_peer(sa.peer);
-  const bool ours = peer != nullptr && peer->negotiating == sa.id;
-  if (ours) peer->negotiating.reset();
-  remove_ike_sa(core, sa);
-  if (peer == nullptr) return;
-  if (core.current_sa(*peer) == nullptr) set_error(core, *peer, error);
-  if (ours) phase1_lost(core, *peer, error);
-}
-
-void main_mode_timed_out(Core& core, IkeSa& sa) {
-  const Peer* peer = core.find_peer(sa.peer);
-  if (sa.role == Role::responder) return;  // its patience is half_open_timer
-  Error error = sa.main_mode->hint.value_or(timeout_error(sa, *peer, sa.main_mode->tries));
-  error.notify.reset();
-  main_mode_failed(core, sa, std::move(error));
-}
-
-void main_mode_hint(Core& core, IkeSa& sa, const Error& error) {
-  // What an unauthenticated message says is shown while nothing better is known; it changes nothing else.
-  Peer* peer = core.find_peer(sa.peer);
-  if (peer != nullptr && core.current_sa(*peer) == nullptr) set_error(core, *peer, error);
+  return send_clear(core, sa, *sa.main_mode, ExchangeType::identity_protection, with_vendor_ids(peer, offer),
+                    Expect::answer);
 }
 
 }  // namespace oakgate::ike

@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ike/informational.h"
-#include "ike/main_mode.h"
+#include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/tunnels.h"
 
@@ -125,7 +125,7 @@ void on_phase1_rekey_due(Core& core, IkeSa& sa) {
   if (peer == nullptr || core.current_sa(*peer) != &sa || peer->negotiating) return;
   if (!peer->local || !peer->remote || !waiver_holds(core, *peer)) return;
   core.raise(core.event(EventId::phase1_rekeying, sa));
-  start_main_mode(core, *peer);
+  start_phase1(core, *peer);
 }
 
 void on_phase1_expired(Core& core, IkeSa& sa) {
@@ -143,7 +143,7 @@ void on_half_open_expired(Core& core, IkeSa& sa) {
             "see the peer's log for its reason",
             {}});
   error.notify.reset();
-  main_mode_failed(core, sa, std::move(error));
+  phase1_failed(core, sa, std::move(error));
 }
 
 void on_keepalive_due(Core& core, IkeSa& sa) {

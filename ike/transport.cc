@@ -5,7 +5,7 @@
 #include "ike/crypto/cipher.h"
 #include "ike/crypto/prf.h"
 #include "ike/informational.h"
-#include "ike/main_mode.h"
+#include "ike/phase1.h"
 #include "ike/quick_mode.h"
 
 namespace oakgate::ike {
@@ -130,7 +130,7 @@ wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) 
 
 void answer_timeout(Core& core, IkeSa& sa, Exchange& exchange) {
   if (exchange.kind == ExchangeKind::main_mode) {
-    main_mode_timed_out(core, sa);
+    phase1_timed_out(core, sa);
   } else {
     quick_mode_timed_out(core, sa, static_cast<QuickMode&>(exchange));
   }
@@ -155,7 +155,7 @@ void on_message(Core& core, const Datagram& datagram) {
     dispatch(core, *sa, message);
   } else if (header->exchange == wire::ExchangeType::identity_protection &&
              header->cookies.responder == Cookie{} && header->message_id == MessageId{}) {
-    if (!core.state().shutting_down) answer_main_mode(core, message);
+    if (!core.state().shutting_down) answer_phase1(core, message);
   } else {
     reject_unknown(core, datagram,
                    Error{ErrorCode::malformed,

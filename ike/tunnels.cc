@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "ike/informational.h"
-#include "ike/main_mode.h"
+#include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
 
@@ -179,7 +179,7 @@ void want_pair(Core& core, Peer& peer, Pair& pair, Why why) {
     return;
   }
   pair.wanted = true;
-  if (!peer.negotiating) start_main_mode(core, peer);
+  if (!peer.negotiating) start_phase1(core, peer);
 }
 
 void start_configured(Core& core, Peer& peer) {
