@@ -1,42 +1,38 @@
 // The guard: what keeps plaintext of protected selectors in, on both data planes (RFC 4301 section 4.4.1:
-// traffic is protected, bypassed or discarded, never guessed). It owns routes, rules and XFRM policies; SAs
-// are the planes'.
+// traffic is protected, bypassed or discarded). It owns routes, rules and XFRM policies; SAs are the planes'.
 //
-// Routing: one table for each protected local subnet (and protocol), reached by a rule `from` that subnet, so
-// that only what the selectors protect is diverted, in one look-up by longest prefix however many tunnels
-// there are:
+// Routing. One table for each protected local subnet (and protocol), reached by a rule from that subnet: only
+// what the selectors protect is diverted, by one look-up of the longest prefix however many tunnels there
+// are.
 //
-//   11100: from all fwmark 0x6f610000/0xffff0000 goto 11130     IKE and our ESP sockets pass: a tunnel to
-//   0.0.0.0/0, 11110: from 10.1.0.0/24 lookup 11101                        or to the peer itself, cannot
-//   swallow its own outside 11120: from 0.0.0.0 iif lo lookup 11100                     what this host sends
-//   without a source address yet 11130: from all nop
+//   11100: from all fwmark 0x6f610000/0xffff0000 goto 11130   IKE's sockets; the software plane's ESP
+//   11110: from 10.1.0.0/24 lookup 11101
+//   11120: from 0.0.0.0 iif lo lookup 11100                   our own, before it has a source address
+//   11130: from all nop
 //
-//   table 11101: 10.2.0.0/24 dev oakgate0 metric 100            software: the TUN. kernel: the device towards
-//   the peer,
-//                                                               where the out policy takes the packet over
-//                unreachable 10.2.0.0/24 metric 65535           behind it; outlives device, daemon and kill
-//                -9 throw 10.1.0.0/24                              an exemption, see below
-//   table 11100: 10.2.0.0/24 dev oakgate0 src 10.1.0.1 …        the same with the source address that fits
-//   the selector,
-//                unreachable 10.2.0.0/24 metric 65535           if this gateway has one; not for wide remote
-//                subnets
+//   table 11101: 10.2.0.0/24 dev oakgate0 metric 100          software: the TUN. kernel: the peer's device,
+//                                                             where the out policy takes the packet over
+//                unreachable 10.2.0.0/24 metric 65535         behind it; outlives the daemon and kill -9
+//                throw 10.1.0.0/24 metric 50                  an exemption, see below
+//   table 11100: 10.2.0.0/24 dev oakgate0 src 10.1.0.1 ...    the same with our address inside the local
+//                unreachable 10.2.0.0/24 metric 65535         subnet; not for wide remote subnets
 //
-// Wide remote subnets (0.0.0.0/0, 10.0.0.0/8 around one's own 10.1.0.0/24): networks of our own LAN side are
-// exempt: directly connected ones, and those routed through another device than the peer's, that lie within a
-// protected local subnet; link-local, multicast and broadcast of the link too. They get a `throw` route and
-// an allowing policy, unless a selector pair just as narrow protects them. IPv6 Neighbor Discovery is never
-// protected. The peer's own address inside a remote subnet: sockets carry the mark (above), and on the kernel
-// plane, where the route need only exist, the peers' addresses are thrown back to the ordinary tables;
-// policies still decide.
+// Wide remote subnets (0.0.0.0/0; 10.0.0.0/8 around our own 10.1.0.0/24). Networks of our LAN side are
+// exempt: those we stand in, and those routed through another device than the peer's, that lie within a
+// protected local subnet; multicast, broadcast and link-local addresses too. An exemption is a `throw` route
+// and, between it and the local subnet, an allowing policy, which loses against a selector pair just as
+// narrow. Neighbor Discovery is never protected.
 //
-// Policies: kernel plane: out, in and forward with a template of the pair's reqid. Software plane, wherever
-// XFRM exists: in and forward block, except what comes from the TUN, which the plane has checked. A kernel
-// without XFRM has no inbound protection on the software plane: `has_inbound_protection()` is false and the
-// daemon says so.
+// The peer's own address in a remote subnet. IKE's sockets, and the software plane's for ESP, carry a mark
+// and go past our rules. On the kernel plane a route need only exist, so the peers' addresses are thrown back
+// to the ordinary tables; the policies still decide.
 //
-// After a kill -9 everything but the TUN's routes stays. The next start adopts it: what protect() asks for
-// again is replaced in place, the rest goes when release_leftovers() says that the configuration has been
-// applied.
+// Policies. Kernel plane: out, in and forward, with a template of the pair's reqid. Software plane, wherever
+// XFRM exists: in and forward block, except what comes from the TUN: the plane has checked it. Without XFRM
+// the software plane cannot drop injected plaintext: has_inbound_protection() says so.
+//
+// After a kill -9 all but the TUN's routes stays. The next start adopts it: what protect() asks for again is
+// replaced in place, the rest goes at release_leftovers().
 #pragma once
 
 #include <cstdint>

@@ -42,6 +42,7 @@ xfrm_usersa_info state_info(const SaSpec& sa) {
   info.lft = unlimited_lifetime();
   info.lft.hard_add_expires_seconds = static_cast<std::uint64_t>(sa.hard_time.count());
   if (sa.hard_kilobytes.value != 0) info.lft.hard_byte_limit = sa.hard_kilobytes.value * 1024;
+  if (sa.soft_kilobytes.value != 0) info.lft.soft_byte_limit = sa.soft_kilobytes.value * 1024;
   // The old field ends at 32 packets; more needs XFRMA_REPLAY_ESN_VAL, which then must stand alone.
   if (in && sa.replay_window <= 32) info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
   return info;

@@ -1,0 +1,48 @@
+#include "xfrm/kernel/xfrm_events.h"
+
+#include <arpa/inet.h>
+#include <linux/xfrm.h>
+
+#include "xfrm/netlink/xfrm_wire.h"
+
+namespace oakgate {
+
+namespace {
+
+constexpr unsigned kGroups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE};
+
+bool is_ours(std::uint32_t reqid) {
+  return reqid >= kReqidBase && reqid < kReqidBase + kReqidCount;
+}
+
+}  // namespace
+
+void parse_xfrm_event(const nlmsghdr& message, XfrmEventBatch& batch) {
+  if (message.nlmsg_type == XFRM_MSG_ACQUIRE) {
+    if (netlink_header<xfrm_user_acquire>(message) == nullptr) return;
+    const auto tmpl = NetlinkAttributes(message, sizeof(xfrm_user_acquire)).as<xfrm_user_tmpl>(XFRMA_TMPL);
+    if (tmpl && is_ours(tmpl->reqid)) batch.acquires.push_back(Reqid{tmpl->reqid});
+  } else if (message.nlmsg_type == XFRM_MSG_EXPIRE) {
+    const auto* expire = netlink_header<xfrm_user_expire>(message);
+    if (expire == nullptr || !is_ours(expire->state.reqid)) return;
+    auto& limits = expire->hard != 0 ? batch.expired : batch.soft_limits;
+    limits.push_back({from_xfrm(expire->state.id.daddr, expire->state.family),
+                      IpsecProtocol{expire->state.id.proto}, Spi{ntohl(expire->state.id.spi)}});
+  }
+}
+
+Result<XfrmEvents> XfrmEvents::open() {
+  auto socket = NetlinkSocket::open_events(NetlinkFamily::xfrm, kGroups);
+  if (!socket) return tl::unexpected(socket.error());
+  return XfrmEvents(std::move(*socket));
+}
+
+Result<XfrmEventBatch> XfrmEvents::read() {
+  XfrmEventBatch batch;
+  auto overrun = socket_.receive([&](const nlmsghdr& message) { parse_xfrm_event(message, batch); });
+  if (!overrun) return tl::unexpected(overrun.error());
+  batch.overrun = *overrun;
+  return batch;
+}
+
+}  // namespace oakgate

@@ -1,0 +1,36 @@
+// What the kernel says by itself about XFRM: acquires (a policy found no SA) and expiries (a limit was
+// reached). Only what carries a reqid of ours is passed on.
+#pragma once
+
+#include <vector>
+
+#include "ike/base/result.h"
+#include "ike/ports/data_plane.h"
+#include "xfrm/netlink/netlink_socket.h"
+
+namespace oakgate {
+
+struct XfrmEventBatch {
+  std::vector<Reqid> acquires;    // in order, with repetitions
+  std::vector<SaId> soft_limits;  // the SA goes on
+  std::vector<SaId> expired;      // hard limits: the SA is gone
+  bool overrun = false;           // the kernel dropped events
+};
+
+// Adds what one message says to `batch`.
+void parse_xfrm_event(const nlmsghdr& message, XfrmEventBatch& batch);
+
+class XfrmEvents {
+ public:
+  // In the calling thread's network namespace.
+  [[nodiscard]] static Result<XfrmEvents> open();
+  [[nodiscard]] int fd() const { return socket_.fd(); }
+  // All that waits; never blocks.
+  [[nodiscard]] Result<XfrmEventBatch> read();
+
+ private:
+  explicit XfrmEvents(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  NetlinkSocket socket_;
+};
+
+}  // namespace oakgate
