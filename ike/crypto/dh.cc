@@ -35,8 +35,7 @@ bool push_group(OSSL_PARAM_BLD* builder, const DhGroupInfo& group, Parts& parts)
   parts.g.reset(BN_new());
   return parts.p && parts.g && BN_set_word(parts.g.get(), kGenerator) == 1 &&
          OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_P, parts.p.get()) == 1 &&
-         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_G, parts.g.get()) == 1 &&
-         OSSL_PARAM_BLD_push_int(builder, OSSL_PKEY_PARAM_DH_PRIV_LEN, kGroup2ExponentBits) == 1;
+         OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_G, parts.g.get()) == 1;
 }
 
 bool push_public(OSSL_PARAM_BLD* builder, const DhGroupInfo& group, ByteView value, Parts& parts) {
@@ -121,6 +120,15 @@ tl::unexpected<Error> refuse_public(const DhGroupInfo& group, std::string_view w
                 std::move(expected));
 }
 
+// Named groups bring their exponents' length; without one OpenSSL would take exponents as long as p.
+bool set_exponent_length(EVP_PKEY_CTX* context, DhGroup group) {
+  if (group != DhGroup::modp1024) return true;
+  int bits = kGroup2ExponentBits;
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_DH_PRIV_LEN, &bits),
+                                   OSSL_PARAM_construct_end()};
+  return EVP_PKEY_CTX_set_params(context, parameters) == 1;
+}
+
 // The public value of scalar times generator, x|y; empty: the scalar is not within 1..n-1.
 Result<Bytes> ec_public(const DhGroupInfo& row, const BIGNUM* scalar) {
   const EcGroup group(EC_GROUP_new_by_curve_name(EC_curve_nist2nid(row.openssl)));
@@ -148,7 +156,8 @@ Result<DhKeyPair> dh_generate(DhGroup group) {
   const KeyContext context(
       fetched.parameters ? EVP_PKEY_CTX_new_from_pkey(nullptr, fetched.parameters.get(), nullptr) : nullptr);
   EVP_PKEY* made = nullptr;
-  if (!context || EVP_PKEY_keygen_init(context.get()) != 1 || EVP_PKEY_generate(context.get(), &made) != 1) {
+  if (!context || EVP_PKEY_keygen_init(context.get()) != 1 || !set_exponent_length(context.get(), group) ||
+      EVP_PKEY_generate(context.get(), &made) != 1) {
     return openssl_failure("make a Diffie-Hellman key pair");
   }
   const Key key(made);

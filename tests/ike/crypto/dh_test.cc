@@ -98,6 +98,20 @@ TEST(Modp, RefusesWhatIsNotBetweenOneAndPMinusOne) {
   EXPECT_EQ(groups, 5U);
 }
 
+TEST(Modp, ExponentsAreShortForOursAreSafePrimes) {
+  // OpenSSL's lengths for the named groups, 200 bits for group 2; as long as p would cost five times the
+  // work.
+  for (const auto& [group, most] : {std::pair{DhGroup::modp1024, 25U},
+                                    {DhGroup::modp1536, 25U},
+                                    {DhGroup::modp2048, 29U},
+                                    {DhGroup::modp4096, 41U}}) {
+    const auto pair = dh_generate(group);
+    ASSERT_TRUE(pair);
+    EXPECT_LE(pair->private_value.size(), most) << info(group).name;
+    EXPECT_GE(pair->private_value.size(), most - 5) << info(group).name;
+  }
+}
+
 TEST(Ecp, RefusesWhatIsNotOnTheCurve) {
   for (const DhGroup group : {DhGroup::ecp256, DhGroup::ecp384, DhGroup::ecp521}) {
     const auto ours = dh_generate(group);
