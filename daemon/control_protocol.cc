@@ -1,0 +1,155 @@
+#include "daemon/control_protocol.h"
+
+#include <fmt/format.h>
+
+#include <array>
+#include <optional>
+#include <utility>
+
+#include "daemon/text.h"
+
+namespace oakgate {
+
+namespace {
+
+struct VerbRow {
+  ControlVerb verb;
+  std::string_view name;
+  bool needs_peer;
+};
+constexpr std::array kVerbs{
+    VerbRow{ControlVerb::status, "status", false},
+    VerbRow{ControlVerb::up, "up", true},
+    VerbRow{ControlVerb::down, "down", true},
+    VerbRow{ControlVerb::reload, "reload", false},
+    VerbRow{ControlVerb::monitor, "monitor", false},
+    VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", false},
+    VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", false},
+};
+
+tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
+  return tl::unexpected<BadRequest>(BadRequest{
+      id, Error{ErrorCode::malformed, std::move(text), std::move(expected), "see oakgate-control(7)", {}}});
+}
+
+const VerbRow* find_verb(std::string_view name) {
+  for (const VerbRow& row : kVerbs) {
+    if (row.name == name) return &row;
+  }
+  return nullptr;
+}
+
+std::string verb_names() {
+  std::string names;
+  for (const VerbRow& row : kVerbs) names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", row.name);
+  return names;
+}
+
+// A member that may be absent; false if it is there with another type or too long.
+bool read_text(const Json& json, const char* name, std::string& out) {
+  const auto found = json.find(name);
+  if (found == json.end()) return true;
+  if (!found->is_string()) return false;
+  out = found->get<std::string>();
+  return out.size() <= kMaxTarget;
+}
+
+bool read_flag(const Json& json, const char* name, bool& out) {
+  const auto found = json.find(name);
+  if (found == json.end()) return true;
+  if (!found->is_boolean()) return false;
+  out = found->get<bool>();
+  return true;
+}
+
+}  // namespace
+
+std::string_view to_string(ControlVerb verb) {
+  return kVerbs[static_cast<std::size_t>(verb)].name;
+}
+
+Exit exit_for(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::not_found:
+      return Exit::not_found;
+    case ErrorCode::configuration:
+      return Exit::configuration;
+    case ErrorCode::malformed:
+      return Exit::usage;
+    default:
+      return Exit::failed;
+  }
+}
+
+tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
+  if (line.size() > kMaxRequestLine) {
+    return bad(0, "the line is too long", fmt::format("at most {} bytes", kMaxRequestLine));
+  }
+  const Json json = Json::parse(line, nullptr, false);
+  if (!json.is_object()) return bad(0, "the line is not a JSON object", "one request a line");
+
+  ControlRequest request;
+  const auto id = json.find("id");
+  if (id == json.end() || !id->is_number_unsigned()) {
+    return bad(0, "the request has no id", "\"id\": a number the answer repeats");
+  }
+  request.id = id->get<std::uint64_t>();
+  const auto version = json.find("version");
+  if (version == json.end() || !version->is_number_integer() || *version != kControlVersion) {
+    return bad(request.id, "the request is not of this protocol's version",
+               fmt::format("\"version\": {}", kControlVersion));
+  }
+  const auto verb = json.find("verb");
+  const VerbRow* row =
+      verb != json.end() && verb->is_string() ? find_verb(verb->get_ref<const std::string&>()) : nullptr;
+  if (row == nullptr) return bad(request.id, "the request has no known verb", "one of " + verb_names());
+  request.verb = row->verb;
+  if (!read_text(json, "peer", request.peer) || !read_text(json, "tunnel", request.tunnel)) {
+    return bad(request.id, "\"peer\" or \"tunnel\" is not a name",
+               fmt::format("a string of at most {} bytes", kMaxTarget));
+  }
+  if (!read_flag(json, "detail", request.detail) || !read_flag(json, "progress", request.progress)) {
+    return bad(request.id, "\"detail\" or \"progress\" is not a truth value", "true or false");
+  }
+  if (request.peer.empty() && (row->needs_peer || !request.tunnel.empty())) {
+    return bad(request.id, fmt::format("\"{}\" does not say which peer", row->name), "\"peer\": its name");
+  }
+  return request;
+}
+
+Json request_json(const ControlRequest& request) {
+  Json json{{"id", request.id}, {"version", kControlVersion}, {"verb", to_string(request.verb)}};
+  if (!request.peer.empty()) json["peer"] = request.peer;
+  if (!request.tunnel.empty()) json["tunnel"] = request.tunnel;
+  if (request.detail) json["detail"] = true;
+  if (request.progress) json["progress"] = true;
+  return json;
+}
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string answer_line(std::uint64_t id, const Json& result) {
+  return dump({{"id", id}, {"ok", true}, {"result", result}});
+}
+
+std::string error_line(std::uint64_t id, const Error& error, const Json& more) {
+  Json json = error_json(error);
+  if (more.is_object()) json.update(more);
+  return dump({{"id", id}, {"ok", false}, {"error", json}});
+}
+
+std::string event_line(std::uint64_t id, const Json& event) {
+  return dump({{"id", id}, {"event", event}});
+}
+
+Json error_json(const Error& error) {
+  return {{"code", to_string(error.code)},
+          {"text", printable(error.text, 1024)},
+          {"expected", printable(error.expected, 1024)},
+          {"remedy", printable(error.remedy, 1024)},
+          {"exit", static_cast<int>(exit_for(error.code))}};
+}
+
+}  // namespace oakgate

@@ -1,0 +1,63 @@
+// The control protocol, version 1: requests and answers as JSON lines. oakgate-control(7) is its
+// documentation. Parsing and printing only; control_server carries the lines, control_verbs acts on them.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <string_view>
+
+#include "ike/base/result.h"
+
+namespace oakgate {
+
+// Members stay in the order in which they are written: people read this too.
+using Json = nlohmann::ordered_json;
+
+inline constexpr int kControlVersion = 1;
+inline constexpr std::size_t kMaxRequestLine = 4096;
+inline constexpr std::size_t kMaxTarget = 512;
+
+enum class ControlVerb : std::uint8_t {
+  status,
+  up,
+  down,
+  reload,
+  monitor,
+  show_isakmp_sa,
+  show_ipsec_sa,
+};
+[[nodiscard]] std::string_view to_string(ControlVerb verb);
+
+// Exit codes of `oakgate`, and what `error.exit` carries.
+enum class Exit : int { done = 0, failed = 1, usage = 2, unreachable = 3, configuration = 4, not_found = 5 };
+[[nodiscard]] Exit exit_for(ErrorCode code);
+
+struct ControlRequest {
+  std::uint64_t id = 0;
+  ControlVerb verb{};
+  std::string peer;       // empty: all
+  std::string tunnel;     // empty: all of the peer
+  bool detail = false;    // status: more than the stable interface
+  bool progress = false;  // up, down: events of the peer before the answer
+};
+
+// Why a line is not a request; `id` is what the answer carries, 0 if the line gives none.
+struct BadRequest {
+  std::uint64_t id = 0;
+  Error error;
+};
+
+[[nodiscard]] tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line);
+[[nodiscard]] Json request_json(const ControlRequest& request);
+
+// Lines without their line break. Whatever is not UTF-8 is replaced: printing never fails.
+[[nodiscard]] std::string answer_line(std::uint64_t id, const Json& result);
+[[nodiscard]] std::string error_line(std::uint64_t id, const Error& error, const Json& more = {});
+[[nodiscard]] std::string event_line(std::uint64_t id, const Json& event);
+[[nodiscard]] std::string dump(const Json& json);
+
+// {"code","text","expected","remedy","exit"}
+[[nodiscard]] Json error_json(const Error& error);
+
+}  // namespace oakgate

@@ -1,0 +1,218 @@
+#include "daemon/control_server.h"
+
+#include <event2/buffer.h>
+#include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+namespace oakgate {
+
+namespace {
+
+constexpr int kBacklog = 16;
+
+struct BufferFree {
+  void operator()(bufferevent* buffer) const { bufferevent_free(buffer); }
+};
+
+struct TextFree {
+  void operator()(char* text) const { std::free(text); }
+};
+
+tl::unexpected<Error> socket_error(const std::string& path, const std::string& what) {
+  return fail(ErrorCode::not_permitted, fmt::format("control socket {}: {}", path, what),
+              "a path oakgated may make a socket at", "check its folder and `gateway.control_socket`");
+}
+
+Result<UniqueFd> listen_at(const std::string& path) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    return fail(ErrorCode::configuration, fmt::format("control socket {}: the path is too long", path),
+                fmt::format("at most {} bytes", sizeof address.sun_path - 1),
+                "choose a shorter `gateway.control_socket`");
+  }
+  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0) {
+    if (!S_ISSOCK(status.st_mode)) return socket_error(path, "something else is there, not a socket");
+    ::unlink(path.c_str());
+  }
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (!fd.valid()) return socket_error(path, std::strerror(errno));
+  const mode_t before = ::umask(0117);  // root and its group
+  const int bound =
+      ::bind(fd.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address);
+  const int code = errno;
+  ::umask(before);
+  if (bound != 0) return socket_error(path, std::strerror(code));
+  if (::listen(fd.get(), kBacklog) != 0) return socket_error(path, std::strerror(errno));
+  return fd;
+}
+
+}  // namespace
+
+struct ControlServer::Client {
+  ControlServer* server;
+  ClientId id;
+  UniqueFd fd;  // outlives its buffer
+  std::unique_ptr<bufferevent, BufferFree> buffer;
+  std::size_t under_way = 0;
+};
+
+Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const std::string& path,
+                                                           const ControlLimits& limits) {
+  Result<UniqueFd> listener = listen_at(path);
+  if (!listener) return fail(std::move(listener.error()));
+  std::unique_ptr<ControlServer> server(new ControlServer(loop, path, limits));
+  server->listener_ = std::move(*listener);
+  return server;
+}
+
+void ControlServer::serve(ControlHandler& handler) {
+  handler_ = &handler;
+  accept_watch_ = Watch::readable(loop_, listener_.get(), [this] { accept_client(); });
+}
+
+ControlServer::ControlServer(Loop& loop, std::string path, const ControlLimits& limits)
+    : loop_(loop), path_(std::move(path)), limits_(limits) {}
+
+ControlServer::~ControlServer() {
+  ::unlink(path_.c_str());
+}
+
+void ControlServer::accept_client() {
+  UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+  if (!fd.valid()) return;
+  if (clients_.size() >= limits_.clients) {
+    const std::string line = error_line(0, Error{ErrorCode::in_use,
+                                                 "too many clients of the control socket",
+                                                 fmt::format("at most {}", limits_.clients),
+                                                 "end some of them",
+                                                 {}}) +
+                             "\n";
+    ::send(fd.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+    return;
+  }
+  bufferevent* buffer = bufferevent_socket_new(loop_.base(), fd.get(), 0);
+  if (buffer == nullptr) return;
+  const ClientId id = next_client_++;
+  auto client = std::make_unique<Client>(Client{this, id, std::move(fd), {}, 0});
+  client->buffer.reset(buffer);
+  bufferevent_setcb(buffer, on_readable, nullptr, on_event, client.get());
+  // Reading stops at one byte more than the longest line.
+  bufferevent_setwatermark(buffer, EV_READ, 0, kMaxRequestLine + 2);
+  const timeval idle{limits_.idle.count(), 0};
+  const timeval slow{limits_.slow.count(), 0};
+  bufferevent_set_timeouts(buffer, &idle, &slow);
+  bufferevent_enable(buffer, EV_READ | EV_WRITE);
+  clients_.emplace(id, std::move(client));
+}
+
+void ControlServer::on_readable(bufferevent* /*buffer*/, void* client) {
+  const auto* self = static_cast<Client*>(client);
+  self->server->read_lines(self->id);
+}
+
+void ControlServer::on_event(bufferevent* buffer, short what, void* client) {
+  const auto* self = static_cast<Client*>(client);
+  if ((what & BEV_EVENT_TIMEOUT) != 0 && (what & BEV_EVENT_READING) != 0 && self->under_way > 0) {
+    bufferevent_enable(buffer, EV_READ);  // it waits for us, not we for it
+    return;
+  }
+  self->server->drop(self->id);
+}
+
+void ControlServer::read_lines(ClientId id) {
+  while (true) {
+    const auto found = clients_.find(id);  // each request may have ended its client
+    if (found == clients_.end()) return;
+    Client& client = *found->second;
+    evbuffer* input = bufferevent_get_input(client.buffer.get());
+    std::size_t length = 0;
+    const std::unique_ptr<char, TextFree> line(evbuffer_readln(input, &length, EVBUFFER_EOL_LF));
+    if (line) {
+      take_line(client, {line.get(), length});
+      continue;
+    }
+    if (evbuffer_get_length(input) <= kMaxRequestLine) return;
+    write_line(client, error_line(0, Error{ErrorCode::malformed,
+                                           "the line is too long",
+                                           fmt::format("at most {} bytes", kMaxRequestLine),
+                                           "see oakgate-control(7)",
+                                           {}}));
+    flush();
+    drop(id);
+    return;
+  }
+}
+
+void ControlServer::take_line(Client& client, std::string_view line) {
+  if (lags(client)) {
+    drop(client.id);
+    return;
+  }
+  const auto request = parse_request(line);
+  if (!request) {
+    write_line(client, error_line(request.error().id, request.error().error));
+    return;
+  }
+  if (client.under_way >= limits_.requests_per_client) {
+    write_line(client, error_line(request->id, Error{ErrorCode::in_use,
+                                                     "too many requests under way",
+                                                     fmt::format("at most {}", limits_.requests_per_client),
+                                                     "wait for answers",
+                                                     {}}));
+    return;
+  }
+  ++client.under_way;
+  handler_->on_request(client.id, *request);
+}
+
+void ControlServer::write_line(Client& client, const std::string& line) {
+  evbuffer* output = bufferevent_get_output(client.buffer.get());
+  evbuffer_add(output, line.data(), line.size());
+  evbuffer_add(output, "\n", 1);
+}
+
+bool ControlServer::lags(const Client& client) const {
+  return evbuffer_get_length(bufferevent_get_output(client.buffer.get())) > limits_.backlog;
+}
+
+void ControlServer::answer(ClientId client, const std::string& line) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  if (found->second->under_way > 0) --found->second->under_way;
+  write_line(*found->second, line);
+}
+
+void ControlServer::stream(ClientId client, const std::string& line) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  if (lags(*found->second)) {
+    drop(client);
+    return;
+  }
+  write_line(*found->second, line);
+}
+
+void ControlServer::flush() {
+  for (const auto& [id, client] : clients_) {
+    evbuffer* output = bufferevent_get_output(client->buffer.get());
+    // The buffer belongs to its bufferevent, which freezes the front while it is not writing itself.
+    evbuffer_unfreeze(output, 1);
+    evbuffer_write(output, bufferevent_getfd(client->buffer.get()));
+    evbuffer_freeze(output, 1);
+  }
+}
+
+void ControlServer::drop(ClientId id) {
+  if (clients_.erase(id) > 0) handler_->on_gone(id);
+}
+
+}  // namespace oakgate

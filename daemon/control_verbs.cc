@@ -1,0 +1,180 @@
+#include "daemon/control_verbs.h"
+
+#include <fmt/format.h>
+
+#include "daemon/issue_json.h"
+#include "daemon/text.h"
+#include "daemon/wiring.h"
+
+namespace oakgate {
+
+namespace {
+
+constexpr std::size_t kNamedInErrors = 20;
+
+template <typename Items>
+std::string names_of(const Items& items) {
+  std::string names;
+  std::size_t count = 0;
+  for (const auto& item : items) {
+    if (count++ == kNamedInErrors) return names + ", ...";
+    names += (names.empty() ? "" : ", ") + printable(item.name);
+  }
+  return names.empty() ? "none" : names;
+}
+
+Json tunnel_states(const std::vector<ike::PeerSnapshot>& peers, const std::string& tunnel,
+                   const StatusInput& input) {
+  Json states = Json::array();
+  const Json status = status_json(input, false);
+  if (peers.empty()) return states;
+  for (const Json& entry : status["peers"][0]["tunnels"]) {
+    if (tunnel.empty() || entry["name"] == tunnel) {
+      states.push_back({{"name", entry["name"]}, {"state", entry["state"]}});
+    }
+  }
+  return states;
+}
+
+}  // namespace
+
+const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
+  static const std::map<ControlVerb, Verb> table{
+      {ControlVerb::status, &ControlVerbs::status},     {ControlVerb::up, &ControlVerbs::up_or_down},
+      {ControlVerb::down, &ControlVerbs::up_or_down},   {ControlVerb::reload, &ControlVerbs::reload},
+      {ControlVerb::monitor, &ControlVerbs::monitor},   {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
+      {ControlVerb::show_ipsec_sa, &ControlVerbs::show}};
+  return table;
+}
+
+void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
+  const Result<void> known = check_target(request);
+  if (!known) {
+    server_->answer(client, error_line(request.id, known.error()));
+    return;
+  }
+  (this->*verbs().at(request.verb))(client, request);
+}
+
+void ControlVerbs::on_gone(ClientId client) {
+  std::erase_if(waiting_, [&](const auto& entry) { return entry.second.client == client; });
+  std::erase_if(monitors_, [&](const auto& entry) { return entry.first == client; });
+}
+
+Result<void> ControlVerbs::check_target(const ControlRequest& request) const {
+  if (request.peer.empty()) return {};
+  const std::vector<conf::PeerConfig>& peers = parts_.config().peers;
+  for (const conf::PeerConfig& peer : peers) {
+    if (peer.name != request.peer) continue;
+    if (request.tunnel.empty()) return {};
+    for (const conf::TunnelConfig& tunnel : peer.tunnels) {
+      if (tunnel.name == request.tunnel) return {};
+    }
+    return fail(ErrorCode::not_found,
+                fmt::format("peer {} has no tunnel {}", printable(peer.name), printable(request.tunnel)),
+                "one of: " + names_of(peer.tunnels), "`oakgate status` lists them");
+  }
+  return fail(ErrorCode::not_found, fmt::format("there is no peer {}", printable(request.peer)),
+              "one of: " + names_of(peers), "`oakgate status` lists them");
+}
+
+StatusInput ControlVerbs::status_input(const std::string& peer) const {
+  StatusInput input;
+  const conf::Config& config = parts_.config();
+  input.gateway = gateway_name(config);
+  input.data_plane = std::string(parts_.plane.name());
+  input.peers = parts_.driver.snapshot(peer);
+  for (const conf::PeerConfig& configured : config.peers) {
+    input.addresses.emplace(configured.name, configured.address.to_string());
+  }
+  const std::vector<SaId> ids = sa_ids(input.peers);
+  // Without counters the rest is still worth showing.
+  if (const auto counters = parts_.plane.counters(ids)) {
+    for (const SaCounters& one : *counters) input.counters.emplace(one.id, one);
+  }
+  input.now = read_clocks();
+  return input;
+}
+
+void ControlVerbs::status(ClientId client, const ControlRequest& request) {
+  server_->answer(client, answer_line(request.id, status_json(status_input(request.peer), request.detail)));
+}
+
+void ControlVerbs::show(ClientId client, const ControlRequest& request) {
+  const StatusInput input = status_input(request.peer);
+  server_->answer(client, answer_line(request.id, request.verb == ControlVerb::show_isakmp_sa
+                                                      ? isakmp_sa_json(input, numbers_)
+                                                      : ipsec_sa_json(input, numbers_)));
+}
+
+void ControlVerbs::up_or_down(ClientId client, const ControlRequest& request) {
+  const ike::CommandId id{next_command_++};
+  waiting_.emplace(id, Waiting{client, request});
+  if (request.verb == ControlVerb::up) {
+    parts_.driver.on_command(ike::Up{id, request.peer, request.tunnel});
+  } else {
+    parts_.driver.on_command(ike::Down{id, request.peer, request.tunnel});
+  }
+}
+
+void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
+  const ReloadOutcome outcome = parts_.reload();
+  if (outcome.issues.empty() && !outcome.error) {
+    server_->answer(client, answer_line(request.id, {{"version", kControlVersion},
+                                                     {"reloaded", true},
+                                                     {"needs_restart", outcome.needs_restart}}));
+    return;
+  }
+  const Error error =
+      outcome.error.value_or(Error{ErrorCode::configuration,
+                                   fmt::format("the new configuration has {} error{}; the old one stays",
+                                               outcome.issues.size(), outcome.issues.size() == 1 ? "" : "s"),
+                                   "a configuration without errors",
+                                   "mend it, look at it with `oakgate check`, and reload again",
+                                   {}});
+  Json more;
+  more["issues"] = issues_json(outcome.issues);
+  server_->answer(client, error_line(request.id, error, more));
+}
+
+void ControlVerbs::monitor(ClientId client, const ControlRequest& request) {
+  monitors_.emplace(client, request.id);
+  // Not the answer: that never comes, the request stays under way.
+  server_->stream(client, answer_line(request.id, {{"version", kControlVersion}, {"monitoring", true}}));
+}
+
+void ControlVerbs::on_event(const ike::Event& event, WallTime at) {
+  if (server_ == nullptr || (monitors_.empty() && waiting_.empty())) return;
+  const Json json = event_json(event, at);
+  // A client that lags is dropped, which changes the sets.
+  const auto monitors = monitors_;
+  for (const auto& [client, request] : monitors) server_->stream(client, event_line(request, json));
+  std::vector<Waiting> interested;
+  for (const auto& [id, waiting] : waiting_) {
+    if (waiting.request.progress && waiting.request.peer == event.peer) interested.push_back(waiting);
+  }
+  for (const Waiting& waiting : interested) {
+    server_->stream(waiting.client, event_line(waiting.request.id, json));
+  }
+}
+
+bool ControlVerbs::on_outcome(ike::CommandId id, const Result<void>& result) {
+  const auto found = waiting_.find(id);
+  if (found == waiting_.end()) return false;
+  const Waiting waiting = std::move(found->second);
+  waiting_.erase(found);
+  const ControlRequest& request = waiting.request;
+  if (!result) {
+    server_->answer(waiting.client, error_line(request.id, result.error()));
+    return true;
+  }
+  const StatusInput input = status_input(request.peer);
+  server_->answer(waiting.client,
+                  answer_line(request.id, {{"version", kControlVersion},
+                                           {"verb", to_string(request.verb)},
+                                           {"peer", request.peer},
+                                           {"tunnels", tunnel_states(input.peers, request.tunnel, input)}}));
+  return true;
+}
+
+}  // namespace oakgate

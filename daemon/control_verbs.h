@@ -1,0 +1,74 @@
+// What each verb of the control protocol does. Answers at once where it can, and keeps who waits for the
+// core's CommandDone, or watches events.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "conf/config.h"
+#include "conf/issue.h"
+#include "daemon/control_server.h"
+#include "daemon/core_driver.h"
+#include "daemon/status_json.h"
+
+namespace oakgate {
+
+struct ReloadOutcome {
+  std::vector<conf::Issue> issues;         // not empty: the old configuration stays
+  std::optional<Error> error;              // likewise
+  std::vector<std::string> needs_restart;  // keys whose change waits for the next start
+};
+
+class ControlVerbs final : public ControlHandler {
+ public:
+  struct Parts {
+    CoreDriver& driver;
+    DataPlane& plane;
+    std::function<ReloadOutcome()> reload;
+    std::function<const conf::Config&()> config;
+  };
+  explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
+  void serve(ControlServer& server) {
+    server_ = &server;
+    server.serve(*this);
+  }
+
+  void on_request(ClientId client, const ControlRequest& request) override;
+  void on_gone(ClientId client) override;
+
+  // From the core, by way of the daemon.
+  void on_event(const ike::Event& event, WallTime at);
+  // False: the command was not given by a client.
+  bool on_outcome(ike::CommandId id, const Result<void>& result);
+
+ private:
+  struct Waiting {
+    ClientId client;
+    ControlRequest request;
+  };
+  using Verb = void (ControlVerbs::*)(ClientId, const ControlRequest&);
+  static const std::map<ControlVerb, Verb>& verbs();
+
+  void status(ClientId client, const ControlRequest& request);
+  void up_or_down(ClientId client, const ControlRequest& request);
+  void reload(ClientId client, const ControlRequest& request);
+  void monitor(ClientId client, const ControlRequest& request);
+  void show(ClientId client, const ControlRequest& request);
+
+  // ErrorCode::not_found names what there is.
+  [[nodiscard]] Result<void> check_target(const ControlRequest& request) const;
+  [[nodiscard]] StatusInput status_input(const std::string& peer) const;
+
+  Parts parts_;
+  ControlServer* server_ = nullptr;
+  std::map<ike::CommandId, Waiting> waiting_;
+  std::set<std::pair<ClientId, std::uint64_t>> monitors_;  // with the request's id
+  ConnectionNumbers numbers_;
+  std::uint64_t next_command_ = 1;
+};
+
+}  // namespace oakgate

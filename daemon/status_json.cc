@@ -1,0 +1,317 @@
+#include "daemon/status_json.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "daemon/event_text.h"
+#include "daemon/text.h"
+#include "ike/effects.h"
+
+namespace oakgate {
+
+namespace {
+
+using ike::IkeSaSnapshot;
+using ike::PeerSnapshot;
+using ike::SaPairSnapshot;
+using ike::TunnelSnapshot;
+
+std::string_view word(ike::PeerState state) {
+  switch (state) {
+    case ike::PeerState::established:
+      return "established";
+    case ike::PeerState::connecting:
+      return "connecting";
+    case ike::PeerState::down:
+      break;
+  }
+  return "down";
+}
+
+std::string_view word(ike::TunnelState state) {
+  switch (state) {
+    case ike::TunnelState::up:
+      return "up";
+    case ike::TunnelState::connecting:
+      return "connecting";
+    case ike::TunnelState::down:
+      break;
+  }
+  return "down";
+}
+
+std::string_view word(StartMode mode) {
+  switch (mode) {
+    case StartMode::on_traffic:
+      return "on-traffic";
+    case StartMode::on_start:
+      return "on-start";
+    case StartMode::responder:
+      break;
+  }
+  return "responder";
+}
+
+std::string_view word(Role role) {
+  return role == Role::initiator ? "initiator" : "responder";
+}
+
+Json seconds_until(const std::optional<Instant>& at, const Now& now) {
+  if (!at) return nullptr;
+  const auto left = std::chrono::floor<Seconds>(*at - now.instant).count();
+  return std::max<Seconds::rep>(left, 0);
+}
+
+Json calendar_time(const std::optional<Instant>& at, const Now& now) {
+  if (!at) return nullptr;
+  return iso_time(now.wall - std::chrono::floor<Seconds>(now.instant - *at));
+}
+
+Json last_error_json(const std::optional<ike::LastError>& last) {
+  if (!last) return nullptr;
+  Json json = error_json(last->error);
+  json.erase("exit");
+  json["at"] = iso_time(last->at);
+  return json;
+}
+
+Json spi_json(const SaId& id) {
+  return Json::array({{{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
+                       {"spi", fmt::format("0x{:08x}", id.spi.value)}}});
+}
+
+const SaCounters& counters_of(const StatusInput& input, const SaId& id) {
+  static const SaCounters none;
+  const auto found = input.counters.find(id);
+  return found == input.counters.end() ? none : found->second;
+}
+
+Json isakmp_sa_status(const IkeSaSnapshot& sa, const Now& now) {
+  return {{"state", sa.state},
+          {"role", word(sa.role)},
+          {"local", sa.local.to_string()},
+          {"remote", sa.remote.to_string()},
+          {"initiator_cookie", to_hex(sa.cookies.initiator)},
+          {"responder_cookie", to_hex(sa.cookies.responder)},
+          {"policy", sa.policy ? Json(to_string(*sa.policy)) : Json(nullptr)},
+          {"remote_identity", printable(sa.remote_identity)},
+          {"nat", sa.nat},
+          {"established_at", calendar_time(sa.established_at, now)},
+          {"rekey_in_s", seconds_until(sa.rekey_at, now)},
+          {"expires_in_s", seconds_until(sa.expires_at, now)}};
+}
+
+Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool detail) {
+  const SaCounters& in = counters_of(input, sa.in);
+  const SaCounters& out = counters_of(input, sa.out);
+  Json json{{"local", sa.selectors.local.to_string()},
+            {"remote", sa.selectors.remote.to_string()},
+            {"role", sa.role == ike::SaRole::current ? "current" : "old"},
+            {"in", spi_json(sa.in)},
+            {"out", spi_json(sa.out)},
+            {"algorithms", sa.algorithms},
+            {"bytes_in", in.bytes},
+            {"bytes_out", out.bytes},
+            {"packets_in", in.packets},
+            {"packets_out", out.packets},
+            {"expires_in_s", seconds_until(sa.expires_at, input.now)}};
+  if (detail) {
+    json["since"] = calendar_time(sa.established_at, input.now);
+    json["rekey_in_s"] = seconds_until(sa.rekey_at, input.now);
+  }
+  return json;
+}
+
+Json tunnel_status(const StatusInput& input, const TunnelSnapshot& tunnel, bool detail) {
+  Json json{{"name", tunnel.name},
+            {"state", word(tunnel.state)},
+            {"last_error", last_error_json(tunnel.last_error)},
+            {"sas", Json::array()}};
+  for (const SaPairSnapshot& sa : tunnel.sas) json["sas"].push_back(sa_pair_status(input, sa, detail));
+  if (!detail) return json;
+  json["start"] = word(tunnel.start);
+  json["since"] = calendar_time(tunnel.up_since, input.now);
+  json["retry_in_s"] = seconds_until(tunnel.retry_at, input.now);
+  json["pairs"] = Json::array();
+  for (const ike::PairConfig& pair : tunnel.pairs) {
+    json["pairs"].push_back(
+        {{"local", pair.selectors.local.to_string()}, {"remote", pair.selectors.remote.to_string()}});
+  }
+  return json;
+}
+
+std::string address_of(const StatusInput& input, const PeerSnapshot& peer) {
+  if (peer.remote) return peer.remote->to_string();
+  const auto configured = input.addresses.find(peer.name);
+  return configured == input.addresses.end() ? std::string() : configured->second;
+}
+
+// IOS's "addr/mask/prot/port"; IPv6 has a prefix length in the mask's place.
+std::string ident_text(const Selector& selector) {
+  const Subnet& subnet = selector.subnet;
+  const std::string mask =
+      subnet.address().is_v4() ? subnet.netmask().to_string() : std::to_string(subnet.prefix());
+  return fmt::format("{}/{}/{}/{}", subnet.address().to_string(), mask, selector.protocol, selector.port);
+}
+
+Json kilobytes_left(const SaPairSnapshot& sa, const SaCounters& counters) {
+  if (sa.kilobytes.value == 0) return nullptr;
+  const std::uint64_t used = counters.bytes / 1024;
+  return sa.kilobytes.value > used ? sa.kilobytes.value - used : 0;
+}
+
+Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id,
+              ConnectionNumbers& numbers) {
+  const std::string name =
+      fmt::format("{} {} {:08x}", id.destination.to_string(), static_cast<int>(id.protocol), id.spi.value);
+  return {{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
+          {"spi", fmt::format("0x{:08x}", id.spi.value)},
+          {"transform", sa.algorithms},
+          {"role", sa.role == ike::SaRole::current ? "current" : "old"},
+          {"conn_id", numbers.number(name)},
+          {"udp_encapsulation", sa.encapsulation.has_value()},
+          {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
+          {"expires_in_s", seconds_until(sa.expires_at, input.now)},
+          {"replay_window", sa.replay_window}};
+}
+
+// One `local ident`/`remote ident` block of `show crypto ipsec sa`: a selector pair with all its SAs.
+Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const TunnelSnapshot& tunnel,
+                 const ike::PairConfig& pair, ConnectionNumbers& numbers) {
+  Json json{{"peer", peer.name},
+            {"tunnel", tunnel.name},
+            {"local_ident", ident_text(pair.selectors.local)},
+            {"remote_ident", ident_text(pair.selectors.remote)},
+            {"local_endpoint", peer.local ? Json(peer.local->to_string()) : Json(nullptr)},
+            {"remote_endpoint", peer.remote ? Json(peer.remote->to_string()) : Json(nullptr)},
+            {"remote_port", peer.isakmp_sas.empty() ? ike::kIkePort : peer.isakmp_sas.front().remote.port},
+            {"pfs_group", nullptr},
+            {"current_outbound_spi", nullptr}};
+  SaCounters in;
+  SaCounters out;
+  Json inbound = Json::array();
+  Json outbound = Json::array();
+  for (const SaPairSnapshot& sa : tunnel.sas) {
+    if (sa.selectors != pair.selectors) continue;
+    const SaCounters& received = counters_of(input, sa.in);
+    const SaCounters& sent = counters_of(input, sa.out);
+    in.packets += received.packets;
+    in.not_authentic += received.not_authentic + received.replayed + received.selector_mismatch;
+    out.packets += sent.packets;
+    inbound.push_back(ipsec_sa(input, sa, sa.in, numbers));
+    outbound.push_back(ipsec_sa(input, sa, sa.out, numbers));
+    if (sa.role != ike::SaRole::current) continue;
+    json["local_endpoint"] = sa.local_gateway.to_string();
+    json["remote_endpoint"] = sa.remote_gateway.to_string();
+    json["current_outbound_spi"] = fmt::format("0x{:08x}", sa.out.spi.value);
+    if (sa.pfs) json["pfs_group"] = static_cast<int>(*sa.pfs);
+  }
+  json["packets_out"] = out.packets;
+  json["packets_in"] = in.packets;
+  json["receive_errors"] = in.not_authentic;
+  json["inbound"] = std::move(inbound);
+  json["outbound"] = std::move(outbound);
+  return json;
+}
+
+}  // namespace
+
+int ConnectionNumbers::number(const std::string& sa) {
+  if (numbers_.size() >= kRemembered && !numbers_.contains(sa)) numbers_.clear();
+  const auto [entry, added] = numbers_.try_emplace(sa, next_);
+  if (added) ++next_;
+  return entry->second;
+}
+
+std::vector<SaId> sa_ids(const std::vector<PeerSnapshot>& peers) {
+  std::vector<SaId> ids;
+  for (const PeerSnapshot& peer : peers) {
+    for (const TunnelSnapshot& tunnel : peer.tunnels) {
+      for (const SaPairSnapshot& sa : tunnel.sas) {
+        ids.push_back(sa.in);
+        ids.push_back(sa.out);
+      }
+    }
+  }
+  return ids;
+}
+
+Json status_json(const StatusInput& input, bool detail) {
+  Json json{{"version", kControlVersion},
+            {"gateway", input.gateway},
+            {"data_plane", input.data_plane},
+            {"peers", Json::array()}};
+  for (const PeerSnapshot& peer : input.peers) {
+    Json entry{{"name", peer.name},
+               {"address", address_of(input, peer)},
+               {"state", word(peer.state)},
+               {"isakmp_sa", nullptr},
+               {"last_error", last_error_json(peer.last_error)},
+               {"tunnels", Json::array()}};
+    if (!peer.isakmp_sas.empty()) entry["isakmp_sa"] = isakmp_sa_status(peer.isakmp_sas.front(), input.now);
+    for (const TunnelSnapshot& tunnel : peer.tunnels) {
+      entry["tunnels"].push_back(tunnel_status(input, tunnel, detail));
+    }
+    json["peers"].push_back(std::move(entry));
+  }
+  return json;
+}
+
+Json isakmp_sa_json(const StatusInput& input, ConnectionNumbers& numbers) {
+  Json sas = Json::array();
+  for (const PeerSnapshot& peer : input.peers) {
+    for (const IkeSaSnapshot& sa : peer.isakmp_sas) {
+      // IOS: the responder is the destination, whoever prints it.
+      const bool initiator = sa.role == Role::initiator;
+      const IpAddress& source = initiator ? sa.local.address : sa.remote.address;
+      const IpAddress& destination = initiator ? sa.remote.address : sa.local.address;
+      sas.push_back({{"peer", peer.name},
+                     {"dst", destination.to_string()},
+                     {"src", source.to_string()},
+                     {"state", sa.state},
+                     {"conn_id", numbers.number(to_hex(sa.cookies.initiator) + to_hex(sa.cookies.responder))},
+                     {"status", sa.established && !sa.current ? "ACTIVE (replaced)" : "ACTIVE"}});
+    }
+  }
+  return {{"version", kControlVersion}, {"isakmp_sas", std::move(sas)}};
+}
+
+Json ipsec_sa_json(const StatusInput& input, ConnectionNumbers& numbers) {
+  Json idents = Json::array();
+  for (const PeerSnapshot& peer : input.peers) {
+    for (const TunnelSnapshot& tunnel : peer.tunnels) {
+      for (const ike::PairConfig& pair : tunnel.pairs) {
+        idents.push_back(ident_block(input, peer, tunnel, pair, numbers));
+      }
+    }
+  }
+  return {{"version", kControlVersion}, {"data_plane", input.data_plane}, {"idents", std::move(idents)}};
+}
+
+Json event_json(const ike::Event& event, WallTime at) {
+  const EventRow& row = event_row(event.id);
+  Json json{{"at", iso_time(at)},
+            {"event", ike::to_string(event.id)},
+            {"level", to_string(row.level)},
+            {"peer", printable(event.peer)},
+            {"tunnel", printable(event.tunnel)},
+            {"local", event.local ? Json(event.local->to_string()) : Json(nullptr)},
+            {"remote", event.remote ? Json(event.remote->to_string()) : Json(nullptr)},
+            {"authenticated", event.authenticated},
+            {"fields", Json::object()},
+            {"error", nullptr},
+            {"text", event_text(event)}};
+  if (event.cookies) {
+    json["initiator_cookie"] = to_hex(event.cookies->initiator);
+    json["responder_cookie"] = to_hex(event.cookies->responder);
+  }
+  for (const ike::Field& field : event.fields) json["fields"][std::string(field.first)] = field_text(field);
+  if (event.error) {
+    json["error"] = error_json(*event.error);
+    json["error"].erase("exit");
+  }
+  return json;
+}
+
+}  // namespace oakgate

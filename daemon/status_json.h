@@ -1,0 +1,46 @@
+// The core's snapshot and the data plane's counters as JSON: `status` (a stable interface, version 1:
+// oakgate(8)), the two `show crypto` verbs, and events for `monitor`.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/control_protocol.h"
+#include "ike/events.h"
+#include "ike/ports/data_plane.h"
+#include "ike/snapshot.h"
+
+namespace oakgate {
+
+// IOS numbers its SAs. A number stays with an SA while it lives, and is not given to another one soon.
+class ConnectionNumbers {
+ public:
+  // `sa` is any text that names the SA.
+  [[nodiscard]] int number(const std::string& sa);
+
+ private:
+  static constexpr std::size_t kRemembered = 8192;
+  std::map<std::string, int> numbers_;
+  int next_ = 1001;
+};
+
+struct StatusInput {
+  std::string gateway;
+  std::string data_plane;
+  std::vector<ike::PeerSnapshot> peers;
+  std::map<std::string, std::string, std::less<>> addresses;  // as configured, by peer name
+  std::map<SaId, SaCounters> counters;
+  Now now;
+};
+
+// The SAs whose counters the JSON below wants.
+[[nodiscard]] std::vector<SaId> sa_ids(const std::vector<ike::PeerSnapshot>& peers);
+
+// `detail` adds what the screen of `oakgate status` shows beyond the stable interface.
+[[nodiscard]] Json status_json(const StatusInput& input, bool detail);
+[[nodiscard]] Json isakmp_sa_json(const StatusInput& input, ConnectionNumbers& numbers);
+[[nodiscard]] Json ipsec_sa_json(const StatusInput& input, ConnectionNumbers& numbers);
+[[nodiscard]] Json event_json(const ike::Event& event, WallTime at);
+
+}  // namespace oakgate
