@@ -1,0 +1,45 @@
+#include "daemon/data_plane_choice.h"
+
+#include <fmt/format.h>
+
+#if __has_include("xfrm/kernel/kernel_data_plane.h")
+#include "xfrm/kernel/kernel_data_plane.h"
+#endif
+#include "xfrm/soft/soft_data_plane.h"
+
+namespace oakgate {
+
+PlaneMakers system_planes() {
+#if __has_include("xfrm/kernel/kernel_data_plane.h")
+  return {[] { return make_kernel_data_plane(); }, [] { return make_soft_data_plane(); }};
+#else
+  return {[]() -> Result<std::unique_ptr<DataPlane>> {
+            return fail(ErrorCode::unsupported, "this build has no kernel data plane");
+          },
+          [] { return make_soft_data_plane(); }};
+#endif
+}
+
+Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {
+  std::string why = "as configured";
+  std::string refused;
+  if (choice != conf::DataPlaneChoice::software) {
+    Result<std::unique_ptr<DataPlane>> kernel = makers.kernel();
+    if (kernel) {
+      if (choice == conf::DataPlaneChoice::automatic) why = "the kernel installs ESP";
+      return ChosenPlane{std::move(*kernel), "data plane: kernel, " + why};
+    }
+    if (choice == conf::DataPlaneChoice::kernel) return fail(std::move(kernel.error()));
+    refused = kernel.error().text;
+    why = "because the kernel's cannot be used: " + refused;
+  }
+  Result<std::unique_ptr<DataPlane>> software = makers.software();
+  if (software) return ChosenPlane{std::move(*software), "data plane: software, " + why};
+  Error error = std::move(software.error());
+  if (!refused.empty()) {
+    error.text = fmt::format("no data plane: kernel: {}; software: {}", refused, error.text);
+  }
+  return fail(std::move(error));
+}
+
+}  // namespace oakgate

@@ -1,0 +1,28 @@
+// The KeyStore of the one-process daemon: pre-shared keys in memory, by peer name. They come from conf/ and
+// leave only as results of a prf.
+#pragma once
+
+#include <map>
+#include <shared_mutex>
+#include <string>
+
+#include "ike/ports/key_store.h"
+
+namespace oakgate {
+
+using PreSharedKeys = std::map<std::string, SecretBytes, std::less<>>;
+
+class MemoryKeyStore final : public KeyStore {
+ public:
+  // Takes all keys over; those from before are wiped. Safe while workers use the store.
+  void replace(PreSharedKeys keys);
+
+  [[nodiscard]] Result<SecretBytes> prf_with_pre_shared_key(std::string_view peer, IkeHash prf,
+                                                            ByteView data) const override;
+
+ private:
+  mutable std::shared_mutex mutex_;
+  PreSharedKeys keys_;
+};
+
+}  // namespace oakgate

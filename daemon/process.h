@@ -1,0 +1,45 @@
+// What the daemon needs of its process: privileges, no core dumps with keys in them, being the only one with
+// its state directory and control socket, and what the service manager is told.
+#pragma once
+
+#include <string>
+
+#include "ike/base/result.h"
+#include "ike/base/rng.h"
+#include "xfrm/netlink/unique_fd.h"
+
+namespace oakgate {
+
+// ErrorCode::not_permitted names every capability that is missing, in one error.
+[[nodiscard]] Result<void> check_privileges();
+
+// No core files, no ptrace by other processes of the same user: memory holds keys.
+void forbid_core_dumps();
+
+// Held as long as it lives. The file stays: removing it would race with the next one's lock.
+class ProcessLock {
+ public:
+  // Makes the folder if need be. ErrorCode::in_use names the pid of the daemon that has it; `what` says in
+  // the error what is being locked ("state directory /var/lib/oakgate").
+  [[nodiscard]] static Result<ProcessLock> take(const std::string& file, const std::string& what);
+
+ private:
+  explicit ProcessLock(UniqueFd fd) : fd_(std::move(fd)) {}
+  UniqueFd fd_;
+};
+
+// The operating system's random numbers.
+class SystemRng final : public Rng {
+ public:
+  // ErrorCode::internal if the kernel has none: nothing may start then.
+  [[nodiscard]] static Result<SystemRng> create();
+  void fill(std::span<std::uint8_t> out) override;
+};
+
+// sd_notify(3); without a service manager they do nothing.
+void notify_ready(const std::string& status);
+void notify_reloading();
+void notify_stopping();
+void notify_status(const std::string& status);
+
+}  // namespace oakgate

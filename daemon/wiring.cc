@@ -1,0 +1,161 @@
+#include "daemon/wiring.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <set>
+
+namespace oakgate {
+
+namespace {
+
+// Kind `address` with the any-address: whatever address the exchange uses (ike/config.h).
+Identity identity_or_own_address(const std::optional<Identity>& identity) {
+  return identity.value_or(Identity{});
+}
+
+std::vector<Subnet> called_from(const conf::PeerAddress& address) {
+  using Kind = conf::PeerAddress::Kind;
+  switch (address.kind) {
+    case Kind::address:
+      return {Subnet::host(address.first)};
+    case Kind::range:
+      return subnets_of_range(address.first, address.last);
+    case Kind::any:
+      return {Subnet::any(Family::ipv4), Subnet::any(Family::ipv6)};
+    case Kind::host_name:
+      break;
+  }
+  return {};
+}
+
+std::vector<Weak> needs_waiver(const conf::PeerConfig& peer, const PreSharedKeys& keys) {
+  std::set<Weak> needed;
+  const auto add = [&](const std::vector<Weak>& words) { needed.insert(words.begin(), words.end()); };
+  for (const IsakmpPolicy& policy : peer.policies) add(weak_things(policy));
+  for (const conf::TunnelConfig& tunnel : peer.tunnels) {
+    for (const TransformSet& set : tunnel.transform_sets) add(weak_things(set, tunnel.pfs));
+  }
+  const auto key = keys.find(peer.name);
+  if (key != keys.end() && key->second.size() < kShortPskBytes) needed.insert(Weak::short_psk);
+  return {needed.begin(), needed.end()};
+}
+
+Result<ike::TunnelConfig> make_tunnel(const std::string& peer, const conf::TunnelConfig& from,
+                                      ReqidTable& reqids) {
+  ike::TunnelConfig tunnel;
+  tunnel.name = from.name;
+  for (const SelectorPair& pair : from.pairs) {
+    const Result<Reqid> reqid = reqids.get({peer, from.name, pair});
+    if (!reqid) return fail(reqid.error());
+    tunnel.pairs.push_back({*reqid, pair});
+  }
+  tunnel.transform_sets = from.transform_sets;
+  tunnel.pfs = from.pfs;
+  tunnel.lifetime = from.lifetime;
+  tunnel.start = from.start;
+  tunnel.replay_window = static_cast<std::uint16_t>(
+      std::min<std::uint32_t>(from.replay_window, std::numeric_limits<std::uint16_t>::max()));
+  return tunnel;
+}
+
+// Addresses as big-endian numbers of 17 bytes: one bit more than IPv6, so that "one past the last" exists.
+using Number = std::array<std::uint8_t, 17>;
+
+Number number_of(const IpAddress& address) {
+  Number number{};
+  std::copy(address.bytes().rbegin(), address.bytes().rend(), number.rbegin());
+  return number;
+}
+
+IpAddress address_of(const Number& number, Family family) {
+  const std::size_t size = family == Family::ipv4 ? 4 : 16;
+  return *IpAddress::from_bytes(ByteView(number).last(size));
+}
+
+// number + 2^bit
+Number plus_power(Number number, int bit) {
+  auto index = static_cast<int>(number.size()) - 1 - bit / 8;
+  unsigned carry = 1U << (bit % 8);
+  for (; index >= 0 && carry != 0; --index) {
+    carry += number[static_cast<std::size_t>(index)];
+    number[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(carry);
+    carry >>= 8;
+  }
+  return number;
+}
+
+}  // namespace
+
+Result<Reqid> ReqidTable::get(const Key& key) {
+  const auto known = known_.find(key);
+  if (known != known_.end()) return in_use_.emplace(key, known->second).first->second;
+  std::set<Reqid> taken;
+  for (const auto& [other, reqid] : known_) taken.insert(reqid);
+  for (const auto& [other, reqid] : in_use_) taken.insert(reqid);
+  for (std::uint32_t tried = 0; tried < kReqidCount; ++tried) {
+    const Reqid candidate{kReqidBase + next_};
+    next_ = (next_ + 1) % kReqidCount;
+    if (!taken.contains(candidate)) return in_use_.emplace(key, candidate).first->second;
+  }
+  return fail(ErrorCode::configuration, fmt::format("more than {} pairs of networks", kReqidCount),
+              "fewer entries in `local` and `remote` lists", "join neighbouring networks");
+}
+
+Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const PreSharedKeys& keys,
+                                             ReqidTable& reqids) {
+  ike::EngineConfig engine;
+  engine.gateway = gateway_name(config);
+  reqids.begin();
+  for (const conf::PeerConfig& from : config.peers) {
+    ike::PeerConfig peer;
+    peer.name = from.name;
+    peer.called_from = called_from(from.address);
+    peer.local_identity = identity_or_own_address(config.gateway.identity);
+    peer.remote_identity = identity_or_own_address(from.identity);
+    peer.policies = from.policies;
+    peer.waiver = from.allow_weak.value_or(WeakWaiver{});
+    peer.needs_waiver = needs_waiver(from, keys);
+    peer.nat_traversal = from.nat_traversal == conf::NatTraversal::rfc;
+    for (const conf::TunnelConfig& tunnel : from.tunnels) {
+      Result<ike::TunnelConfig> made = make_tunnel(from.name, tunnel, reqids);
+      if (!made) return fail(made.error());
+      peer.tunnels.push_back(std::move(*made));
+    }
+    engine.peers.push_back(std::move(peer));
+  }
+  reqids.end();
+  return engine;
+}
+
+std::vector<Subnet> subnets_of_range(const IpAddress& first, const IpAddress& last) {
+  std::vector<Subnet> subnets;
+  const Family family = first.family();
+  const int bits = first.bits();
+  const Number end = plus_power(number_of(last), 0);
+  Number at = number_of(first);
+  while (at < end) {
+    const IpAddress address = address_of(at, family);
+    // The widest subnet that begins here and does not reach past the end.
+    int prefix = bits;
+    while (prefix > 0) {
+      const Subnet wider(address, prefix - 1);
+      if (wider.address() != address || end < plus_power(at, bits - prefix + 1)) break;
+      --prefix;
+    }
+    subnets.emplace_back(address, prefix);
+    at = plus_power(at, bits - prefix);
+  }
+  return subnets;
+}
+
+std::string gateway_name(const conf::Config& config) {
+  if (!config.gateway.name.empty()) return config.gateway.name;
+  std::array<char, 256> host{};
+  if (::gethostname(host.data(), host.size() - 1) != 0) return "gateway";
+  return host.data();
+}
+
+}  // namespace oakgate

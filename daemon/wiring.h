@@ -1,0 +1,44 @@
+// From the operator's configuration (conf/) to the core's (ike/config.h): addresses to ranges, selector pairs
+// to reqids, and which weak things a peer can use.
+#pragma once
+
+#include <map>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "conf/config.h"
+#include "daemon/key_store.h"
+#include "ike/config.h"
+
+namespace oakgate {
+
+// Gives each configured selector pair its reqid, from kReqidBase on. A pair keeps its reqid as long as it
+// stays configured; a freed one is not given away again before all the others have been.
+class ReqidTable {
+ public:
+  using Key = std::tuple<std::string, std::string, SelectorPair>;  // peer, tunnel, pair
+
+  // Call for every pair of a configuration, between begin() and end(); end() forgets those not asked for.
+  void begin() { in_use_.clear(); }
+  // ErrorCode::configuration if kReqidCount pairs are configured already.
+  [[nodiscard]] Result<Reqid> get(const Key& key);
+  void end() { known_ = in_use_; }
+
+ private:
+  std::map<Key, Reqid> known_;
+  std::map<Key, Reqid> in_use_;
+  std::uint32_t next_ = 0;
+};
+
+// `keys` is only looked at for lengths. `gateway` is the name events carry.
+[[nodiscard]] Result<ike::EngineConfig> make_engine_config(const conf::Config& config,
+                                                           const PreSharedKeys& keys, ReqidTable& reqids);
+
+// The smallest set of subnets that covers exactly first..last (one family, first <= last).
+[[nodiscard]] std::vector<Subnet> subnets_of_range(const IpAddress& first, const IpAddress& last);
+
+// The configured name of the gateway, or the host's.
+[[nodiscard]] std::string gateway_name(const conf::Config& config);
+
+}  // namespace oakgate

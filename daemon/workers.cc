@@ -1,0 +1,107 @@
+#include "daemon/workers.h"
+
+#include <fmt/format.h>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <system_error>
+#include <utility>
+
+namespace oakgate {
+
+namespace {
+
+void wake_up(int fd) {
+  const std::uint64_t one = 1;
+  // Fails only when the counter is about to overflow: then the loop is awake already.
+  [[maybe_unused]] const ssize_t written = ::write(fd, &one, sizeof one);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<WorkerPool>> WorkerPool::create(std::size_t threads, std::size_t queue_bound,
+                                                       AtEnd at_end) {
+  auto state = std::make_shared<State>();
+  state->wake = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!state->wake.valid()) {
+    return fail(ErrorCode::internal, fmt::format("no event descriptor: {}", std::strerror(errno)));
+  }
+  std::unique_ptr<WorkerPool> pool(new WorkerPool(state, queue_bound, at_end));
+  // Signals belong to the loop's thread.
+  sigset_t all;
+  sigset_t before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  Result<void> started;
+  try {
+    for (std::size_t i = 0; i < threads; ++i) {
+      pool->threads_.emplace_back([state] { run(state); });
+    }
+  } catch (const std::system_error& error) {
+    started = fail(ErrorCode::internal, fmt::format("no worker thread: {}", error.what()));
+  }
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  if (!started) return fail(started.error());
+  return pool;
+}
+
+WorkerPool::~WorkerPool() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->ending = true;
+    state_->waiting.clear();
+  }
+  state_->work_waits.notify_all();
+  for (std::thread& thread : threads_) {
+    if (at_end_ == AtEnd::join) {
+      thread.join();
+    } else {
+      thread.detach();
+    }
+  }
+}
+
+void WorkerPool::run(const std::shared_ptr<State>& state) {
+  std::unique_lock lock(state->mutex);
+  while (true) {
+    state->work_waits.wait(lock, [&] { return state->ending || !state->waiting.empty(); });
+    if (state->ending) return;
+    std::unique_ptr<Task> task = std::move(state->waiting.front());
+    state->waiting.pop_front();
+    lock.unlock();
+    task->work();
+    lock.lock();
+    if (state->ending) return;
+    state->finished.push_back(std::move(task));
+    wake_up(state->wake.get());
+  }
+}
+
+Result<void> WorkerPool::submit(std::unique_ptr<Task> task) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->waiting.size() >= queue_bound_) {
+      return fail(ErrorCode::internal, fmt::format("{} computations are waiting already", queue_bound_),
+                  "fewer negotiations at once", "look for a flood of negotiations in `oakgate monitor`");
+    }
+    state_->waiting.push_back(std::move(task));
+  }
+  state_->work_waits.notify_one();
+  return {};
+}
+
+void WorkerPool::dispatch() {
+  std::uint64_t count = 0;
+  [[maybe_unused]] const ssize_t got = ::read(state_->wake.get(), &count, sizeof count);
+  std::deque<std::unique_ptr<Task>> finished;
+  {
+    const std::lock_guard lock(state_->mutex);
+    finished.swap(state_->finished);
+  }
+  for (const std::unique_ptr<Task>& task : finished) task->done();
+}
+
+}  // namespace oakgate

@@ -1,0 +1,64 @@
+// The worker pool: threads that do what would make the loop wait (Diffie-Hellman, host names), a bounded
+// queue before them, and an eventfd that brings what is done back to the loop's thread.
+#pragma once
+
+#include <condition_variable>
+#include <cstddef>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#include "ike/base/result.h"
+#include "xfrm/netlink/unique_fd.h"
+
+namespace oakgate {
+
+class Task {
+ public:
+  virtual ~Task() = default;
+  virtual void work() = 0;  // on a worker's thread; must not throw
+  virtual void done() = 0;  // afterwards, on the loop's thread, from WorkerPool::dispatch()
+};
+
+class WorkerPool {
+ public:
+  // What the end of the pool does with a thread that is still at work: wait for it, or leave it behind (a
+  // look-up that a dead name server holds up for half a minute). Tasks left behind touch nothing but
+  // themselves.
+  enum class AtEnd { join, leave };
+
+  [[nodiscard]] static Result<std::unique_ptr<WorkerPool>> create(std::size_t threads,
+                                                                  std::size_t queue_bound, AtEnd at_end);
+  ~WorkerPool();
+  WorkerPool(const WorkerPool&) = delete;
+  WorkerPool& operator=(const WorkerPool&) = delete;
+
+  // ErrorCode::internal if `queue_bound` tasks are waiting already; the task is gone then.
+  [[nodiscard]] Result<void> submit(std::unique_ptr<Task> task);
+
+  [[nodiscard]] int fd() const { return state_->wake.get(); }  // readable when dispatch() has something to do
+  void dispatch();
+
+ private:
+  // Shared with the threads because one that is left behind outlives the pool.
+  struct State {
+    std::mutex mutex;
+    std::condition_variable work_waits;
+    std::deque<std::unique_ptr<Task>> waiting;
+    std::deque<std::unique_ptr<Task>> finished;
+    bool ending = false;
+    UniqueFd wake;
+  };
+  WorkerPool(std::shared_ptr<State> state, std::size_t queue_bound, AtEnd at_end)
+      : state_(std::move(state)), queue_bound_(queue_bound), at_end_(at_end) {}
+  static void run(const std::shared_ptr<State>& state);
+
+  std::shared_ptr<State> state_;
+  std::vector<std::thread> threads_;
+  std::size_t queue_bound_;
+  AtEnd at_end_;
+};
+
+}  // namespace oakgate
