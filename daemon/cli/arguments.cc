@@ -1,0 +1,114 @@
+#include "daemon/cli/arguments.h"
+
+#include <CLI/CLI.hpp>
+#include <array>
+
+#include "daemon/version.h"
+
+namespace oakgate::cli {
+
+namespace {
+
+enum class Operand : std::uint8_t { none, peer, target, file };
+
+// A verb is a path of words; those before the last are groups.
+struct VerbRow {
+  Verb verb;
+  std::array<const char*, 4> words;
+  Operand operand;
+  const char* help;
+};
+constexpr std::array kVerbs{
+    VerbRow{Verb::status, {"status"}, Operand::peer, "the tunnels, of one peer or all (the default verb)"},
+    VerbRow{Verb::up, {"up"}, Operand::target, "bring a peer's tunnels up, wait for the outcome"},
+    VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
+    VerbRow{Verb::check, {"check"}, Operand::file, "look for errors in a configuration file"},
+    VerbRow{Verb::monitor, {"monitor"}, Operand::none, "print what happens, as it happens"},
+    VerbRow{Verb::reload, {"reload"}, Operand::none, "read the configuration anew"},
+    VerbRow{Verb::show_isakmp_sa, {"show", "crypto", "isakmp", "sa"}, Operand::none, "as IOS prints it"},
+    VerbRow{Verb::show_ipsec_sa, {"show", "crypto", "ipsec", "sa"}, Operand::none, "as IOS prints it"},
+};
+constexpr const char* kGroupHelp = "the IOS words, in the IOS layouts";
+
+CLI::App* child(CLI::App& parent, const char* word, const char* help) {
+  const auto known = parent.get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
+  if (!known.empty()) return known.front();
+  CLI::App* added = parent.add_subcommand(word, help);
+  added->fallthrough();  // options of `oakgate` itself may follow the verb
+  return added;
+}
+
+void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
+  switch (operand) {
+    case Operand::none:
+      return;
+    case Operand::peer:
+      verb.add_option("PEER", arguments.peer, "a peer's name");
+      return;
+    case Operand::target:
+      verb.add_option("PEER[/TUNNEL]", arguments.peer, "a peer's name, or one of its tunnels")->required();
+      return;
+    case Operand::file:
+      verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
+      return;
+  }
+}
+
+void add_verbs(CLI::App& app, Arguments& arguments) {
+  for (const VerbRow& row : kVerbs) {
+    CLI::App* at = &app;
+    for (std::size_t i = 0; i < row.words.size() && row.words[i] != nullptr; ++i) {
+      const bool last = i + 1 == row.words.size() || row.words[i + 1] == nullptr;
+      at = child(*at, row.words[i], last ? row.help : kGroupHelp);
+      if (!last) at->require_subcommand(1);
+    }
+    add_operand(*at, row.operand, arguments);
+    at->callback([&arguments, verb = row.verb] { arguments.verb = verb; });
+  }
+  app.require_subcommand(0, 1);
+}
+
+Failure usage(std::string text) {
+  return {Exit::usage, "usage", std::move(text), "see `oakgate --help`", ""};
+}
+
+Outcome<void> split_target(Arguments& arguments) {
+  if (arguments.verb != Verb::up && arguments.verb != Verb::down) return {};
+  const std::size_t slash = arguments.peer.find('/');
+  if (slash == std::string::npos) return {};
+  arguments.tunnel = arguments.peer.substr(slash + 1);
+  arguments.peer.resize(slash);
+  if (arguments.peer.empty() || arguments.tunnel.empty()) {
+    return tl::unexpected(usage("PEER/TUNNEL needs a name on both sides of the slash"));
+  }
+  return {};
+}
+
+}  // namespace
+
+Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_view environment_socket,
+                              Arguments& arguments) {
+  arguments.socket = environment_socket.empty() ? kDefaultSocket : std::string(environment_socket);
+  arguments.file = kDefaultConfig;
+  CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
+  app.set_version_flag("--version", std::string("oakgate ") + kVersion);
+  app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
+  app.add_flag("--json", arguments.json, "print JSON, errors included");
+  add_verbs(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    arguments.printed = app.help();
+    return {};
+  } catch (const CLI::CallForVersion& version) {
+    arguments.printed = std::string(version.what()) + "\n";
+    return {};
+  } catch (const CLI::ParseError& error) {
+    // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
+    for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
+    return tl::unexpected(usage(error.what()));
+  }
+  return split_target(arguments);
+}
+
+}  // namespace oakgate::cli

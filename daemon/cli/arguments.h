@@ -1,0 +1,28 @@
+// The command line of `oakgate`: verbs and options, before or after one another. oakgate(8).
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "daemon/cli/client.h"
+
+namespace oakgate::cli {
+
+enum class Verb : std::uint8_t { status, up, down, check, monitor, reload, show_isakmp_sa, show_ipsec_sa };
+
+struct Arguments {
+  Verb verb = Verb::status;
+  bool json = false;
+  std::string socket;   // --socket, OAKGATE_SOCKET, or the default
+  std::string peer;     // status, up, down
+  std::string tunnel;   // up, down: behind the slash
+  std::string file;     // check
+  std::string printed;  // --help or --version: what to print instead of doing anything
+};
+
+// A mistake is Exit::usage; `arguments.json` then still says how to tell it. `environment_socket`: the value
+// of OAKGATE_SOCKET, empty if it is not set.
+[[nodiscard]] Outcome<void> parse_arguments(int argc, const char* const* argv,
+                                            std::string_view environment_socket, Arguments& arguments);
+
+}  // namespace oakgate::cli

@@ -1,0 +1,173 @@
+#include "daemon/cli/commands.h"
+
+#include <fmt/format.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <map>
+
+#include "conf/load.h"
+#include "daemon/cli/ios_layout.h"
+#include "daemon/cli/screen.h"
+#include "daemon/issue_json.h"
+#include "daemon/loop.h"
+
+namespace oakgate::cli {
+
+namespace {
+
+constexpr Seconds kPatience{10};
+// A negotiation answers after its retransmissions at the latest; every retransmission is a line that begins
+// the wait anew.
+constexpr Seconds kNegotiationPatience{120};
+
+void print(const std::string& text) {
+  std::fwrite(text.data(), 1, text.size(), stdout);
+  std::fflush(stdout);
+}
+
+void print_line(const Json& json) {
+  print(dump(json) + "\n");
+}
+
+ScreenStyle screen_style() {
+  ScreenStyle style;
+  if (::isatty(STDOUT_FILENO) != 1) {
+    style.width = 10000;  // for programs and files nothing is cut
+    return style;
+  }
+  style.colour = std::getenv("NO_COLOR") == nullptr;
+  winsize size{};
+  if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) style.width = size.ws_col;
+  return style;
+}
+
+// ---- What people read ----------------------------------------------------------------------------------
+
+void print_status(const Json& result) {
+  print(status_screen(result, read_clocks().wall, screen_style()));
+}
+
+void print_isakmp_sa(const Json& result) {
+  print(ios_isakmp_sa(result));
+}
+
+void print_ipsec_sa(const Json& result) {
+  print(ios_ipsec_sa(result));
+}
+
+void print_tunnels(const Json& result) {
+  for (const Json& tunnel : result["tunnels"]) {
+    print(fmt::format("{}/{}: {}\n", result.value("peer", ""), tunnel.value("name", ""),
+                      tunnel.value("state", "")));
+  }
+}
+
+void print_reload(const Json& result) {
+  print("reloaded\n");
+  for (const Json& key : result["needs_restart"]) {
+    print(
+        fmt::format("{} has changed: that takes effect when oakgated starts anew\n", key.get<std::string>()));
+  }
+}
+
+void print_event(const Json& event) {
+  print(
+      fmt::format("{} {:<7} {}\n", event.value("at", ""), event.value("level", ""), event.value("text", "")));
+}
+
+// What happens while `up` or `down` waits: beside the result, so on standard error.
+void print_progress(const Json& event) {
+  if (event.value("level", "debug") == "debug") return;
+  fmt::print(stderr, "  {}\n", event.value("text", ""));
+}
+
+// ---- Verbs ---------------------------------------------------------------------------------------------
+
+struct VerbRow {
+  ControlVerb verb;
+  Seconds patience;
+  bool progress;
+  void (*print)(const Json& result);
+};
+const std::map<Verb, VerbRow>& verbs() {
+  static const std::map<Verb, VerbRow> table{
+      {Verb::status, {ControlVerb::status, kPatience, false, print_status}},
+      {Verb::up, {ControlVerb::up, kNegotiationPatience, true, print_tunnels}},
+      {Verb::down, {ControlVerb::down, kNegotiationPatience, true, print_tunnels}},
+      {Verb::reload, {ControlVerb::reload, kPatience, false, print_reload}},
+      {Verb::monitor, {ControlVerb::monitor, kPatience, false, nullptr}},
+      {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
+      {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
+  };
+  return table;
+}
+
+int run_over_socket(const Arguments& arguments) {
+  const VerbRow& row = verbs().at(arguments.verb);
+  Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
+  if (!client) return report(client.error(), arguments.json);
+  ControlRequest request;
+  request.id = 1;
+  request.verb = row.verb;
+  request.peer = arguments.peer;
+  request.tunnel = arguments.tunnel;
+  request.detail = arguments.verb == Verb::status && !arguments.json;
+  request.progress = row.progress && !arguments.json;
+  const Outcome<Json> result = client->request(request, row.patience, print_progress);
+  if (!result) return report(result.error(), arguments.json);
+  if (arguments.verb == Verb::monitor) {
+    return report(
+        client->follow([&](const Json& event) { arguments.json ? print_line(event) : print_event(event); }),
+        arguments.json);
+  }
+  arguments.json ? print_line(*result) : row.print(*result);
+  return static_cast<int>(Exit::done);
+}
+
+int check(const Arguments& arguments) {
+  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
+  const conf::LoadOutcome loaded =
+      conf::load_config(arguments.file, {credentials != nullptr ? credentials : "", ::geteuid()});
+  const bool valid = loaded.config.has_value();
+  if (arguments.json) {
+    Json json{{"version", kControlVersion}, {"file", arguments.file}, {"valid", valid}};
+    json["issues"] = issues_json(loaded.issues);
+    print_line(json);
+  } else {
+    for (const conf::Issue& issue : loaded.issues) fmt::print(stderr, "{}\n", conf::to_string(issue));
+    if (valid) {
+      print(fmt::format("{}: valid, {} peer{}\n", arguments.file, loaded.config->peers.size(),
+                        loaded.config->peers.size() == 1 ? "" : "s"));
+    } else {
+      fmt::print(stderr, "{}: {} error{}\n", arguments.file, loaded.issues.size(),
+                 loaded.issues.size() == 1 ? "" : "s");
+    }
+  }
+  return static_cast<int>(valid ? Exit::done : Exit::configuration);
+}
+
+}  // namespace
+
+int report(const Failure& failure, bool json) {
+  if (json) {
+    print_line(failure_json(failure));
+    return static_cast<int>(failure.exit);
+  }
+  fmt::print(stderr, "oakgate: {}\n", failure.text);
+  if (!failure.expected.empty()) fmt::print(stderr, "  expected: {}\n", failure.expected);
+  if (!failure.remedy.empty()) fmt::print(stderr, "  to mend it: {}\n", failure.remedy);
+  if (failure.more.is_object() && failure.more.contains("issues")) {
+    for (const Json& issue : failure.more["issues"]) fmt::print(stderr, "  {}\n", issue.value("text", ""));
+  }
+  return static_cast<int>(failure.exit);
+}
+
+int run(const Arguments& arguments) {
+  return arguments.verb == Verb::check ? check(arguments) : run_over_socket(arguments);
+}
+
+}  // namespace oakgate::cli

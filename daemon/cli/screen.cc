@@ -1,0 +1,173 @@
+#include "daemon/cli/screen.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+
+#include "daemon/text.h"
+
+namespace oakgate::cli {
+
+namespace {
+
+constexpr std::string_view kGreen = "\033[32m";
+constexpr std::string_view kYellow = "\033[33m";
+constexpr std::string_view kRed = "\033[31m";
+constexpr std::string_view kPlain = "\033[0m";
+
+class Screen {
+ public:
+  Screen(WallTime now, const ScreenStyle& style) : now_(now), style_(style) {}
+
+  void line(std::string text) {
+    if (text.size() > style_.width) text = text.substr(0, style_.width - 3) + "...";
+    out_ += text + "\n";
+  }
+  // Parts behind one another, separated by ", ", on as many lines as they need.
+  void parts(std::size_t indent, const std::vector<std::string>& parts) {
+    std::string text(indent, ' ');
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      const std::string part = parts[i] + (i + 1 < parts.size() ? "," : "");
+      if (text.size() > indent && text.size() + part.size() + 1 > style_.width) {
+        line(std::move(text));
+        text = std::string(indent, ' ');
+      }
+      text += (text.size() > indent ? " " : "") + part;
+    }
+    line(std::move(text));
+  }
+  // Colour must not count as width, so it goes in afterwards: the first `word` of the last line.
+  void paint(std::string_view word) {
+    if (!style_.colour) return;
+    const std::size_t begin = out_.rfind('\n', out_.size() - 2);
+    const std::size_t at = out_.find(word, begin == std::string::npos ? 0 : begin);
+    if (at == std::string::npos) return;
+    const std::string_view colour = word == "down" ? kRed : word == "connecting" ? kYellow : kGreen;
+    out_.insert(at + word.size(), kPlain);
+    out_.insert(at, colour);
+  }
+  void blank() { out_ += "\n"; }
+
+  // "for 2 h 5 min", or nothing.
+  [[nodiscard]] std::string since(const Json& time) const {
+    if (!time.is_string()) return {};
+    const auto at = parse_iso_time(time.get<std::string>());
+    return at ? " for " + duration_text(now_ - *at) : std::string();
+  }
+  [[nodiscard]] std::string take() && { return std::move(out_); }
+
+ private:
+  WallTime now_;
+  ScreenStyle style_;
+  std::string out_;
+};
+
+std::string in_seconds(const Json& seconds) {
+  return duration_text(Seconds(seconds.get<std::int64_t>()));
+}
+
+void show_error(Screen& screen, std::size_t indent, const Json& error) {
+  if (!error.is_object()) return;
+  screen.line(std::string(indent, ' ') +
+              fmt::format("last error: {}: {}", error.value("code", ""), error.value("text", "")));
+  const std::string remedy = error.value("remedy", "");
+  if (!remedy.empty()) screen.line(std::string(indent, ' ') + "to mend it: " + remedy);
+}
+
+void show_sa(Screen& screen, const Json& sa) {
+  std::vector<std::string> parts{"in " + bytes_text(sa.value("bytes_in", std::uint64_t{0})),
+                                 "out " + bytes_text(sa.value("bytes_out", std::uint64_t{0}))};
+  if (sa.contains("rekey_in_s") && sa["rekey_in_s"].is_number()) {
+    parts.push_back("rekey in " + in_seconds(sa["rekey_in_s"]));
+  } else {
+    parts.push_back("ends in " + in_seconds(sa["expires_in_s"]));
+  }
+  screen.parts(6, {sa.value("algorithms", "")});
+  screen.parts(6, parts);
+}
+
+void show_pair(Screen& screen, const Json& tunnel, const Json& pair) {
+  screen.line("    " + pair.value("local", "") + " === " + pair.value("remote", ""));
+  for (const Json& sa : tunnel["sas"]) {
+    const bool here = sa["local"] == pair["local"] && sa["remote"] == pair["remote"];
+    if (here && sa["role"] == "current") show_sa(screen, sa);
+  }
+}
+
+void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error) {
+  const std::string state = tunnel.value("state", "down");
+  std::string text = "  " + tunnel.value("name", "") + "  " + state;
+  if (state == "up") text += screen.since(tunnel["since"]);
+  if (state == "down" && tunnel["retry_in_s"].is_number()) {
+    text += ", tries again in " + in_seconds(tunnel["retry_in_s"]);
+  } else if (state == "down") {
+    text += ", starts " + tunnel.value("start", "");
+  }
+  screen.line(text);
+  screen.paint(state);
+  // What the peer's line has said already is not said again for each of its tunnels.
+  if (tunnel["last_error"] != peer_error) show_error(screen, 4, tunnel["last_error"]);
+  for (const Json& pair : tunnel["pairs"]) show_pair(screen, tunnel, pair);
+}
+
+void show_peer(Screen& screen, const Json& peer) {
+  const std::string state = peer.value("state", "down");
+  const Json& sa = peer["isakmp_sa"];
+  std::string text = peer.value("name", "") + "  " + peer.value("address", "") + "  " + state;
+  if (sa.is_object()) text += screen.since(sa["established_at"]);
+  screen.line(text);
+  screen.paint(state);
+  if (sa.is_object() && sa["policy"].is_string()) {
+    std::vector<std::string> parts{sa.value("policy", ""), sa.value("role", "")};
+    if (sa.value("nat", "none") != "none") parts.push_back("NAT: " + sa.value("nat", ""));
+    if (sa["rekey_in_s"].is_number()) parts.push_back("rekey in " + in_seconds(sa["rekey_in_s"]));
+    screen.parts(2, parts);
+  }
+  show_error(screen, 2, peer["last_error"]);
+  for (const Json& tunnel : peer["tunnels"]) show_tunnel(screen, tunnel, peer["last_error"]);
+}
+
+}  // namespace
+
+std::optional<WallTime> parse_iso_time(const std::string& text) {
+  int year = 0;
+  unsigned month = 0;
+  unsigned day = 0;
+  int hour = 0;
+  int minute = 0;
+  int second = 0;
+  char zone = 0;
+  if (std::sscanf(text.c_str(), "%d-%u-%uT%d:%d:%d%c", &year, &month, &day, &hour, &minute, &second, &zone) !=
+          7 ||
+      zone != 'Z') {
+    return std::nullopt;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(year), std::chrono::month(month),
+                                         std::chrono::day(day)};
+  if (!date.ok()) return std::nullopt;
+  return WallTime(std::chrono::sys_days(date)) + std::chrono::hours(hour) + std::chrono::minutes(minute) +
+         Seconds(second);
+}
+
+std::string status_screen(const Json& status, WallTime now, const ScreenStyle& style) {
+  Screen screen(now, style);
+  std::size_t up = 0;
+  std::size_t all = 0;
+  for (const Json& peer : status["peers"]) {
+    for (const Json& tunnel : peer["tunnels"]) {
+      ++all;
+      if (tunnel["state"] == "up") ++up;
+    }
+  }
+  screen.line(fmt::format("{}: {} of {} tunnel{} up, data plane {}", status.value("gateway", ""), up, all,
+                          all == 1 ? "" : "s", status.value("data_plane", "")));
+  for (const Json& peer : status["peers"]) {
+    screen.blank();
+    show_peer(screen, peer);
+  }
+  return std::move(screen).take();
+}
+
+}  // namespace oakgate::cli

@@ -1,0 +1,164 @@
+#include "daemon/core_driver.h"
+
+#include <fmt/format.h>
+
+#include "daemon/text.h"
+#include "ike/crypto/dh.h"
+
+namespace oakgate {
+
+namespace {
+
+using JobResult = decltype(ike::JobDone::result);
+
+template <typename T>
+JobResult job_result(Result<T> result) {
+  if (!result) return fail(std::move(result.error()));
+  return std::variant<crypto::DhKeyPair, SecretBytes>(std::move(*result));
+}
+
+JobResult run_job(ike::Job& job, const KeyStore& keys) {
+  struct Visitor {
+    const KeyStore& keys;
+    JobResult operator()(ike::DhGenerate& dh) const { return job_result(crypto::dh_generate(dh.group)); }
+    JobResult operator()(ike::DhShared& dh) const {
+      return job_result(crypto::dh_shared(dh.ours, dh.peer_public));
+    }
+    JobResult operator()(ike::PreSharedKeyPrf& prf) const {
+      return job_result(keys.prf_with_pre_shared_key(prf.peer, prf.prf, prf.data));
+    }
+  };
+  return std::visit(Visitor{keys}, job);
+}
+
+}  // namespace
+
+class CoreDriver::JobTask final : public Task {
+ public:
+  JobTask(CoreDriver& driver, ike::StartJob job)
+      : driver_(driver), keys_(driver.parts_.keys), job_(std::move(job)) {}
+  void work() override { result_ = run_job(job_.job, keys_); }
+  void done() override {
+    driver_.completions_.push_back(ike::JobDone{job_.id, std::move(result_)});
+    driver_.feed([](const ike::Context&, ike::Engine&) {});
+  }
+
+ private:
+  CoreDriver& driver_;  // for the loop's thread only
+  const KeyStore& keys_;
+  ike::StartJob job_;
+  JobResult result_;
+};
+
+CoreDriver::CoreDriver(Parts parts)
+    : parts_(std::move(parts)), deadline_(parts_.loop, [this] {
+        feed([](const ike::Context& context, ike::Engine& engine) { engine.on_timer(context); });
+      }) {}
+
+template <typename Input>
+void CoreDriver::feed(Input input) {
+  ike::Effects effects;
+  input(ike::Context{read_clocks(), parts_.rng, effects}, engine_);
+  carry_out(std::move(effects));
+  while (!completions_.empty()) {
+    ike::Completion completion = std::move(completions_.front());
+    completions_.pop_front();
+    ike::Effects more;
+    engine_.on_completion(ike::Context{read_clocks(), parts_.rng, more}, std::move(completion));
+    carry_out(std::move(more));
+  }
+  if (const auto next = engine_.next_deadline()) {
+    deadline_.arm(*next - read_clocks().instant);
+  } else {
+    deadline_.disarm();
+  }
+}
+
+void CoreDriver::carry_out(ike::Effects effects) {
+  for (ike::Effect& effect : effects) {
+    std::visit([this](auto& one) { run(one); }, effect);
+  }
+}
+
+void CoreDriver::start(ike::EngineConfig config) {
+  learn_names(config);
+  feed([&](const ike::Context& context, ike::Engine& engine) { engine.start(context, std::move(config)); });
+}
+
+void CoreDriver::on_datagram(const ike::Datagram& datagram) {
+  feed([&](const ike::Context& context, ike::Engine& engine) { engine.on_datagram(context, datagram); });
+}
+
+void CoreDriver::on_command(ike::Command command) {
+  if (const auto* reconfigure = std::get_if<ike::Reconfigure>(&command)) learn_names(reconfigure->config);
+  feed([&](const ike::Context& context, ike::Engine& engine) {
+    engine.on_command(context, std::move(command));
+  });
+}
+
+std::vector<ike::PeerSnapshot> CoreDriver::snapshot(std::string_view peer) const {
+  return engine_.snapshot(read_clocks().wall, peer);
+}
+
+void CoreDriver::learn_names(const ike::EngineConfig& config) {
+  names_.clear();
+  for (const ike::PeerConfig& peer : config.peers) {
+    for (const ike::TunnelConfig& tunnel : peer.tunnels) {
+      for (const ike::PairConfig& pair : tunnel.pairs) {
+        names_[pair.reqid] = printable(peer.name + "/" + tunnel.name);
+      }
+    }
+  }
+}
+
+std::string CoreDriver::name_of(Reqid reqid) const {
+  const auto found = names_.find(reqid);
+  return found == names_.end() ? fmt::format("reqid {:#x}", reqid.value) : found->second;
+}
+
+void CoreDriver::run(ike::SendDatagram& effect) {
+  const Result<void> sent = parts_.sockets.send(effect);
+  if (sent) return;
+  parts_.events.limited(LogLevel::warning, effect.remote.address,
+                        fmt::format("[{}] {}", effect.remote.to_string(), error_text(sent.error())));
+}
+
+void CoreDriver::run(ike::StartJob& effect) {
+  const ike::JobId id = effect.id;
+  Result<void> submitted = parts_.workers.submit(std::make_unique<JobTask>(*this, std::move(effect)));
+  if (!submitted) completions_.push_back(ike::JobDone{id, fail(std::move(submitted.error()))});
+}
+
+void CoreDriver::run(ike::InstallSas& effect) {
+  completions_.push_back(ike::SasInstalled{effect.id, parts_.plane.install(effect.sas)});
+}
+
+void CoreDriver::run(ike::RemoveSas& effect) {
+  const Result<void> removed = parts_.plane.remove(effect.sas);
+  if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
+}
+
+void CoreDriver::run(ike::Protect& effect) {
+  const Result<void> guarded = parts_.plane.protect(effect.policy);
+  if (guarded) return;
+  parts_.log.error(fmt::format("[{}] {} is not guarded: {}", name_of(effect.policy.reqid),
+                               effect.policy.selectors.to_string(),
+                               printable(error_text(guarded.error()), 1024)));
+}
+
+void CoreDriver::run(ike::Unprotect& effect) {
+  const Result<void> released = parts_.plane.unprotect(effect.reqid);
+  if (released) return;
+  parts_.log.error(
+      fmt::format("[{}] {}", name_of(effect.reqid), printable(error_text(released.error()), 1024)));
+}
+
+void CoreDriver::run(ike::Raise& effect) {
+  parts_.events.on_event(effect.event);
+}
+
+void CoreDriver::run(ike::CommandDone& effect) {
+  parts_.outcome(effect.id, effect.result);
+}
+
+}  // namespace oakgate

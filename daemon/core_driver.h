@@ -1,0 +1,65 @@
+// Drives the protocol core: brings it datagrams, deadlines, commands and completions, and carries its effects
+// out on the sockets, the data plane and the worker pool. The only place that runs effects.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "daemon/event_log.h"
+#include "daemon/loop.h"
+#include "daemon/sockets.h"
+#include "daemon/workers.h"
+#include "ike/engine.h"
+#include "ike/ports/key_store.h"
+
+namespace oakgate {
+
+class CoreDriver {
+ public:
+  using CommandOutcome = std::function<void(ike::CommandId, const Result<void>&)>;
+  struct Parts {
+    Loop& loop;
+    const Log& log;
+    EventLog& events;
+    const UdpSockets& sockets;
+    DataPlane& plane;
+    WorkerPool& workers;
+    const KeyStore& keys;
+    Rng& rng;
+    CommandOutcome outcome;  // may not call back into this object
+  };
+  explicit CoreDriver(Parts parts);
+
+  void start(ike::EngineConfig config);
+  void on_datagram(const ike::Datagram& datagram);
+  void on_command(ike::Command command);
+  [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
+
+ private:
+  class JobTask;
+  template <typename Input>
+  void feed(Input input);
+  void carry_out(ike::Effects effects);
+  void learn_names(const ike::EngineConfig& config);
+  [[nodiscard]] std::string name_of(Reqid reqid) const;
+
+  void run(ike::SendDatagram& effect);
+  void run(ike::StartJob& effect);
+  void run(ike::InstallSas& effect);
+  void run(ike::RemoveSas& effect);
+  void run(ike::Protect& effect);
+  void run(ike::Unprotect& effect);
+  void run(ike::Raise& effect);
+  void run(ike::CommandDone& effect);
+
+  Parts parts_;
+  ike::Engine engine_;
+  Timer deadline_;
+  std::deque<ike::Completion> completions_;  // to be fed once the effects before them are carried out
+  std::map<Reqid, std::string> names_;       // "branch-7/lan", for log lines
+};
+
+}  // namespace oakgate

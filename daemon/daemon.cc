@@ -1,0 +1,304 @@
+#include "daemon/daemon.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <csignal>
+#include <thread>
+
+#include "daemon/data_plane_choice.h"
+#include "daemon/text.h"
+
+namespace oakgate {
+
+namespace {
+
+constexpr std::size_t kJobQueue = 512;   // computations waiting: half the core's half-open negotiations
+constexpr std::size_t kNameQueue = 256;  // host names waiting
+constexpr std::size_t kResolvers = 2;
+constexpr Milliseconds kShutdownPatience{3000};
+constexpr Milliseconds kStatusDelay{300};
+constexpr ike::CommandId kShutdownCommand{~std::uint64_t{0}};  // clients' commands count from 1
+
+std::size_t worker_count() {
+  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+}
+
+// What a reload cannot change: these belong to sockets and planes that live as long as the daemon.
+std::vector<std::string> needs_restart(const conf::GatewayConfig& before, const conf::GatewayConfig& after) {
+  std::vector<std::string> keys;
+  if (before.listen != after.listen) keys.emplace_back("gateway.listen");
+  if (before.data_plane != after.data_plane) keys.emplace_back("gateway.data_plane");
+  if (before.control_socket != after.control_socket) keys.emplace_back("gateway.control_socket");
+  if (before.state_dir != after.state_dir) keys.emplace_back("gateway.state_dir");
+  return keys;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, conf::LoadOutcome loaded,
+                                               const Log& log) {
+  if (const Result<void> allowed = check_privileges(); !allowed) return fail(allowed.error());
+  std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), log));
+  daemon->config_ = std::move(*loaded.config);
+  daemon->loaded_keys_ = std::move(loaded.pre_shared_keys);
+  using Step = Result<void> (Daemon::*)();
+  // The data plane comes last: ending it after a later failure would take away the guard that a killed daemon
+  // left behind.
+  for (const Step step : {&Daemon::lock_and_listen, &Daemon::make_workers, &Daemon::open_network}) {
+    if (const Result<void> done = (daemon.get()->*step)(); !done) return fail(done.error());
+  }
+  daemon->assemble();
+  return daemon;
+}
+
+Daemon::~Daemon() {
+  if (plane_) plane_->shut_down();
+}
+
+Result<void> Daemon::lock_and_listen() {
+  Result<std::unique_ptr<Loop>> loop = Loop::create();
+  if (!loop) return fail(loop.error());
+  loop_ = std::move(*loop);
+  Result<SystemRng> rng = SystemRng::create();
+  if (!rng) return fail(rng.error());
+  rng_ = std::make_unique<SystemRng>(*rng);
+
+  const conf::GatewayConfig& gateway = config_.gateway;
+  Result<ProcessLock> state =
+      ProcessLock::take(gateway.state_dir + "/oakgated.lock", "state directory " + gateway.state_dir);
+  if (!state) return fail(state.error());
+  locks_.push_back(std::move(*state));
+  Result<ProcessLock> control =
+      ProcessLock::take(gateway.control_socket + ".lock", "control socket " + gateway.control_socket);
+  if (!control) return fail(control.error());
+  locks_.push_back(std::move(*control));
+
+  Result<std::unique_ptr<UdpSockets>> sockets = UdpSockets::open(gateway.listen);
+  if (!sockets) return fail(sockets.error());
+  sockets_ = std::move(*sockets);
+  listen_ = gateway.listen;
+  Result<std::unique_ptr<ControlServer>> server = ControlServer::open(*loop_, gateway.control_socket);
+  if (!server) return fail(server.error());
+  server_ = std::move(*server);
+  return {};
+}
+
+Result<void> Daemon::make_workers() {
+  Result<std::unique_ptr<WorkerPool>> workers =
+      WorkerPool::create(worker_count(), kJobQueue, WorkerPool::AtEnd::join);
+  if (!workers) return fail(workers.error());
+  workers_ = std::move(*workers);
+  Result<std::unique_ptr<WorkerPool>> resolvers =
+      WorkerPool::create(kResolvers, kNameQueue, WorkerPool::AtEnd::leave);
+  if (!resolvers) return fail(resolvers.error());
+  resolvers_ = std::move(*resolvers);
+  Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
+  if (!engine) return fail(engine.error());
+  engine_config_ = std::move(*engine);
+  return {};
+}
+
+Result<void> Daemon::open_network() {
+  Result<std::unique_ptr<AddressMonitor>> monitor = AddressMonitor::open();
+  if (!monitor) return fail(monitor.error());
+  monitor_ = std::move(*monitor);
+  Result<Routing> routing = Routing::open();
+  if (!routing) return fail(routing.error());
+  routing_ = std::make_unique<Routing>(std::move(*routing));
+  Result<ChosenPlane> chosen = choose_data_plane(config_.gateway.data_plane, system_planes());
+  if (!chosen) return fail(chosen.error());
+  plane_ = std::move(chosen->plane);
+  log_.notice(printable(chosen->why, 1024));
+  return attach_sockets();
+}
+
+Result<void> Daemon::attach_sockets() {
+  for (const UdpSocket& socket : sockets_->all()) {
+    const int fd = socket.fd.get();
+    const Result<void> exempt = plane_->exempt_socket(fd, socket.bound.address.family());
+    if (!exempt) return fail(exempt.error());
+    if (socket.encapsulation) {
+      const Result<void> attached = plane_->attach_encapsulation_socket(fd, socket.bound);
+      if (!attached) return fail(attached.error());
+      if (plane_->reads_encapsulation_socket()) continue;
+    }
+    watches_.push_back(Watch::readable(*loop_, fd, [this, &socket] {
+      sockets_->receive(socket, [this](const ike::Datagram& datagram) { driver_->on_datagram(datagram); });
+    }));
+  }
+  return {};
+}
+
+void Daemon::assemble() {
+  events_ = std::make_unique<EventLog>(
+      *loop_, log_, [this](const ike::Event& event, WallTime at) { on_core_event(event, at); });
+  driver_ = std::make_unique<CoreDriver>(
+      CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
+                        [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); }});
+  verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
+      *driver_, *plane_, [this] { return reload(); }, [this]() -> const conf::Config& { return config_; }});
+  verbs_->serve(*server_);
+  addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
+      *loop_, *resolvers_, log_, resolve_by_system,
+      [this](const IpAddress& destination) { return find_source(destination); },
+      [this](ike::SetPeerAddresses command) { driver_->on_command(std::move(command)); }});
+  status_timer_ = std::make_unique<Timer>(*loop_, [this] { show_status(); });
+  shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
+}
+
+void Daemon::start_core() {
+  keys_.replace(std::move(loaded_keys_));
+  loaded_keys_.clear();
+  driver_->start(std::move(engine_config_));
+  addresses_->configure(config_.peers);
+}
+
+void Daemon::watch_signals() {
+  watches_.push_back(Watch::signal(*loop_, SIGHUP, [this] { on_hangup(); }));
+  watches_.push_back(Watch::signal(*loop_, SIGTERM, [this] { begin_shutdown("SIGTERM"); }));
+  watches_.push_back(Watch::signal(*loop_, SIGINT, [this] { begin_shutdown("SIGINT"); }));
+  watches_.push_back(Watch::readable(*loop_, plane_->fd(), [this] { plane_->dispatch(*this); }));
+  watches_.push_back(Watch::readable(*loop_, workers_->fd(), [this] { workers_->dispatch(); }));
+  watches_.push_back(Watch::readable(*loop_, resolvers_->fd(), [this] { resolvers_->dispatch(); }));
+  watches_.push_back(Watch::readable(*loop_, monitor_->fd(), [this] { on_network_change(); }));
+}
+
+void Daemon::run() {
+  std::signal(SIGPIPE, SIG_IGN);
+  watch_signals();
+  start_core();
+  log_.notice(fmt::format("oakgated is ready: gateway {}, {} peer{}, {}", printable(gateway_name(config_)),
+                          config_.peers.size(), config_.peers.size() == 1 ? "" : "s", plane_->name()));
+  notify_ready(fmt::format("{} peers configured", config_.peers.size()));
+  loop_->run();
+  watches_.clear();
+  server_->flush();
+  plane_->shut_down();
+  plane_.reset();
+  log_.notice("oakgated has ended");
+}
+
+ReloadOutcome Daemon::reload() {
+  ReloadOutcome outcome;
+  if (shutting_down_) {
+    outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
+    return outcome;
+  }
+  conf::LoadOutcome loaded = conf::load_config(options_.config_file, options_.environment);
+  if (!loaded.config) {
+    log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
+    for (const conf::Issue& issue : loaded.issues) log_.error(conf::to_string(issue));
+    outcome.issues = std::move(loaded.issues);
+    return outcome;
+  }
+  Result<ike::EngineConfig> engine = make_engine_config(*loaded.config, loaded.pre_shared_keys, reqids_);
+  if (!engine) {
+    log_.error(error_text(engine.error()));
+    outcome.error = std::move(engine.error());
+    return outcome;
+  }
+  outcome.needs_restart = needs_restart(config_.gateway, loaded.config->gateway);
+  for (const std::string& key : outcome.needs_restart) {
+    log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
+  }
+  notify_reloading();
+  config_ = std::move(*loaded.config);
+  keys_.replace(std::move(loaded.pre_shared_keys));
+  driver_->on_command(ike::Reconfigure{std::move(*engine)});
+  addresses_->configure(config_.peers);
+  log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
+  notify_ready(fmt::format("{} peers configured", config_.peers.size()));
+  status_timer_->arm(kStatusDelay);
+  return outcome;
+}
+
+void Daemon::on_hangup() {
+  [[maybe_unused]] const ReloadOutcome logged = reload();
+}
+
+void Daemon::begin_shutdown(const char* signal_name) {
+  if (shutting_down_) {
+    loop_->stop();  // whoever sends it twice does not want to wait
+    return;
+  }
+  shutting_down_ = true;
+  log_.notice(fmt::format("{}: taking the tunnels down", signal_name));
+  notify_stopping();
+  shutdown_timer_->arm(kShutdownPatience);
+  driver_->on_command(ike::Shutdown{kShutdownCommand});
+}
+
+void Daemon::on_outcome(ike::CommandId id, const Result<void>& result) {
+  if (id == kShutdownCommand) {
+    loop_->stop();
+  } else {
+    verbs_->on_outcome(id, result);
+  }
+}
+
+void Daemon::on_core_event(const ike::Event& event, WallTime at) {
+  verbs_->on_event(event, at);
+  if (ike::to_string(event.id).starts_with("phase2")) status_timer_->arm(kStatusDelay);
+  if (event.id == ike::EventId::phase1_failed && event.error && event.error->code == ErrorCode::no_answer) {
+    addresses_->peer_is_silent(event.peer);
+  }
+}
+
+void Daemon::show_status() {
+  std::size_t up = 0;
+  std::size_t all = 0;
+  for (const ike::PeerSnapshot& peer : driver_->snapshot()) {
+    all += peer.tunnels.size();
+    up += static_cast<std::size_t>(std::count_if(
+        peer.tunnels.begin(), peer.tunnels.end(),
+        [](const ike::TunnelSnapshot& tunnel) { return tunnel.state == ike::TunnelState::up; }));
+  }
+  std::string status = fmt::format("{} of {} tunnels up", up, all);
+  if (status == status_ || shutting_down_) return;
+  status_ = std::move(status);
+  notify_status(status_);
+}
+
+void Daemon::on_network_change() {
+  const Result<AddressMonitor::Change> change = monitor_->dispatch();
+  if (!change) {
+    log_.error("following local addresses: " + printable(error_text(change.error()), 1024));
+  } else if (change->any()) {
+    addresses_->network_changed();
+  }
+}
+
+std::optional<IpAddress> Daemon::find_source(const IpAddress& destination) {
+  const Result<RouteAnswer> route = routing_->look_up(destination, kBypassMark);
+  if (!route) return std::nullopt;
+  if (listen_.empty() || std::find(listen_.begin(), listen_.end(), route->source) != listen_.end()) {
+    return route->source;
+  }
+  for (const IpAddress& address : listen_) {
+    if (address.family() == destination.family() && monitor_->has(address)) return address;
+  }
+  return std::nullopt;
+}
+
+void Daemon::on_acquire(Reqid reqid) {
+  driver_->on_command(ike::Acquire{reqid});
+}
+
+void Daemon::on_soft_limit(const SaId& id, Reqid reqid) {
+  driver_->on_command(ike::SoftLimitReached{id, reqid});
+}
+
+void Daemon::on_expired(const SaId& id, Reqid reqid) {
+  driver_->on_command(ike::SaExpired{id, reqid});
+}
+
+void Daemon::on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) {
+  driver_->on_datagram({local, remote, datagram});
+}
+
+void Daemon::on_warning(const Error& error) {
+  log_.warning("data plane: " + printable(error_text(error), 1024));
+}
+
+}  // namespace oakgate

@@ -1,0 +1,98 @@
+// oakgated put together: owns every part, brings what happens outside to the core, and ends in order.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "conf/load.h"
+#include "daemon/control_verbs.h"
+#include "daemon/core_driver.h"
+#include "daemon/event_log.h"
+#include "daemon/key_store.h"
+#include "daemon/peer_addresses.h"
+#include "daemon/process.h"
+#include "daemon/sockets.h"
+#include "daemon/wiring.h"
+#include "daemon/workers.h"
+#include "xfrm/netlink/address_monitor.h"
+#include "xfrm/netlink/routes.h"
+
+namespace oakgate {
+
+struct DaemonOptions {
+  std::string config_file;
+  conf::Environment environment;
+};
+
+class Daemon final : private DataPlaneListener {
+ public:
+  // `loaded` holds a configuration. Everything that can be missing is found here: privileges, locks, ports,
+  // data plane. Nothing is left behind on an error.
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(DaemonOptions options, conf::LoadOutcome loaded,
+                                                              const Log& log);
+  ~Daemon() override;
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
+
+  // Until SIGTERM or SIGINT; peers are told, the data plane is left clean.
+  void run();
+
+ private:
+  Daemon(DaemonOptions options, const Log& log) : options_(std::move(options)), log_(log) {}
+
+  // create(), in order
+  [[nodiscard]] Result<void> lock_and_listen();
+  [[nodiscard]] Result<void> make_workers();
+  [[nodiscard]] Result<void> open_network();
+  [[nodiscard]] Result<void> attach_sockets();
+  void assemble();
+
+  void start_core();
+  void watch_signals();
+  [[nodiscard]] ReloadOutcome reload();
+  void on_hangup();
+  void begin_shutdown(const char* signal_name);
+  void on_core_event(const ike::Event& event, WallTime at);
+  void on_outcome(ike::CommandId id, const Result<void>& result);
+  void on_network_change();
+  void show_status();
+  [[nodiscard]] std::optional<IpAddress> find_source(const IpAddress& destination);
+
+  void on_acquire(Reqid reqid) override;
+  void on_soft_limit(const SaId& id, Reqid reqid) override;
+  void on_expired(const SaId& id, Reqid reqid) override;
+  void on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) override;
+  void on_warning(const Error& error) override;
+
+  // Destroyed from the end: what watches before what is watched, the workers before what they use.
+  DaemonOptions options_;
+  const Log& log_;
+  std::unique_ptr<Loop> loop_;
+  std::vector<ProcessLock> locks_;
+  std::unique_ptr<SystemRng> rng_;
+  conf::Config config_;
+  PreSharedKeys loaded_keys_;  // between create() and run()
+  MemoryKeyStore keys_;
+  ike::EngineConfig engine_config_;  // likewise
+  ReqidTable reqids_;
+  std::unique_ptr<UdpSockets> sockets_;
+  std::vector<IpAddress> listen_;  // as the sockets are bound, whatever a reload says
+  std::unique_ptr<DataPlane> plane_;
+  std::unique_ptr<AddressMonitor> monitor_;
+  std::unique_ptr<Routing> routing_;
+  std::unique_ptr<EventLog> events_;
+  std::unique_ptr<CoreDriver> driver_;
+  std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<ControlVerbs> verbs_;
+  std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<PeerAddresses> addresses_;
+  std::unique_ptr<WorkerPool> resolvers_;
+  std::unique_ptr<Timer> status_timer_;
+  std::unique_ptr<Timer> shutdown_timer_;
+  std::vector<std::unique_ptr<Watch>> watches_;
+  std::string status_;
+  bool shutting_down_ = false;
+};
+
+}  // namespace oakgate

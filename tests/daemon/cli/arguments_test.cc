@@ -1,0 +1,96 @@
+#include "daemon/cli/arguments.h"
+
+#include <gtest/gtest.h>
+
+namespace oakgate::cli {
+namespace {
+
+struct Parsed {
+  Outcome<void> outcome;
+  Arguments arguments;
+};
+
+Parsed parse(std::vector<const char*> words, const char* environment = "") {
+  words.insert(words.begin(), "oakgate");
+  Parsed parsed;
+  parsed.outcome =
+      parse_arguments(static_cast<int>(words.size()), words.data(), environment, parsed.arguments);
+  return parsed;
+}
+
+TEST(Arguments, TheDefaultIsStatus) {
+  const Parsed parsed = parse({});
+  ASSERT_TRUE(parsed.outcome);
+  EXPECT_EQ(parsed.arguments.verb, Verb::status);
+  EXPECT_EQ(parsed.arguments.socket, "/run/oakgate/control.sock");
+  EXPECT_FALSE(parsed.arguments.json);
+}
+
+TEST(Arguments, EveryVerb) {
+  EXPECT_EQ(parse({"status"}).arguments.verb, Verb::status);
+  EXPECT_EQ(parse({"status", "b"}).arguments.peer, "b");
+  EXPECT_EQ(parse({"up", "b"}).arguments.verb, Verb::up);
+  EXPECT_EQ(parse({"down", "b"}).arguments.verb, Verb::down);
+  EXPECT_EQ(parse({"check"}).arguments.file, "/etc/oakgate/oakgate.yaml");
+  EXPECT_EQ(parse({"check", "x.yaml"}).arguments.file, "x.yaml");
+  EXPECT_EQ(parse({"check", "x.yaml"}).arguments.verb, Verb::check);
+  EXPECT_EQ(parse({"monitor"}).arguments.verb, Verb::monitor);
+  EXPECT_EQ(parse({"reload"}).arguments.verb, Verb::reload);
+  EXPECT_EQ(parse({"show", "crypto", "isakmp", "sa"}).arguments.verb, Verb::show_isakmp_sa);
+  EXPECT_EQ(parse({"show", "crypto", "ipsec", "sa"}).arguments.verb, Verb::show_ipsec_sa);
+}
+
+TEST(Arguments, OptionsStandBeforeOrAfterTheVerb) {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"--json", "--socket", "/x", "up", "b/lan"},
+                                                                 {"up", "b/lan", "--json", "--socket", "/x"},
+                                                                 {"--socket=/x", "up", "--json", "b/lan"}}) {
+    const Parsed parsed = parse(words);
+    ASSERT_TRUE(parsed.outcome) << parsed.outcome.error().text;
+    EXPECT_TRUE(parsed.arguments.json);
+    EXPECT_EQ(parsed.arguments.socket, "/x");
+    EXPECT_EQ(parsed.arguments.peer, "b");
+    EXPECT_EQ(parsed.arguments.tunnel, "lan");
+  }
+  EXPECT_TRUE(parse({"show", "crypto", "ipsec", "sa", "--json"}).arguments.json);
+}
+
+TEST(Arguments, TheSocketComesFromTheEnvironmentToo) {
+  EXPECT_EQ(parse({}, "/env").arguments.socket, "/env");
+  EXPECT_EQ(parse({"--socket", "/x"}, "/env").arguments.socket, "/x");
+}
+
+TEST(Arguments, MistakesAreUsageErrors) {
+  for (const auto& words : std::vector<std::vector<const char*>>{{"frobnicate"},
+                                                                 {"up"},
+                                                                 {"down"},
+                                                                 {"up", "a", "b"},
+                                                                 {"up", "/lan"},
+                                                                 {"up", "b/"},
+                                                                 {"show"},
+                                                                 {"show", "crypto"},
+                                                                 {"show", "crypto", "isakmp"},
+                                                                 {"--frobnicate"},
+                                                                 {"--socket"},
+                                                                 {"monitor", "b"},
+                                                                 {"status", "a", "b"},
+                                                                 {"up", "a", "down", "a"}}) {
+    const Parsed parsed = parse(words);
+    ASSERT_FALSE(parsed.outcome) << words[0];
+    EXPECT_EQ(parsed.outcome.error().exit, Exit::usage);
+    EXPECT_FALSE(parsed.outcome.error().text.empty());
+  }
+}
+
+TEST(Arguments, AMistakeStillSaysHowToTellIt) {
+  EXPECT_TRUE(parse({"frobnicate", "--json"}).arguments.json);
+  EXPECT_FALSE(parse({"frobnicate"}).arguments.json);
+}
+
+TEST(Arguments, HelpAndVersionPrint) {
+  EXPECT_NE(parse({"--help"}).arguments.printed.find("show"), std::string::npos);
+  EXPECT_NE(parse({"up", "--help"}).arguments.printed.find("PEER[/TUNNEL]"), std::string::npos);
+  EXPECT_EQ(parse({"--version"}).arguments.printed.find("oakgate "), 0U);
+}
+
+}  // namespace
+}  // namespace oakgate::cli

@@ -1,0 +1,139 @@
+// The programs themselves: exit codes and where their words go.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
+
+#include "daemon/control_protocol.h"
+#include "tests/daemon/cli/fake_daemon.h"
+
+namespace oakgate {
+namespace {
+
+struct Ran {
+  int exit = -1;
+  std::string out;
+  std::string err;
+};
+
+std::string read_file(const std::string& path) {
+  std::ifstream stream(path);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+Ran run(const std::string& program, const std::string& arguments) {
+  std::string folder = "/tmp/oakgate-commands-test.XXXXXX";
+  if (::mkdtemp(folder.data()) == nullptr) return {};
+  const char* root = std::getenv("OAKGATE_BUILD_ROOT");
+  const std::string command = "env -u OAKGATE_SOCKET " + std::string(root != nullptr ? root : ".") +
+                              "/daemon/" + program + " " + arguments + " >" + folder + "/out 2>" + folder +
+                              "/err </dev/null";
+  const int status = std::system(command.c_str());
+  Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder + "/out"),
+          read_file(folder + "/err")};
+  std::filesystem::remove_all(folder);
+  return ran;
+}
+
+Ran oakgate(const std::string& arguments) {
+  return run("oakgate", arguments);
+}
+
+TEST(Oakgate, WithoutADaemonEndsWith3) {
+  const Ran plain = oakgate("--socket /nonexistent/sock status");
+  EXPECT_EQ(plain.exit, 3);
+  EXPECT_EQ(plain.out, "");
+  EXPECT_NE(plain.err.find("/nonexistent/sock"), std::string::npos);
+  const Ran json = oakgate("status --json --socket /nonexistent/sock");
+  EXPECT_EQ(json.exit, 3);
+  EXPECT_EQ(json.err, "");
+  const Json error = Json::parse(json.out);
+  EXPECT_EQ(error["version"], 1);
+  EXPECT_EQ(error["error"]["code"], "unreachable");
+  EXPECT_EQ(error["error"]["exit"], 3);
+  EXPECT_EQ(run("oakgate", "").exit, 3) << "no daemon has the default socket here";
+}
+
+TEST(Oakgate, MistakesEndWith2) {
+  EXPECT_EQ(oakgate("frobnicate").exit, 2);
+  EXPECT_NE(oakgate("up").err.find("PEER"), std::string::npos);
+  const Ran json = oakgate("frobnicate --json");
+  EXPECT_EQ(json.exit, 2);
+  EXPECT_EQ(Json::parse(json.out)["error"]["code"], "usage");
+}
+
+TEST(Oakgate, HelpAndVersionEndWith0) {
+  EXPECT_EQ(oakgate("--help").exit, 0);
+  EXPECT_NE(oakgate("--help").out.find("monitor"), std::string::npos);
+  EXPECT_EQ(oakgate("--version").exit, 0);
+  EXPECT_EQ(oakgate("--version").out.find("oakgate "), 0U);
+}
+
+TEST(Oakgate, CheckTellsEveryIssueAndEndsWith4) {
+  const Ran absent = oakgate("check /nonexistent/oakgate.yaml");
+  EXPECT_EQ(absent.exit, 4);
+  EXPECT_NE(absent.err.find("/nonexistent/oakgate.yaml"), std::string::npos);
+  std::string folder = "/tmp/oakgate-check-test.XXXXXX";
+  ASSERT_NE(::mkdtemp(folder.data()), nullptr);
+  std::ofstream(folder + "/bad.yaml") << "gatway: {name: x}\npeers: 7\n";
+  const Ran bad = oakgate("check --json " + folder + "/bad.yaml");
+  EXPECT_EQ(bad.exit, 4);
+  const Json json = Json::parse(bad.out);
+  EXPECT_EQ(json["valid"], false);
+  EXPECT_GE(json["issues"].size(), 2U);
+  EXPECT_EQ(json["issues"][0]["line"], 1);
+  EXPECT_EQ(json["issues"][0]["nearest"], "gateway");
+  std::filesystem::remove_all(folder);
+}
+
+TEST(Oakgate, PrintsTheDaemonsAnswerAndItsExitCode) {
+  test::FakeDaemon up(
+      "{\"id\":1,\"event\":{\"level\":\"info\",\"text\":\"[b] hint\"}}\n"
+      "{\"id\":1,\"event\":{\"level\":\"debug\",\"text\":\"[b] noise\"}}\n"
+      "{\"id\":1,\"ok\":true,\"result\":{\"version\":1,\"verb\":\"up\",\"peer\":\"b\","
+      "\"tunnels\":[{\"name\":\"lan\",\"state\":\"up\"}]}}\n");
+  const Ran ran = oakgate("up b --socket " + up.path());
+  EXPECT_EQ(ran.exit, 0);
+  EXPECT_EQ(ran.out, "b/lan: up\n");
+  EXPECT_EQ(ran.err, "  [b] hint\n");
+  EXPECT_EQ(up.request(), "{\"id\":1,\"version\":1,\"verb\":\"up\",\"peer\":\"b\",\"progress\":true}\n");
+
+  test::FakeDaemon failing(
+      "{\"id\":1,\"ok\":false,\"error\":{\"code\":\"wrong-key\",\"text\":\"b: refused\",\"expected\":\"one "
+      "key\","
+      "\"remedy\":\"compare\",\"exit\":1}}\n");
+  const Ran failed = oakgate("up b/lan --socket " + failing.path());
+  EXPECT_EQ(failed.exit, 1);
+  EXPECT_EQ(failed.out, "");
+  EXPECT_EQ(failed.err, "oakgate: b: refused\n  expected: one key\n  to mend it: compare\n");
+}
+
+TEST(Oakgate, MonitorPrintsEventsUntilTheDaemonEnds) {
+  test::FakeDaemon daemon(
+      "{\"id\":1,\"ok\":true,\"result\":{\"monitoring\":true}}\n"
+      "{\"id\":1,\"event\":{\"at\":\"2026-11-20T20:11:04Z\",\"level\":\"notice\",\"text\":\"[b] up\"}}\n");
+  const Ran ran = oakgate("monitor --socket " + daemon.path());
+  EXPECT_EQ(ran.exit, 3);
+  EXPECT_EQ(ran.out, "2026-11-20T20:11:04Z notice  [b] up\n");
+  test::FakeDaemon again(
+      "{\"id\":1,\"ok\":true,\"result\":{\"monitoring\":true}}\n{\"id\":1,\"event\":{\"event\":\"x\"}}\n");
+  EXPECT_EQ(oakgate("monitor --json --socket " + again.path()).out.find("{\"event\":\"x\"}\n"), 0U);
+}
+
+TEST(Oakgated, RefusesABadConfigurationWith4) {
+  const Ran ran = run("oakgated", "--foreground --config /nonexistent/oakgate.yaml");
+  EXPECT_EQ(ran.exit, 4);
+  EXPECT_NE(ran.err.find("/nonexistent/oakgate.yaml"), std::string::npos);
+}
+
+TEST(Oakgated, MistakesEndWith2) {
+  EXPECT_EQ(run("oakgated", "--frobnicate").exit, 2);
+  EXPECT_EQ(run("oakgated", "--log-level loud").exit, 2);
+  EXPECT_EQ(run("oakgated", "--version").exit, 0);
+  EXPECT_EQ(run("oakgated", "--help").exit, 0);
+}
+
+}  // namespace
+}  // namespace oakgate

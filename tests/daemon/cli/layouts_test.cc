@@ -1,0 +1,151 @@
+// What people read: the status screen and the IOS layouts, letter by letter.
+#include <gtest/gtest.h>
+
+#include "daemon/cli/ios_layout.h"
+#include "daemon/cli/screen.h"
+#include "tests/daemon/snapshots.h"
+
+namespace oakgate::cli {
+namespace {
+
+TEST(StatusScreen, IsOneReadableScreen) {
+  const std::string screen = status_screen(status_json(test::status_input(), true), test::kNow.wall, {});
+  EXPECT_EQ(screen, R"(gw-a: 1 of 2 tunnels up, data plane software
+
+branch-7  192.0.2.2  established for 2 h 3 min
+  aes-256 sha256 group14 pre-share, initiator, rekey in 21 h 40 min
+  lan  up for 2 h 2 min
+    10.1.0.0/24 === 10.2.0.0/24
+      esp-aes-256 esp-sha256-hmac
+      in 1.0 kB, out 2.0 kB, rekey in 49 min
+
+branch-8  gw-8.example.net  down
+  last error: no-answer: branch-8 does not answer
+  to mend it: check the path
+  voice  down, tries again in 20 s
+    10.1.0.0/24 === 2001:db8:3::/64
+)");
+}
+
+TEST(StatusScreen, FitsItsWidth) {
+  StatusInput input = test::status_input();
+  input.peers[1].last_error->error.text = std::string(300, 'x');
+  input.peers[0].isakmp_sas[0].nat = "both";
+  for (const std::size_t width : {40U, 80U}) {
+    const std::string screen = status_screen(status_json(input, true), test::kNow.wall, {false, width});
+    std::size_t at = 0;
+    while (at < screen.size()) {
+      const std::size_t end = screen.find('\n', at);
+      EXPECT_LE(end - at, width) << screen.substr(at, end - at);
+      at = end + 1;
+    }
+  }
+}
+
+TEST(StatusScreen, PaintsStatesOnlyWhenAsked) {
+  const Json status = status_json(test::status_input(), true);
+  const std::string painted = status_screen(status, test::kNow.wall, {true, 80});
+  EXPECT_NE(painted.find("\033[32mestablished\033[0m"), std::string::npos);
+  EXPECT_NE(painted.find("lan  \033[32mup\033[0m for"), std::string::npos);
+  EXPECT_NE(painted.find("voice  \033[31mdown\033[0m"), std::string::npos);
+  EXPECT_EQ(status_screen(status, test::kNow.wall, {}).find('\033'), std::string::npos);
+}
+
+TEST(StatusScreen, ReadsTimesBack) {
+  EXPECT_EQ(parse_iso_time("2026-11-20T20:11:04Z"), test::kNow.wall);
+  EXPECT_FALSE(parse_iso_time("2026-11-20"));
+  EXPECT_FALSE(parse_iso_time("2026-13-20T20:11:04Z"));
+  EXPECT_FALSE(parse_iso_time("nonsense"));
+}
+
+TEST(IosLayout, ShowCryptoIsakmpSa) {
+  ConnectionNumbers numbers;
+  StatusInput input = test::status_input();
+  ike::IkeSaSnapshot six = input.peers[0].isakmp_sas[0];
+  six.cookies.initiator[0] = 9;
+  six.local.address = test::ip("2001:db8::1");
+  six.remote.address = test::ip("2001:db8::2");
+  six.state = "MM_KEY_EXCH";
+  six.established = false;
+  input.peers[1].isakmp_sas = {six};
+  EXPECT_EQ(ios_isakmp_sa(isakmp_sa_json(input, numbers)),
+            R"(IPv4 Crypto ISAKMP SA
+dst             src             state          conn-id status
+192.0.2.2       192.0.2.1       QM_IDLE           1001 ACTIVE
+
+IPv6 Crypto ISAKMP SA
+ dst: 2001:db8::2
+ src: 2001:db8::1
+ state: MM_KEY_EXCH    conn-id:    1002 status: ACTIVE
+
+)");
+}
+
+TEST(IosLayout, ShowCryptoIpsecSa) {
+  ConnectionNumbers numbers;
+  StatusInput input = test::status_input();
+  input.peers[0].tunnels[0].sas.pop_back();
+  EXPECT_EQ(ios_ipsec_sa(ipsec_sa_json(input, numbers)), R"(
+interface: software
+    Crypto map tag: branch-7/lan, local addr 192.0.2.1
+
+   local  ident (addr/mask/prot/port): (10.1.0.0/255.255.255.0/0/0)
+   remote ident (addr/mask/prot/port): (10.2.0.0/255.255.255.0/0/0)
+   current_peer 192.0.2.2 port 500
+     PERMIT, flags={origin_is_acl,}
+    #pkts encaps: 20, #pkts encrypt: 20, #pkts digest: 20
+    #pkts decaps: 10, #pkts decrypt: 10, #pkts verify: 10
+    #send errors 0, #recv errors 2
+
+     local crypto endpt.: 192.0.2.1, remote crypto endpt.: 192.0.2.2
+     current outbound spi: 0x662500(6694144)
+     PFS (Y/N): Y, DH group: group14
+
+     inbound esp sas:
+      spi: 0x1925112F(421859631)
+        transform: esp-256-aes esp-sha256-hmac ,
+        in use settings ={Tunnel, }
+        conn id: 1001, crypto map: branch-7/lan
+        sa timing: remaining key lifetime (k/sec): (4607999/3000)
+        replay detection support: Y
+        Status: ACTIVE
+
+     inbound ah sas:
+
+     outbound esp sas:
+      spi: 0x662500(6694144)
+        transform: esp-256-aes esp-sha256-hmac ,
+        in use settings ={Tunnel, }
+        conn id: 1002, crypto map: branch-7/lan
+        sa timing: remaining key lifetime (k/sec): (4607998/3000)
+        replay detection support: Y
+        Status: ACTIVE
+
+     outbound ah sas:
+
+    Crypto map tag: branch-8/voice, local addr (unknown)
+
+   local  ident (addr/mask/prot/port): (10.1.0.0/255.255.255.0/0/0)
+   remote ident (addr/mask/prot/port): (2001:db8:3::/64/0/0)
+   current_peer (unknown) port 500
+     PERMIT, flags={origin_is_acl,}
+    #pkts encaps: 0, #pkts encrypt: 0, #pkts digest: 0
+    #pkts decaps: 0, #pkts decrypt: 0, #pkts verify: 0
+    #send errors 0, #recv errors 0
+
+     local crypto endpt.: (unknown), remote crypto endpt.: (unknown)
+     current outbound spi: 0x0(0)
+     PFS (Y/N): N, DH group: none
+
+     inbound esp sas:
+
+     inbound ah sas:
+
+     outbound esp sas:
+
+     outbound ah sas:
+)");
+}
+
+}  // namespace
+}  // namespace oakgate::cli

@@ -1,0 +1,113 @@
+#include "daemon/control_protocol.h"
+
+#include <gtest/gtest.h>
+
+namespace oakgate {
+namespace {
+
+TEST(ControlProtocol, ReadsEveryVerb) {
+  const std::pair<const char*, ControlVerb> verbs[] = {{"status", ControlVerb::status},
+                                                       {"reload", ControlVerb::reload},
+                                                       {"monitor", ControlVerb::monitor},
+                                                       {"show crypto isakmp sa", ControlVerb::show_isakmp_sa},
+                                                       {"show crypto ipsec sa", ControlVerb::show_ipsec_sa}};
+  for (const auto& [name, verb] : verbs) {
+    const auto request = parse_request(R"({"id":7,"version":1,"verb":")" + std::string(name) + "\"}");
+    ASSERT_TRUE(request) << name;
+    EXPECT_EQ(request->id, 7U);
+    EXPECT_EQ(request->verb, verb);
+    EXPECT_EQ(to_string(verb), name);
+  }
+}
+
+TEST(ControlProtocol, ReadsTargetsAndFlags) {
+  const auto request = parse_request(
+      R"({"id":1,"version":1,"verb":"up","peer":"branch-7","tunnel":"lan","progress":true,"detail":false})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->verb, ControlVerb::up);
+  EXPECT_EQ(request->peer, "branch-7");
+  EXPECT_EQ(request->tunnel, "lan");
+  EXPECT_TRUE(request->progress);
+  EXPECT_FALSE(request->detail);
+}
+
+TEST(ControlProtocol, WritesWhatItReads) {
+  ControlRequest request;
+  request.id = 18446744073709551615U;
+  request.verb = ControlVerb::down;
+  request.peer = "a\"b\n";
+  request.tunnel = "lan";
+  request.detail = true;
+  const auto again = parse_request(dump(request_json(request)));
+  ASSERT_TRUE(again);
+  EXPECT_EQ(again->id, request.id);
+  EXPECT_EQ(again->verb, request.verb);
+  EXPECT_EQ(again->peer, request.peer);
+  EXPECT_EQ(again->tunnel, request.tunnel);
+  EXPECT_TRUE(again->detail);
+}
+
+TEST(ControlProtocol, RefusesEverythingElse) {
+  const char* bad[] = {"",
+                       "{",
+                       "null",
+                       "[]",
+                       "{}",
+                       R"({"version":1,"verb":"status"})",
+                       R"({"id":-1,"version":1,"verb":"status"})",
+                       R"({"id":"1","version":1,"verb":"status"})",
+                       R"({"id":1,"verb":"status"})",
+                       R"({"id":1,"version":2,"verb":"status"})",
+                       R"({"id":1,"version":"1","verb":"status"})",
+                       R"({"id":1,"version":1})",
+                       R"({"id":1,"version":1,"verb":[]})",
+                       R"({"id":1,"version":1,"verb":"restart"})",
+                       R"({"id":1,"version":1,"verb":"up"})",
+                       R"({"id":1,"version":1,"verb":"up","peer":""})",
+                       R"({"id":1,"version":1,"verb":"up","peer":7})",
+                       R"({"id":1,"version":1,"verb":"status","tunnel":"lan"})",
+                       R"({"id":1,"version":1,"verb":"status","detail":1})"};
+  for (const char* line : bad) {
+    const auto request = parse_request(line);
+    ASSERT_FALSE(request) << line;
+    EXPECT_EQ(request.error().error.code, ErrorCode::malformed) << line;
+    EXPECT_FALSE(request.error().error.text.empty());
+    EXPECT_FALSE(request.error().error.expected.empty());
+  }
+}
+
+TEST(ControlProtocol, AnswersABadRequestByItsId) {
+  EXPECT_EQ(parse_request(R"({"id":42,"version":1,"verb":"restart"})").error().id, 42U);
+  EXPECT_EQ(parse_request("nonsense").error().id, 0U);
+}
+
+TEST(ControlProtocol, BoundsLinesAndNames) {
+  const std::string head = R"({"id":1,"version":1,"verb":"up","peer":")";
+  EXPECT_TRUE(parse_request(head + std::string(kMaxTarget, 'a') + "\"}"));
+  EXPECT_FALSE(parse_request(head + std::string(kMaxTarget + 1, 'a') + "\"}"));
+  EXPECT_FALSE(parse_request(std::string(kMaxRequestLine + 1, ' ')));
+  EXPECT_FALSE(parse_request(std::string(4000, '[')));
+}
+
+TEST(ControlProtocol, LinesAreSingleLinesWhateverIsInThem) {
+  const std::string evil = "a\nb\xff\xfe\x01";
+  for (const std::string& line : {answer_line(1, Json(evil)), event_line(2, Json(evil)),
+                                  error_line(3, Error{ErrorCode::not_found, evil, evil, evil, {}})}) {
+    EXPECT_EQ(line.find('\n'), std::string::npos);
+    EXPECT_TRUE(Json::accept(line)) << line;
+  }
+}
+
+TEST(ControlProtocol, ErrorsCarryTheExitCode) {
+  EXPECT_EQ(
+      error_line(5, Error{ErrorCode::not_found, "no such peer", "one of: a", "look", {}}, {{"more", 1}}),
+      R"({"id":5,"ok":false,"error":{"code":"not-found","text":"no such peer","expected":"one of: a",)"
+      R"("remedy":"look","exit":5,"more":1}})");
+  EXPECT_EQ(exit_for(ErrorCode::configuration), Exit::configuration);
+  EXPECT_EQ(exit_for(ErrorCode::malformed), Exit::usage);
+  EXPECT_EQ(exit_for(ErrorCode::no_answer), Exit::failed);
+  EXPECT_EQ(exit_for(ErrorCode::wrong_key), Exit::failed);
+}
+
+}  // namespace
+}  // namespace oakgate
