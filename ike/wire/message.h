@@ -47,7 +47,8 @@ struct Body {
 
 enum class Padding : bool { none, allowed };  // allowed: bytes behind the chain are the cipher's padding
 
-// Checks version and length against the datagram. Bytes behind header.length are ignored: some peers append
+// Checks version (exactly 1.0, RFC 2408 section 3.1) and length against the datagram; cookies, exchange type,
+// flags and message id are the caller's to judge. Bytes behind header.length are ignored: some peers append
 // zeros.
 [[nodiscard]] Result<Header> parse_header(ByteView datagram);
 // The message's bytes behind the header, as long as header.length says. `header` must come from
@@ -59,7 +60,8 @@ enum class Padding : bool { none, allowed };  // allowed: bytes behind the chain
 // A bare list of attributes, as RESPONDER-LIFETIME carries it (RFC 2407 section 4.6.3.1).
 [[nodiscard]] Result<std::vector<Attribute>> parse_attributes(ByteView data);
 
-// The chain of payloads with their generic headers; empty for none.
+// The chain of payloads with their generic headers; empty for none. Encoding cannot fail: a payload's body
+// must be below 65,532 bytes and lists within the bounds above, as the parser's always are.
 [[nodiscard]] Bytes encode_body(std::span<const Payload> payloads);
 // The SA payload's body behind its generic header: SAi_b.
 [[nodiscard]] Bytes encode_sa_body(const SaPayload& sa);
