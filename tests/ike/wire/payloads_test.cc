@@ -253,6 +253,25 @@ TEST(Attribute, AValueThatDoesNotFitTheShortFormIsNotCut) {
   EXPECT_EQ(std::get<AttributesPayload>(body->payloads[0]).attributes[0], (Attribute{7, false, {1, 2, 3}}));
 }
 
+TEST(Attribute, ListsOfANotificationAreReadToTheEnd) {
+  // RESPONDER-LIFETIME's data, RFC 2407 section 4.6.3.1: life type seconds, 86400.
+  const Bytes data = hex("80010001 000200040001 5180");
+  const auto attributes = parse_attributes(data);
+  ASSERT_TRUE(attributes);
+  EXPECT_EQ(*attributes, (std::vector{Attribute::short_form(ipsec_attribute::life_type, kLifeSeconds),
+                                      Attribute::long_form(ipsec_attribute::life_duration, 86400)}));
+  for (std::size_t size = 0; size < data.size(); ++size) {
+    const Bytes cut(data.begin(), data.begin() + static_cast<std::ptrdiff_t>(size));
+    const bool whole = size == 0 || size == 4;
+    EXPECT_EQ(parse_attributes(cut).has_value(), whole) << size;
+  }
+  Bytes many;
+  for (std::size_t i = 0; i <= kMaxAttributes; ++i) many.insert(many.end(), data.begin(), data.begin() + 4);
+  EXPECT_FALSE(parse_attributes(many));
+  many.resize(many.size() - 4);
+  EXPECT_TRUE(parse_attributes(many));
+}
+
 TEST(IdPayload, BodyIsWhatTheHashesCover) {
   EXPECT_EQ(to_hex(IdPayload{IdType::ipv4_addr, 17, 500, {192, 0, 2, 1}}.body()), "011101f4c0000201");
 }
