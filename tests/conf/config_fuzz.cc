@@ -1,6 +1,5 @@
 // Fuzz target: the text of a configuration file. Whatever it is, it is read to an end: configuration or
 // issues.
-#include <cstdlib>
 #include <string_view>
 
 #include "conf/load.h"
@@ -8,11 +7,11 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const auto outcome = oakgate::conf::parse_config(text, "oakgate.yaml");
-  if (outcome.config.has_value() != outcome.issues.empty()) std::abort();
+  if (outcome.config.has_value() != outcome.issues.empty()) __builtin_trap();
   for (const auto& issue : outcome.issues) {
     const std::string line = to_string(issue);
     for (const char c : line) {
-      if (c < 0x20 || c > 0x7e) std::abort();
+      if (c < 0x20 || c > 0x7e) __builtin_trap();
     }
   }
   return 0;
