@@ -208,7 +208,7 @@ struct Explanation {
   const char* message;
   const char* expected;
 };
-constexpr auto kExplanations = std::to_array<Explanation>({
+const auto kExplanations = std::to_array<Explanation>({
     {YAML::ErrorMsg::MAP_VALUE, "a `:` ends a key where none can stand",
      "`key: value`, all keys of a map in the same column, and quotes around text that holds `: ` or ends in "
      "`:`"},

@@ -78,6 +78,8 @@ TEST_F(Load, ShortKeysNeedAWaiver) {
           "/f.yaml:8:3: peers.b: may use the weak `short-psk` (pre_shared_key, below 16 bytes) and has "
           "no waiver for it; expected `allow_weak: {algorithms: [3des, group2, short-psk]}` in this "
           "peer, or something stronger"));
+  // Of a configuration that is refused no key stays in memory.
+  EXPECT_TRUE(load_config((folder_ / "f.yaml").string(), environment_).pre_shared_keys.empty());
   const std::string waived = with_peer("allow_weak: {algorithms: [3des, group2, short-psk]}");
   EXPECT_THAT(load_lines(write("f.yaml", waived)), IsEmpty());
   write("b.psk", "sixteen letters.\n");
