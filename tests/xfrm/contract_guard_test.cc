@@ -5,6 +5,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "tests/xfrm/data_plane_contract.h"
 
 namespace oakgate::test {
@@ -203,6 +205,26 @@ TEST_F(DataPlaneGuard, ReplacingAPolicyKeepsItGuarded) {
   up(Tunnel{.number = 1, .generation = 2});
   EXPECT_TRUE(carries());
   EXPECT_FALSE(leaked());
+}
+
+TEST_F(DataPlaneGuard, FragmentsDoNotSlipPastAPortSelector) {
+  Tunnel tunnel;
+  tunnel.protocol = 17;
+  tunnel.right_port = 7777;
+  Tunnel another = tunnel;
+  another.number = 2;
+  another.right_port = 7778;
+  for (const Tunnel& one : {tunnel, another}) {
+    const auto done = a_.with_plane([&](DataPlane& p) { return p.protect(one.policy(Side::a)); });
+    ASSERT_TRUE(done.has_value()) << done.error().text;
+  }
+  const UdpSocket from(host_a_, host_address(Side::a, Family::ipv4), 0);
+  const UdpSocket to(host_b_, host_address(Side::b, Family::ipv4), 7777);
+  ASSERT_EQ(0, from.send(to.local(), std::string(3000, 'x')));
+  EXPECT_TRUE(to.receive(100).empty());
+  const auto frames = on_wire();
+  EXPECT_FALSE(
+      std::any_of(frames.begin(), frames.end(), [](const Bytes& frame) { return frame.size() > 1000; }));
 }
 
 TEST_F(DataPlaneGuard, OnePairOfSelectorsOneTunnel) {

@@ -10,6 +10,7 @@ namespace oakgate {
 namespace {
 
 constexpr std::uint32_t kPriorityFirst = 0x800;  // before every selector's
+constexpr std::uint32_t kPriorityLast = 0x4000;  // behind them
 constexpr std::uint32_t kMetricOfExemption = 50;
 
 bool contains_any(const Subnet& network, std::span<const IpAddress> addresses) {
@@ -170,6 +171,21 @@ std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software
   XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
   outbound.sa = PolicyTemplate{ours, theirs, policy.reqid};
   policies.push_back(outbound);
+  return policies;
+}
+
+std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool software) {
+  if (selectors.local.port == 0 && selectors.remote.port == 0) return {};
+  Selector local = selectors.local;
+  Selector remote = selectors.remote;
+  local.port = remote.port = 0;
+  std::vector<XfrmPolicy> policies;
+  policies.push_back(allow(PolicyDirection::forward, remote, local, kPriorityLast));
+  if (!software) policies.push_back(allow(PolicyDirection::out, local, remote, kPriorityLast));
+  for (XfrmPolicy& policy : policies) {
+    policy.action = PolicyAction::block;
+    policy.fragments = true;
+  }
   return policies;
 }
 

@@ -55,6 +55,9 @@ struct PairRouting {
 
 // The pair's policies: templates on the kernel plane, blocks on the software plane.
 [[nodiscard]] std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software);
+// Fragments show no ports, so a policy with ports misses them: unless a wider pair protects them they stop
+// here. Several pairs may share them; empty for selectors without ports.
+[[nodiscard]] std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool software);
 // Between a protected local subnet and one of our own networks. Without indices: the guard numbers them.
 [[nodiscard]] std::vector<XfrmPolicy> exemption_policies(const Subnet& local, const Subnet& network,
                                                          bool software);

@@ -46,6 +46,7 @@ Error netlink_error(const NetlinkAnswer& answer, std::string_view operation) {
     case ESRCH:
     case ENOENT:
     case ENODEV:
+    case ENETDOWN:
     case ENXIO:
       error.code = ErrorCode::not_found;
       break;

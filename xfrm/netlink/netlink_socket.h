@@ -32,7 +32,7 @@ struct NetlinkAnswer {
 };
 
 // The error an operator reads: `operation` is a clause ("add the route 10.2.0.0/24"). EPERM gives
-// not_permitted, EEXIST in_use, ESRCH, ENOENT, ENODEV and ENXIO not_found, all others data_plane.
+// not_permitted, EEXIST in_use, ESRCH, ENOENT, ENODEV, ENETDOWN and ENXIO not_found, all others data_plane.
 [[nodiscard]] Error netlink_error(const NetlinkAnswer& answer, std::string_view operation);
 
 class NetlinkSocket {

@@ -1,0 +1,124 @@
+// What wide remote subnets do not take: our own networks, the link's, Neighbor Discovery, and the peers
+// themselves.
+
+#include <algorithm>
+
+#include "xfrm/netlink/guard_state.h"
+
+namespace oakgate {
+
+namespace {
+
+constexpr std::uint32_t kReqidOfExemptions = 0;  // owns the routes that no single pair owns; no pair has it
+
+std::set<XfrmPolicy> as_set(const std::vector<XfrmPolicy>& policies) {
+  return {policies.begin(), policies.end()};
+}
+
+}  // namespace
+
+std::vector<Subnet> Guard::State::find_own_networks() {
+  std::set<Subnet> locals;
+  std::set<IpAddress> gateways;
+  for (const auto& [reqid, pair] : pairs) {
+    locals.insert(pair.policy.selectors.local.subnet);
+    gateways.insert(pair.policy.local_gateway);
+  }
+  const std::vector<Subnet> local_list(locals.begin(), locals.end());
+  const std::vector<IpAddress> gateway_list(gateways.begin(), gateways.end());
+  std::vector<Subnet> found = own_lan_networks(local_list, gateway_list, monitor->addresses());
+  // A local subnet behind an inner router: it has a route of its own that does not lead outside.
+  for (const Subnet& local : locals) {
+    if (local.prefix() == 0 || std::find(found.begin(), found.end(), local) != found.end()) continue;
+    const auto route = routing.match(local.last(), kBypassMark);
+    if (!route || route->type != RouteType::unicast || route->destination.prefix() == 0) continue;
+    if (!leads_outside(route->ifindex)) found.push_back(local);
+  }
+  return found;
+}
+
+// Whether some peer is reached through the device.
+bool Guard::State::leads_outside(unsigned ifindex) {
+  for (auto peer = peers.begin(); peer != peers.end(); peer = peers.upper_bound(*peer)) {
+    const auto towards = routing.look_up(*peer, kBypassMark);
+    if (towards && towards->ifindex == ifindex) return true;
+  }
+  return false;
+}
+
+void Guard::State::count_peer(const ProtectPolicy& policy, bool add) {
+  if (!policy.remote_gateway) return;
+  if (add) {
+    peers.insert(*policy.remote_gateway);
+  } else if (const auto found = peers.find(*policy.remote_gateway); found != peers.end()) {
+    peers.erase(found);
+  }
+}
+
+bool Guard::State::holds_peer(const Subnet& remote) const {
+  const auto first = peers.lower_bound(remote.address());
+  return first != peers.end() && remote.contains(*first) && !remote.is_host();
+}
+
+// Whether a pair that comes or goes can change an exemption. Most cannot, and thousands of them are quickly
+// done.
+bool Guard::State::concerns_exemptions(const ProtectPolicy& policy) const {
+  const auto holds = [&](const Subnet& network) {
+    return strictly_contains(policy.selectors.remote.subnet, network);
+  };
+  if (!fragment_policies(policy.selectors, software()).empty()) return true;
+  if (!wide.empty() || std::any_of(exempt.begin(), exempt.end(), holds)) return true;
+  if (holds_peer(policy.selectors.remote.subnet)) return true;
+  // A peer that is new may stand in another pair's remote subnet.
+  return policy.remote_gateway && peers.count(*policy.remote_gateway) <= 1 &&
+         std::any_of(pairs.begin(), pairs.end(), [&](const auto& entry) {
+           return entry.second.policy.selectors.remote.subnet.contains(*policy.remote_gateway);
+         });
+}
+
+Result<void> Guard::State::mend_exemptions() {
+  exempt = find_own_networks();
+  exempt.insert(exempt.end(), link_networks().begin(), link_networks().end());
+  wide.clear();
+  std::set<XfrmPolicy> policies;
+  std::set<Route> wanted;
+  bool ipv6 = false;
+  for (const auto& [reqid, pair] : pairs) {
+    const Subnet& remote = pair.policy.selectors.remote.subnet;
+    const Subnet& local = pair.policy.selectors.local.subnet;
+    const std::uint32_t table = table_for(pair.table_key);
+    policies.merge(as_set(fragment_policies(pair.policy.selectors, software())));
+    ipv6 = ipv6 || remote.family() == Family::ipv6;
+    for (const Subnet& network : exempt) {
+      if (!strictly_contains(remote, network)) continue;
+      wide.insert(reqid);
+      wanted.insert(exemption_route(table, network));
+      for (const XfrmPolicy& policy : exemption_policies(local, network, software())) policies.insert(policy);
+    }
+    if (!holds_peer(remote)) continue;
+    wide.insert(reqid);
+    if (software()) continue;  // the mark on the sockets is enough, and the peer's other traffic is protected
+    for (auto peer = peers.lower_bound(remote.address()); peer != peers.end() && remote.contains(*peer);
+         ++peer) {
+      wanted.insert(exemption_route(table, Subnet::host(*peer)));
+      wanted.insert(exemption_route(kRouteTable, Subnet::host(*peer)));
+    }
+  }
+  if (ipv6) policies.merge(as_set(neighbor_discovery_policies()));
+  if (software()) policies.merge(as_set(tunnel_policies(*tunnel_ifindex)));
+  // A pair with the very selectors of an exemption protects them.
+  std::erase_if(policies, [&](const XfrmPolicy& policy) {
+    return selectors.contains({policy.source, policy.destination}) ||
+           selectors.contains({policy.destination, policy.source});
+  });
+  FirstError errors;
+  errors.note(set_standing(policies));
+  for (const Route& route : wanted) errors.note(want(kReqidOfExemptions, route));
+  for (const Route& route : throws) {
+    if (!wanted.contains(route)) errors.note(unwant(kReqidOfExemptions, route));
+  }
+  throws.assign(wanted.begin(), wanted.end());
+  return std::move(errors).result();
+}
+
+}  // namespace oakgate

@@ -1,0 +1,95 @@
+// The guard's XFRM policies.
+
+#include <algorithm>
+#include <cerrno>
+
+#include "xfrm/netlink/guard_state.h"
+
+namespace oakgate {
+
+// `previous` are those of the same owner that stand now: they are replaced in place, as leftovers are.
+Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
+                                        const std::vector<XfrmPolicy>& previous) {
+  if (!xfrm) return {};
+  std::vector<NetlinkMessage> messages;
+  std::vector<bool> replaces;
+  for (const XfrmPolicy& policy : wanted) {
+    const bool known = leftover_policies.contains(policy.key()) ||
+                       std::any_of(previous.begin(), previous.end(),
+                                   [&](const XfrmPolicy& old) { return old.key() == policy.key(); });
+    replaces.push_back(known);
+    messages.push_back(policy_message(policy, known ? PolicyUpdate::replace : PolicyUpdate::exclusive));
+  }
+  auto answers = xfrm->transact(messages);
+  if (!answers) return tl::unexpected(answers.error());
+  const auto failed = std::find_if(answers->begin(), answers->end(), [](const auto& a) { return !a.ok(); });
+  if (failed == answers->end()) {
+    for (const XfrmPolicy& policy : wanted) leftover_policies.erase(policy.key());
+    return {};
+  }
+  std::vector<XfrmPolicy> added;
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if ((*answers)[i].ok() && !replaces[i]) added.push_back(wanted[i]);
+  }
+  static_cast<void>(drop_policies(added));  // the error that is reported is the one that led here
+  const XfrmPolicy& culprit = wanted[static_cast<std::size_t>(failed - answers->begin())];
+  Error error = netlink_error(*failed, "add the XFRM policy " + culprit.to_string());
+  if (error.code == ErrorCode::in_use) {
+    error.expected = "no policy of another program for these selectors";
+    error.remedy = "stop the other IPsec daemon, or remove its policy (`ip xfrm policy`)";
+  }
+  return fail(std::move(error));
+}
+
+Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
+  if (!xfrm || policies.empty()) return {};
+  std::vector<NetlinkMessage> messages;
+  for (const XfrmPolicy& policy : policies) messages.push_back(remove_policy_message(policy));
+  auto answers = xfrm->transact(messages);
+  if (!answers) return tl::unexpected(answers.error());
+  FirstError errors;
+  for (std::size_t i = 0; i < policies.size(); ++i) {
+    const NetlinkAnswer& answer = (*answers)[i];
+    if (answer.ok() || answer.error == ENOENT) continue;
+    errors.note(fail(netlink_error(answer, "remove the XFRM policy " + policies[i].to_string())));
+  }
+  return std::move(errors).result();
+}
+
+// Makes exactly these the standing policies; they come without index and get one that says they are ours.
+Result<void> Guard::State::set_standing(const std::set<XfrmPolicy>& wanted) {
+  FirstError errors;
+  std::set<XfrmPolicy> kept;
+  std::vector<XfrmPolicy> gone;
+  for (const XfrmPolicy& policy : standing) {
+    XfrmPolicy unnumbered = policy;
+    unnumbered.index = 0;
+    if (wanted.contains(unnumbered)) {
+      kept.insert(unnumbered);
+    } else {
+      gone.push_back(policy);
+    }
+  }
+  for (const XfrmPolicy& policy : wanted) {
+    if (kept.contains(policy)) continue;
+    const auto leftover = leftover_policies.find(policy.key());
+    XfrmPolicy numbered = policy;
+    numbered.index = leftover != leftover_policies.end() ? leftover->second.index : kPolicyIndex;
+    while (slots.contains(numbered.index) || numbered.index == 0) numbered.index += 8;
+    if (numbered.index >= kPolicyIndexEnd) break;  // 8192 of them: more networks than a gateway has
+    auto put = put_policies({numbered}, {});
+    if (put) {
+      standing.insert(numbered);
+      slots.insert(numbered.index);
+    }
+    errors.note(std::move(put));
+  }
+  errors.note(drop_policies(gone));
+  for (const XfrmPolicy& policy : gone) {
+    standing.erase(policy);
+    slots.erase(policy.index);
+  }
+  return std::move(errors).result();
+}
+
+}  // namespace oakgate

@@ -1,0 +1,109 @@
+// The guard's routes, rules and tables.
+
+#include <algorithm>
+
+#include "xfrm/netlink/guard_state.h"
+
+namespace oakgate {
+
+Result<void> Guard::State::want(std::uint32_t owner, const Route& route) {
+  auto& owners = routes[key_of(route)];
+  const std::optional<Route> before = owners.empty() ? std::nullopt : std::optional(owners.begin()->second);
+  owners[owner] = route;
+  const Route& now = owners.begin()->second;
+  if (before == now) return {};
+  leftover_routes.erase(key_of(route));
+  auto added = routing.add(now);
+  if (!added) {
+    owners.erase(owner);
+    if (owners.empty()) routes.erase(key_of(route));
+  }
+  return added;
+}
+
+Result<void> Guard::State::unwant(std::uint32_t owner, const Route& route) {
+  const auto found = routes.find(key_of(route));
+  if (found == routes.end()) return {};
+  const Route before = found->second.begin()->second;
+  found->second.erase(owner);
+  if (found->second.empty()) {
+    routes.erase(found);
+    return routing.remove(before);
+  }
+  const Route& now = found->second.begin()->second;
+  return now == before ? Result<void>{} : routing.add(now);
+}
+
+Result<void> Guard::State::frame(Family family) {
+  if (framed.contains(family)) return {};
+  for (const Rule& rule : frame_rules(family)) {
+    if (auto added = routing.add(rule); !added) return added;
+    leftover_rules.erase(rule);
+  }
+  framed.insert(family);
+  return {};
+}
+
+// A table of a killed run that had the same rule is taken over: its routes are then replaced one by one.
+std::uint32_t Guard::State::table_for(const GuardTableKey& key) {
+  auto& table = tables[key];
+  if (table.id != 0) return table.id;
+  std::set<std::uint32_t> taken;
+  for (const auto& [other, entry] : tables) taken.insert(entry.id);
+  for (const Rule& rule : leftover_rules) {
+    if (rule.priority != kRuleProtected) continue;
+    if (rule == table_rule(key.local, key.protocol, rule.target) && !taken.contains(rule.target)) {
+      return table.id = rule.target;
+    }
+    taken.insert(rule.target);
+  }
+  table.id = kRouteTable + 1;
+  while (taken.contains(table.id)) ++table.id;
+  return table.id;
+}
+
+Result<void> Guard::State::leave_table(const GuardTableKey& key) {
+  const auto found = tables.find(key);
+  if (found == tables.end() || --found->second.users != 0) return {};
+  const std::uint32_t id = found->second.id;
+  tables.erase(found);
+  return routing.remove(table_rule(key.local, key.protocol, id));
+}
+
+std::optional<unsigned> Guard::State::device_for(const ProtectPolicy& policy) {
+  if (software()) return tunnel_ifindex;
+  if (!policy.remote_gateway) return std::nullopt;
+  const auto towards = routing.look_up(*policy.remote_gateway, kBypassMark);
+  return towards ? std::optional(towards->ifindex) : std::nullopt;
+}
+
+std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy, std::uint32_t table) {
+  const Subnet& remote = policy.selectors.remote.subnet;
+  // Kernel plane, the peer itself: the ordinary route to it serves, and our own would cut ESP off.
+  if (!software() && policy.remote_gateway && remote == Subnet::host(*policy.remote_gateway)) return {};
+  PairRouting wanted{table, device_for(policy), {}};
+  if (!is_wide(remote, monitor->addresses())) {
+    wanted.source = source_within(policy.selectors.local.subnet, policy.local_gateway, monitor->addresses());
+  }
+  return pair_routes(remote, wanted);
+}
+
+// New routes first, then those the pair no longer wants.
+Result<void> Guard::State::set_routes(Reqid reqid, GuardPair& pair) {
+  const std::vector<Route> wanted = routes_for(pair.policy, table_for(pair.table_key));
+  for (const Route& route : wanted) {
+    // A device or an address may go in this very moment; then the event that says so brings us here again.
+    if (auto added = want(reqid.value, route); !added && added.error().code != ErrorCode::not_found)
+      return added;
+  }
+  FirstError errors;
+  for (const Route& route : pair.routes) {
+    const bool kept = std::any_of(wanted.begin(), wanted.end(),
+                                  [&](const Route& other) { return key_of(other) == key_of(route); });
+    if (!kept) errors.note(unwant(reqid.value, route));
+  }
+  pair.routes = wanted;
+  return std::move(errors).result();
+}
+
+}  // namespace oakgate

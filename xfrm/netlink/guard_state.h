@@ -1,0 +1,104 @@
+// The guard's inside: what it holds, and the steps its public functions are made of. For guard*.cc alone.
+#pragma once
+
+#include <span>
+
+#include "xfrm/netlink/guard.h"
+#include "xfrm/netlink/guard_plan.h"
+
+namespace oakgate {
+
+struct GuardTableKey {
+  Subnet local;
+  std::uint8_t protocol = 0;
+  friend auto operator<=>(const GuardTableKey&, const GuardTableKey&) = default;
+};
+struct GuardTable {
+  std::uint32_t id = 0;
+  std::size_t users = 0;
+};
+
+// What the kernel tells routes of ours apart by.
+struct GuardRouteKey {
+  std::uint32_t table = 0;
+  Subnet destination;
+  std::uint32_t metric = 0;
+  friend auto operator<=>(const GuardRouteKey&, const GuardRouteKey&) = default;
+};
+inline GuardRouteKey key_of(const Route& route) {
+  return {route.table, route.destination, route.metric};
+}
+
+struct GuardPair {
+  ProtectPolicy policy;
+  GuardTableKey table_key;
+  std::vector<Route> routes;
+  std::vector<XfrmPolicy> policies;
+};
+
+// Remembers the first error of a sequence that goes on regardless.
+class FirstError {
+ public:
+  void note(Result<void> result) {
+    if (!result && first_) first_ = std::move(result);
+  }
+  [[nodiscard]] Result<void> result() && { return std::move(first_); }
+
+ private:
+  Result<void> first_;
+};
+
+struct Guard::State {
+  Routing routing;
+  std::unique_ptr<AddressMonitor> monitor;
+  std::optional<NetlinkSocket> xfrm;  // none: a kernel without XFRM
+  std::optional<unsigned> tunnel_ifindex;
+
+  std::map<Reqid, GuardPair> pairs;
+  std::map<SelectorPair, Reqid> selectors;
+  std::map<GuardTableKey, GuardTable> tables;
+  // Several pairs may want one route: the owner with the lowest reqid decides what it looks like.
+  std::map<GuardRouteKey, std::map<std::uint32_t, Route>> routes;
+  std::set<Family> framed;
+  std::set<XfrmPolicy>
+      standing;  // policies of no single pair: TUN, Neighbor Discovery, exemptions, fragments
+  std::set<std::uint32_t> slots;  // indices in use by them
+  std::vector<Route> throws;
+  std::vector<Subnet> exempt;  // networks of ours and of the link: no wide remote subnet takes them
+  std::set<Reqid> wide;        // pairs whose remote subnet holds one of them, or a peer
+  std::multiset<IpAddress> peers;
+
+  std::map<XfrmPolicy, XfrmPolicy> leftover_policies;  // by key
+  std::map<GuardRouteKey, Route> leftover_routes;
+  std::set<Rule> leftover_rules;
+
+  [[nodiscard]] bool software() const { return tunnel_ifindex.has_value(); }
+
+  // --- routes and rules
+  Result<void> want(std::uint32_t owner, const Route& route);
+  Result<void> unwant(std::uint32_t owner, const Route& route);
+  Result<void> frame(Family family);
+  std::uint32_t table_for(const GuardTableKey& key);
+  Result<void> leave_table(const GuardTableKey& key);
+  std::optional<unsigned> device_for(const ProtectPolicy& policy);
+  std::vector<Route> routes_for(const ProtectPolicy& policy, std::uint32_t table);
+  Result<void> set_routes(Reqid reqid, GuardPair& pair);
+
+  // --- policies
+  Result<void> put_policies(const std::vector<XfrmPolicy>& wanted, const std::vector<XfrmPolicy>& previous);
+  Result<void> drop_policies(std::span<const XfrmPolicy> policies);
+  Result<void> set_standing(const std::set<XfrmPolicy>& wanted);
+
+  // --- exemptions
+  void count_peer(const ProtectPolicy& policy, bool add);
+  [[nodiscard]] bool holds_peer(const Subnet& remote) const;
+  [[nodiscard]] bool concerns_exemptions(const ProtectPolicy& policy) const;
+  std::vector<Subnet> find_own_networks();
+  [[nodiscard]] bool leads_outside(unsigned ifindex);
+  Result<void> mend_exemptions();
+
+  Result<void> take_stock();
+  Result<void> forget_states();
+};
+
+}  // namespace oakgate
