@@ -52,7 +52,7 @@ libre_stop() {
   pid=$(cat "$work/$1/libre/pluto.pid" 2>/dev/null) || return 0
   [ "${2:-}" = KILL ] || libre "$1" stop || true
   [ "${2:-}" = KILL ] && kill -KILL "$pid" 2>/dev/null
-  eventually 15 not kill -0 "$pid" 2>/dev/null || kill -KILL "$pid"
+  eventually 15 not running "$pid" || kill -KILL "$pid"
   rm -f "$work/$1/libre/pluto.pid"
 }
 # net.sh calls it after each case; what a killed pluto left in the kernel goes too

@@ -46,6 +46,12 @@ background() {
   echo $! >>"$work/pids"
 }
 
+# running PID: a zombie nobody has fetched yet does not
+running() {
+  local stat
+  read -r stat 2>/dev/null <"/proc/$1/stat" && stat=${stat##*) } && [ "${stat:0:1}" != Z ]
+}
+
 # --- namespaces
 
 declare -A number=([a]=1 [b]=2 [c]=3) net4=([a]=192.0.2 [b]=198.51.100 [c]=203.0.113)
@@ -150,10 +156,10 @@ drop_nothing() { at outside nft delete table ip drops 2>/dev/null || true; }
 # --- configuration
 
 # config SELF PEER...: writes SELF's configuration with one peer and tunnel (`lan`) for each PEER, and the key files.
-# Variables change it: ike, sets, esp (bodies of the YAML), tunnel, extra_tunnels, peer_keys, gateway_keys (more keys),
-# psk (psk_b: the one with gw-b only), family and lan (4 or 6), local_nets, remote_nets, peer_address.
+# Variables change it: ike, sets, esp (bodies of the YAML), tunnel (its other keys), extra_tunnels, peer_keys, gateway_keys (whole lines), psk (psk_b: the one with gw-b only), family and lan (4 or 6), local_nets, remote_nets, peer_address.
 config() {
-  local self=$1 peer own_psk file=$work/$1/oakgate.yaml
+  local self=$1 peer own_psk here there file=$work/$1/oakgate.yaml
+  local policy="10: {encryption: aes-256, hash: sha256, group: 14, authentication: pre-share, lifetime: 24h}"
   shift
   {
     cat <<YAML
@@ -164,26 +170,26 @@ gateway:
   state_dir: $work/$self/state
 ${gateway_keys:-}
 isakmp_policies:
-  ${ike:-10: {encryption: aes-256, hash: sha256, group: 14, authentication: pre-share, lifetime: 24h\}}
+  ${ike:-$policy}
 transform_sets:
   ${sets:-strong: [esp-aes-256, esp-sha256-hmac]}
 peers:
 YAML
     for peer; do
+      here=${local_nets:-\"$(lan_net "$self")\"} there=${remote_nets:-\"$(lan_net "$peer")\"}
       cat <<YAML
   gw-$peer:
     address: "${peer_address:-$(outer "$peer")}"
     pre_shared_key: {file: gw-$peer.psk}
 ${peer_keys:-}
     tunnels:
-      lan: {local: ${local_nets:-"\"$(lan_net "$self")\""}, remote: ${remote_nets:-"\"$(lan_net "$peer")\""},
-            transform_sets: ${esp:-[strong]}, ${tunnel:-start: responder}}
+      lan: {local: $here, remote: $there, transform_sets: ${esp:-[strong]}, ${tunnel:-start: responder}}
 ${extra_tunnels:-}
 YAML
       own_psk=psk_$peer
       (umask 077 && echo "${!own_psk:-${psk:-a pre-shared key that is long enough}}" >"$work/$self/gw-$peer.psk")
     done
-  } >"$file"
+  } | sed '/^ *$/d' >"$file"
 }
 
 # --- oakgated and oakgate
@@ -194,7 +200,7 @@ og() {
   timeout 60 "$oakgate" --socket "$work/$self/control.sock" "$@"
 }
 answers() { og "$1" status --json >/dev/null 2>&1; }
-alive() { kill -0 "$(cat "$work/$1/pid")" 2>/dev/null; }
+alive() { running "$(cat "$work/$1/pid")"; }
 gone() { ! alive "$1"; }
 answers_or_gone() { answers "$1" || gone "$1"; }
 
@@ -334,7 +340,7 @@ says() { grep -Eq -- "$1" "$work/output" || complain "no «$1» in: $(tr '\n' ' 
 # pings FROM TO: between LAN hosts (a b), every one answered
 pings() {
   local out
-  out=$(at "lan-$1" ping -nq -c "${count:-3}" -i "${interval:-0.2}" -W 3 -s "${size:-56}" "${target:-$(lan_host "$2")}" 2>&1) &&
+  out=$(at "lan-$1" ping -nq -M dont -c "${count:-3}" -i "${interval:-0.2}" -W 3 -s "${size:-56}" "${target:-$(lan_host "$2")}" 2>&1) &&
     [[ $out == *" 0% packet loss"* ]] || complain "ping lan-$1 to lan-$2: $(tr '\n' ' ' <<<"$out")"
 }
 pings_both_ways() { pings "$1" "$2" && pings "$2" "$1"; }
@@ -365,19 +371,21 @@ captured() {
   local pid
   pid=$(cat "$work/$1.capture")
   kill -INT "$pid"
-  eventually 10 not kill -0 "$pid" 2>/dev/null
+  eventually 10 not running "$pid"
 }
 count() { tcpdump -nr "$work/$1.pcap" "$2" 2>/dev/null | wc -l; }
 inner_nets='(net 10.0.0.0/8 or net 2001:db8:a1::/64 or net 2001:db8:b1::/64 or net 2001:db8:c1::/64)'
-esp='(ip proto 50 or ip6 proto 50 or (udp port 4500 and not udp[8:4] = 0) or (ip6 proto 17 and ip6[40:2] = 4500))'
+esp_packets='(ip proto 50 or ip6 proto 50 or (udp port 4500 and not udp[8:4] = 0) or (ip6 proto 17 and ip6[40:2] = 4500))'
 # only_protected NAME [packets]: ESP crossed, and no inner address and nothing but ESP, IKE, ARP, ND and ICMP errors
 only_protected() {
   local inner other protected
+  local strange="not arp and not icmp6 and not ip6[6] = 0 and not (icmp[0] = 3) and not proto 50 and not udp port 500 and not udp port 4500"
   inner=$(count "$1" "$inner_nets and not arp")
-  other=$(count "$1" "not arp and not icmp6 and not (icmp[0] = 3) and not proto 50 and not udp port 500 and not udp port 4500")
-  protected=$(count "$1" "$esp")
+  other=$(count "$1" "$strange")
+  protected=$(count "$1" "$esp_packets")
   [ "$inner" = 0 ] && [ "$other" = 0 ] && [ "$protected" -ge "${2:-1}" ] ||
-    complain "capture $1: $inner packets with inner addresses, $other unexpected, $protected of ESP"
+    complain "capture $1: $inner packets with inner addresses, $other unexpected, $protected of ESP; $(tcpdump -nr "$work/$1.pcap" \
+      "($strange) or ($inner_nets and not arp)" 2>/dev/null | head -3 | tr '\n' ';')"
 }
 no_plaintext() {
   local inner

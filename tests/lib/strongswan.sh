@@ -62,7 +62,7 @@ swan_stop() {
   local pid
   pid=$(cat "$work/$1/swan/charon.pid" 2>/dev/null) || return 0
   kill "-${2:-TERM}" "$pid" 2>/dev/null || true
-  eventually 10 not kill -0 "$pid" 2>/dev/null || kill -KILL "$pid"
+  eventually 10 not running "$pid" || kill -KILL "$pid"
   rm -f "$work/$1/swan/charon.pid"
 }
 # net.sh calls it after each case

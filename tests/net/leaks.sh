@@ -45,7 +45,7 @@ while_it_comes_up_and_goes_down() {
   flood_ends
   captured wire
   no_plaintext wire
-  [ "$(count wire "$esp")" -gt 40 ]
+  [ "$(count wire "$esp_packets")" -gt 40 ]
 }
 
 after_kill_and_start_again() {

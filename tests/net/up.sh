@@ -128,7 +128,8 @@ sizes() {
   size=1400 pings_both_ways a b
   size=1472 pings_both_ways a b
   size=8000 pings_both_ways a b
-  at lan-a ping -n -M "do" -c 1 -W 2 -s 1472 "$(lan_host b)" 2>&1 | grep -Eq 'Frag needed|[Mm]essage too long'
+  exits 1 at lan-a ping -n -M "do" -c 1 -W 2 -s 1472 "$(lan_host b)"
+  says 'Frag needed|[Mm]essage too long'
 }
 
 run "on-start" on_start
