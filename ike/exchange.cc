@@ -86,9 +86,9 @@ void take_held(Core& core, IkeSaId sa_id, MessageId id) {
   IkeSa* sa = core.find_sa(sa_id);
   Exchange* exchange = sa == nullptr ? nullptr : core.find_exchange(*sa, id);
   if (exchange == nullptr || exchange->job || !exchange->held) return;
-  const Bytes datagram = std::move(*exchange->held);
+  const HeldMessage held = std::move(*exchange->held);
   exchange->held.reset();
-  on_message(core, Datagram{sa->local, sa->remote, datagram});
+  on_message(core, Datagram{held.local, held.remote, held.data});
 }
 
 }  // namespace

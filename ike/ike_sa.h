@@ -42,6 +42,13 @@ struct KeyExchange {
   std::optional<SecretBytes> shared;
 };
 
+// A datagram that waits, with where it came from: it may be the one that floats to port 4500.
+struct HeldMessage {
+  Endpoint local;
+  Endpoint remote;
+  Bytes data;
+};
+
 // What every exchange has: where it stands, its IV, and what makes it survive loss and repetition.
 struct Exchange {
   ExchangeKind kind{};
@@ -53,7 +60,7 @@ struct Exchange {
   int tries = 0;
   TimerId retransmit_timer;
   std::vector<AnsweredMessage> answered;  // the last few
-  std::optional<Bytes> held;              // one message that came while a job was under way
+  std::optional<HeldMessage> held;        // one message that came while a job was under way
   std::optional<JobId> job;               // under way
   State resume_state{};                   // where to fall back to if the job fails by the peer's fault
   std::optional<Error> hint;              // the best explanation so far, should the exchange time out

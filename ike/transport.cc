@@ -57,7 +57,8 @@ void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   if (exchange.job) {
     // One message waits at most; a repetition of it changes nothing, another is lost like any datagram.
     if (!exchange.held) {
-      exchange.held = to_bytes(message.datagram.data);
+      exchange.held =
+          HeldMessage{message.datagram.local, message.datagram.remote, to_bytes(message.datagram.data)};
       core.raise(core.event(EventId::message_held, sa));
     }
     return;
