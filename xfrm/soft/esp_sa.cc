@@ -15,6 +15,11 @@ tl::unexpected<Error> unsupported(const SaSpec& spec, std::string what, std::str
       std::move(expected));
 }
 
+// RFC 2407 section 4.5: kilobytes of 1024 bytes. More than 2^54 of them is no limit anybody reaches.
+std::uint64_t in_bytes(Kilobytes limit) {
+  return limit.value < UINT64_MAX / 1024 ? limit.value * 1024 : 0;
+}
+
 Result<SaState> make_state(const SaSpec& spec, Instant now) {
   if (spec.id.protocol != IpsecProtocol::esp) return unsupported(spec, "its protocol is AH", "ESP");
   if (spec.mode != EncapsulationMode::tunnel) return unsupported(spec, "its mode", "tunnel mode");
@@ -30,8 +35,8 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   state.reqid = spec.reqid;
   state.counters.id = spec.id;
   if (spec.hard_time.count() > 0) state.expires = now + spec.hard_time;
-  // RFC 2407 section 4.5: kilobytes of 1024 bytes. More than 2^54 is no limit anybody reaches.
-  if (spec.hard_kilobytes.value < UINT64_MAX / 1024) state.max_bytes = spec.hard_kilobytes.value * 1024;
+  state.max_bytes = in_bytes(spec.hard_kilobytes);
+  state.soft_bytes = in_bytes(spec.soft_kilobytes);
   return state;
 }
 

@@ -34,15 +34,20 @@ struct SaState {
   Reqid reqid;
   SaCounters counters;
   std::optional<Instant> expires;
-  std::uint64_t max_bytes = 0;  // 0: no limit
+  std::uint64_t max_bytes = 0;   // the hard limit; 0: none
+  std::uint64_t soft_bytes = 0;  // 0: none, or told already
 
   // Whether `bytes` more would pass the hard limit.
   [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
     return max_bytes != 0 && (counters.bytes > max_bytes || bytes > max_bytes - counters.bytes);
   }
-  void count(std::uint64_t bytes) {
+  // True once: when the soft limit is reached.
+  [[nodiscard]] bool count(std::uint64_t bytes) {
     counters.bytes += bytes;
     ++counters.packets;
+    if (soft_bytes == 0 || counters.bytes < soft_bytes) return false;
+    soft_bytes = 0;
+    return true;
   }
 };
 

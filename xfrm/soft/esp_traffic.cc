@@ -30,6 +30,10 @@ std::size_t outer_headers(const OuterPath& path) {
   return (path.destination.is_v4() ? kIpv4Header : kIpv6Header) + (path.encapsulation ? kUdpHeader : 0);
 }
 
+void count(SaState& state, std::size_t bytes, EngineOutput& out) {
+  if (state.count(bytes)) out.soft_limits.push_back({state.id, state.reqid});
+}
+
 }  // namespace
 
 // ---- Outbound
@@ -131,7 +135,7 @@ void EspEngine::seal(OutboundSa& sa, std::span<std::uint8_t> bytes, const InnerP
     ++drops_.crypto_failed;
     return;
   }
-  sa.state.count(inner.size);
+  count(sa.state, inner.size, out);
   // RFC 4301 section 8.1: DF is copied; IPv6 counts as DF, for its routers never fragment. A packet that is
   // to be fragmented by this host must not carry it.
   out.sealed.push_back(
@@ -214,7 +218,7 @@ void EspEngine::deliver(InboundSa& sa, const BatchPacket& packet, const Opened& 
     return;
   }
   if (*traffic_class != inner->traffic_class) set_traffic_class(opened.inner, *traffic_class);
-  sa.state.count(inner->size);
+  count(sa.state, inner->size, out);
   out.opened.push_back(opened.inner.first(inner->size));
 }
 

@@ -8,7 +8,7 @@
 namespace oakgate::soft {
 
 Result<void> EventQueue::open() {
-  fd_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  fd_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!fd_.valid()) return fail(ErrorCode::internal, std::string("eventfd: ") + std::strerror(errno));
   return {};
 }
@@ -21,8 +21,13 @@ bool EventQueue::push(PlaneEvent event) {
     ike_ += ike ? 1 : 0;
     events_.push_back(std::move(event));
   }
+  wake();
+  return true;
+}
+
+void EventQueue::wake() {
   const std::uint64_t one = 1;
-  return ::write(fd_.get(), &one, sizeof(one)) == sizeof(one) || errno == EAGAIN;
+  (void)!::write(fd_.get(), &one, sizeof(one));  // EAGAIN: it is readable already
 }
 
 std::vector<PlaneEvent> EventQueue::take() {
@@ -37,6 +42,7 @@ void deliver(std::vector<PlaneEvent> events, DataPlaneListener& listener) {
   struct Visitor {
     DataPlaneListener& to;
     void operator()(const Acquire& event) const { to.on_acquire(event.reqid); }
+    void operator()(const SoftLimit& event) const { to.on_soft_limit(event.id, event.reqid); }
     void operator()(const Expired& event) const { to.on_expired(event.id, event.reqid); }
     void operator()(const IkeDatagram& event) const {
       to.on_ike_datagram(event.local, event.remote, event.datagram);

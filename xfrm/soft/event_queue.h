@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ike/ports/data_plane.h"
-#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/packet_batch.h"
 
 namespace oakgate::soft {
@@ -22,7 +22,7 @@ struct IkeDatagram {
 struct Warning {
   Error error;
 };
-using PlaneEvent = std::variant<Acquire, Expired, IkeDatagram, Warning>;
+using PlaneEvent = std::variant<Acquire, SoftLimit, Expired, IkeDatagram, Warning>;
 
 class EventQueue {
  public:
@@ -32,13 +32,15 @@ class EventQueue {
   [[nodiscard]] Result<void> open();
   [[nodiscard]] int fd() const { return fd_.get(); }  // readable while something waits
 
+  // Makes fd() readable though nothing waits.
+  void wake();
   // False: the queue is full, the event is lost. Any thread.
   bool push(PlaneEvent event);
   // Everything that waits, in order.
   [[nodiscard]] std::vector<PlaneEvent> take();
 
  private:
-  FileDescriptor fd_;
+  UniqueFd fd_;
   std::mutex mutex_;
   std::vector<PlaneEvent> events_;
   std::size_t ike_ = 0;

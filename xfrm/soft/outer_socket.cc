@@ -88,8 +88,8 @@ tl::unexpected<Error> cannot_open(const char* what, int error) {
   return fail(ErrorCode::data_plane, text, "a kernel with raw sockets", "see the kernel's log");
 }
 
-Result<FileDescriptor> open_raw(int family, int protocol, const char* what, bool receives) {
-  FileDescriptor fd(::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
+Result<UniqueFd> open_raw(int family, int protocol, const char* what, bool receives) {
+  UniqueFd fd(::socket(family, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, protocol));
   if (!fd.valid()) return cannot_open(what, errno);
   if (!receives && !refuse_everything(fd.get())) return cannot_open(what, errno);
   // Without CAP_NET_ADMIN in the initial namespace the limits of net.core apply.
@@ -102,7 +102,7 @@ Result<FileDescriptor> open_raw(int family, int protocol, const char* what, bool
   return fd;
 }
 
-Result<FileDescriptor> open_esp(Family family, bool receives, int discovery) {
+Result<UniqueFd> open_esp(Family family, bool receives, int discovery) {
   const bool v4 = family == Family::ipv4;
   auto fd = open_raw(v4 ? AF_INET : AF_INET6, IPPROTO_ESP, v4 ? "IPv4 ESP" : "IPv6 ESP", receives);
   if (!fd) return fd;
@@ -212,7 +212,7 @@ OuterSockets::~OuterSockets() = default;
 
 Result<OuterSockets> OuterSockets::open() {
   OuterSockets out;
-  const auto keep = [](FileDescriptor& place, Result<FileDescriptor> opened) -> Result<void> {
+  const auto keep = [](UniqueFd& place, Result<UniqueFd> opened) -> Result<void> {
     if (!opened) return fail(std::move(opened.error()));
     place = std::move(*opened);
     return {};
@@ -225,7 +225,7 @@ Result<OuterSockets> OuterSockets::open() {
   if (auto r = keep(out.icmp4_, open_raw(AF_INET, IPPROTO_ICMP, "ICMP", false)); !r)
     return fail(std::move(r.error()));
   // A host without IPv6 says EAFNOSUPPORT.
-  const FileDescriptor probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return out;
   if (auto r = keep(out.esp6_, open_esp(Family::ipv6, true, IPV6_PMTUDISC_WANT)); !r)
     return fail(std::move(r.error()));
@@ -244,7 +244,7 @@ std::vector<int> OuterSockets::descriptors() const {
   return out;
 }
 
-Result<void> OuterSockets::attach(int key, FileDescriptor socket, const Endpoint& local) {
+Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& local) {
   if (attached(key) >= 0) {
     return fail(ErrorCode::in_use, "the encapsulation socket " + local.to_string() + " is attached already");
   }
@@ -411,7 +411,7 @@ void OuterSockets::send_icmp(const IcmpMessage& message) {
 
 std::size_t query_path_mtu(const OuterPath& path) {
   const bool v4 = path.destination.is_v4();
-  const FileDescriptor probe(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const UniqueFd probe(::socket(v4 ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return 0;
   (void)set_option(probe.get(), SOL_SOCKET, SO_MARK, static_cast<int>(kBypassMark));  // the way ESP goes
   SocketAddress source = to_socket_address(path.source, 0);

@@ -17,7 +17,7 @@
 
 #include "ike/base/net.h"
 #include "ike/base/result.h"
-#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/packet_batch.h"
 
 namespace oakgate::soft {
@@ -45,7 +45,7 @@ class OuterSockets {
   [[nodiscard]] std::vector<int> descriptors() const;
 
   // `key` names the socket for detach(). Turns the packet information of the datagrams on.
-  [[nodiscard]] Result<void> attach(int key, FileDescriptor socket, const Endpoint& local);
+  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local);
   void detach(int key);
   // The descriptor of an attached socket, -1 if there is none.
   [[nodiscard]] int attached(int key) const;
@@ -61,7 +61,7 @@ class OuterSockets {
   struct Buffers;
   struct Attached {
     int key = -1;
-    FileDescriptor socket;
+    UniqueFd socket;
     Endpoint local;
   };
   OuterSockets();
@@ -71,11 +71,11 @@ class OuterSockets {
   void sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index, const Attached& socket,
                          PacketBatch& batch, const IkeSink& ike);
 
-  FileDescriptor esp4_;           // receives, and sends with DF
-  FileDescriptor esp4_fragment_;  // sends without DF
-  FileDescriptor esp6_;
-  FileDescriptor icmp4_;
-  FileDescriptor icmp6_;
+  UniqueFd esp4_;           // receives, and sends with DF
+  UniqueFd esp4_fragment_;  // sends without DF
+  UniqueFd esp6_;
+  UniqueFd icmp4_;
+  UniqueFd icmp6_;
   std::vector<Attached> attached_;
   std::unique_ptr<Buffers> buffers_;
 };

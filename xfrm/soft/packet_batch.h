@@ -77,6 +77,10 @@ struct SealedPacket {
 struct Acquire {
   Reqid reqid;
 };
+struct SoftLimit {
+  SaId id;
+  Reqid reqid;
+};
 struct Expired {
   SaId id;
   Reqid reqid;
@@ -88,12 +92,14 @@ struct EngineOutput {
   std::vector<ByteView> opened;  // inner packets for the TUN
   std::vector<IcmpMessage> icmp;
   std::vector<Acquire> acquires;
+  std::vector<SoftLimit> soft_limits;
   std::vector<Expired> expired;
   void clear() {
     sealed.clear();
     opened.clear();
     icmp.clear();
     acquires.clear();
+    soft_limits.clear();
     expired.clear();
   }
 };

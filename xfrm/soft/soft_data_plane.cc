@@ -9,10 +9,12 @@
 #include <cerrno>
 #include <cstring>
 #include <optional>
+#include <utility>
 
 #include "xfrm/netlink/guard.h"
+#include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/event_queue.h"
-#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/soft/local_delivery.h"
 #include "xfrm/soft/outer_socket.h"
 #include "xfrm/soft/tun_device.h"
 #include "xfrm/soft/worker.h"
@@ -46,12 +48,16 @@ class SoftDataPlane final : public DataPlane {
   SoftDataPlane() = default;
   [[nodiscard]] Result<void> open(const SoftConfig& config);
   [[nodiscard]] Result<void> poll(int fd);
+  [[nodiscard]] Result<void> admit_ipv6();
   void warn(Error error) { events_.push(Warning{std::move(error)}); }
 
-  FileDescriptor poll_;  // an epoll of what dispatch() looks after
+  UniqueFd poll_;  // an epoll of what dispatch() looks after
   EventQueue events_;
   std::unique_ptr<Guard> guard_;
-  std::string ipv6_obstacle_;
+  std::string device_;          // the TUN's name
+  std::string ipv6_obstacle_;   // TunDevice::ipv6_obstacle
+  bool ipv6_delivery_ = false;  // allow_local_delivery was tried
+  bool leftovers_released_ = false;
   std::unique_ptr<Worker> worker_;  // absent after shut_down(); ends first
 };
 
@@ -66,7 +72,7 @@ Result<std::unique_ptr<DataPlane>> SoftDataPlane::make(const SoftConfig& config)
 }
 
 Result<void> SoftDataPlane::open(const SoftConfig& config) {
-  poll_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
+  poll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   if (auto opened = events_.open(); !opened) return opened;
   auto tun = TunDevice::open(config.device_prefix, config.mtu);
   if (!tun) return fail(std::move(tun.error()));
@@ -75,6 +81,7 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   auto guard = Guard::open(tun->ifindex());
   if (!guard) return fail(std::move(guard.error()));
   guard_ = std::move(*guard);
+  device_ = tun->name();
   ipv6_obstacle_ = tun->ipv6_obstacle();
   for (const int fd : {events_.fd(), guard_->fd()}) {
     if (auto polled = poll(fd); !polled) return polled;
@@ -82,6 +89,7 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   auto worker = Worker::start(std::move(*tun), std::move(*sockets), events_);
   if (!worker) return fail(std::move(worker.error()));
   worker_ = std::move(*worker);
+  events_.wake();  // the first dispatch() has something to do
   if (!guard_->has_inbound_protection()) {
     warn({ErrorCode::data_plane,
           "this kernel has no XFRM: plaintext from outside for a protected subnet is not dropped",
@@ -102,7 +110,12 @@ Result<void> SoftDataPlane::poll(int fd) {
 
 void SoftDataPlane::dispatch(DataPlaneListener& listener) {
   if (guard_) {
-    if (auto mended = guard_->dispatch(); !mended) warn(mended.error());
+    // By the first turn of the loop the configuration has been applied: what a killed run left and nobody
+    // claimed goes.
+    if (!std::exchange(leftovers_released_, true)) {
+      if (auto released = guard_->release_leftovers(); !released) warn(std::move(released.error()));
+    }
+    if (auto mended = guard_->dispatch(); !mended) warn(std::move(mended.error()));
   }
   deliver(events_.take(), listener);
 }
@@ -113,7 +126,7 @@ Result<void> SoftDataPlane::exempt_socket(int socket_fd, Family family) {
 
 Result<void> SoftDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local) {
   if (!worker_) return shut();
-  FileDescriptor copy(::fcntl(socket_fd, F_DUPFD_CLOEXEC, 0));
+  UniqueFd copy(::fcntl(socket_fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) {
     return fail(ErrorCode::data_plane,
                 "the encapsulation socket " + local.to_string() + " cannot be used: " + std::strerror(errno));
@@ -130,10 +143,8 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
   if (policy.mode != EncapsulationMode::tunnel) {
     return fail(ErrorCode::unsupported, "the software data plane carries tunnel mode only", "mode: tunnel");
   }
-  const bool ipv6 = policy.selectors.local.subnet.family() == Family::ipv6;
-  if (ipv6 && !ipv6_obstacle_.empty() && guard_->has_inbound_protection()) {
-    return fail(ErrorCode::not_permitted, "IPv6 packets out of a tunnel would be dropped: " + ipv6_obstacle_,
-                "write access to net.ipv6.conf.*.disable_policy", "systemd: ProtectKernelTunables=no");
+  if (policy.selectors.local.subnet.family() == Family::ipv6) {
+    if (auto admitted = admit_ipv6(); !admitted) return admitted;
   }
   // The worker first: from the moment the routes lead here, somebody knows what to do.
   std::optional<ProtectPolicy> before;
@@ -155,6 +166,20 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
     }
   });
   return result;
+}
+
+// What comes from the TUN must pass the policies that block plaintext: for IPv4 the device's settings are
+// enough.
+Result<void> SoftDataPlane::admit_ipv6() {
+  if (!guard_->has_inbound_protection()) return {};
+  if (!ipv6_obstacle_.empty()) {
+    return fail(ErrorCode::not_permitted, "IPv6 packets out of a tunnel would be dropped: " + ipv6_obstacle_,
+                "write access to net.ipv6.conf.*.disable_policy", "systemd: ProtectKernelTunables=no");
+  }
+  if (ipv6_delivery_) return {};
+  ipv6_delivery_ = true;
+  if (auto allowed = allow_local_delivery(device_); !allowed) warn(std::move(allowed.error()));
+  return {};
 }
 
 Result<void> SoftDataPlane::unprotect(Reqid reqid) {
@@ -188,6 +213,7 @@ void SoftDataPlane::shut_down() {
   if (!worker_) return;
   // Guards go while the device is still there; it takes its routes along.
   if (auto result = guard_->shut_down(); !result) warn(result.error());
+  if (ipv6_delivery_) disallow_local_delivery(device_);
   worker_.reset();
   guard_.reset();
 }

@@ -73,7 +73,7 @@ int read_setting(const std::string& path, int absent) {
 
 // Empty, or why it could not be written. No IPv6 in this kernel is no obstacle.
 std::string write_setting(const std::string& path, const char* value) {
-  const FileDescriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file.valid()) return errno == ENOENT ? std::string() : path + ": " + reason(errno);
   if (::write(file.get(), value, std::strlen(value)) < 0) return path + ": " + reason(errno);
   return {};
@@ -98,7 +98,7 @@ Result<void> set_by_netlink(unsigned ifindex, const std::string& name, const Byt
 }  // namespace
 
 Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) {
-  FileDescriptor fd(::open(kDevicePath, O_RDWR | O_NONBLOCK | O_CLOEXEC));
+  UniqueFd fd(::open(kDevicePath, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) return cannot_open(errno);
   ifreq request{};
   const std::string pattern = prefix + "%d";  // the kernel puts the first free number in

@@ -14,7 +14,7 @@
 #include <string>
 
 #include "ike/base/result.h"
-#include "xfrm/soft/file_descriptor.h"
+#include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/packet_batch.h"
 
 namespace oakgate::soft {
@@ -38,11 +38,11 @@ class TunDevice {
   bool write(ByteView packet);
 
  private:
-  TunDevice(FileDescriptor fd, std::string name, unsigned ifindex)
+  TunDevice(UniqueFd fd, std::string name, unsigned ifindex)
       : fd_(std::move(fd)), name_(std::move(name)), ifindex_(ifindex) {}
   [[nodiscard]] Result<void> configure();
 
-  FileDescriptor fd_;
+  UniqueFd fd_;
   std::string name_;
   unsigned ifindex_;
   std::string ipv6_obstacle_;

@@ -71,8 +71,8 @@ Result<std::unique_ptr<Worker>> Worker::start(TunDevice tun, OuterSockets socket
 }
 
 Result<void> Worker::open() {
-  epoll_ = FileDescriptor(::epoll_create1(EPOLL_CLOEXEC));
-  wake_ = FileDescriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
+  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::vector<int> descriptors = sockets_.descriptors();
   descriptors.push_back(tun_.fd());
   descriptors.push_back(wake_.get());
@@ -134,7 +134,7 @@ void Worker::run_commands() {
   }
 }
 
-Result<void> Worker::attach(int key, FileDescriptor socket, const Endpoint& local) {
+Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local) {
   Result<void> result;
   run([&](EspEngine&, Instant) {
     result = sockets_.attach(key, std::move(socket), local);
@@ -233,6 +233,7 @@ void Worker::flush(Instant time) {
   send_sealed(time);
   for (const ByteView packet : output_.opened) tun_.write(packet);
   for (const IcmpMessage& message : output_.icmp) sockets_.send_icmp(message);
+  for (const SoftLimit& event : output_.soft_limits) events_.push(event);
   for (const Expired& event : output_.expired) events_.push(event);
   for (const Acquire& event : output_.acquires) events_.push(event);
   output_.clear();

@@ -37,7 +37,7 @@ class Worker {
   void run(const Command& command);
 
   // OuterSockets::attach and detach, on the worker's thread.
-  [[nodiscard]] Result<void> attach(int key, FileDescriptor socket, const Endpoint& local);
+  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local);
   void detach(int key);
 
  private:
@@ -76,8 +76,8 @@ class Worker {
   EngineOutput output_;
   std::map<std::string, Instant> warned_;  // when each kind of warning was last given
 
-  FileDescriptor epoll_;
-  FileDescriptor wake_;
+  UniqueFd epoll_;
+  UniqueFd wake_;
   std::mutex mutex_;
   std::condition_variable answered_;
   std::deque<Pending*> commands_;
