@@ -13,24 +13,6 @@ export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$(readlink -f "${1:-${OAKGATE_BUILD:-$top/build}}")
 [ -n "${OAKGATE_IN_UML:-}" ] || exec "$top/tests/peers/uml-run" -t 540 bash "${BASH_SOURCE[0]}" "$build" "${@:2}"
-
-# gtest's lines as `ok NAME` and `not ok NAME: why`; what a failure says stands before it, on lines of its own
-translate() {
-  local line name why=""
-  while IFS= read -r line; do
-    case $line in
-      "[ RUN      ] "*) why="" ;;
-      "[       OK ] "*) name=${line#*] } && echo "ok ${name%% *}" ;;
-      "[  FAILED  ] "*" ms)") name=${line#*] } && echo "not ok ${name%% *}: ${why:-failed}" ;;
-      "["* | "") ;;
-      *) line=${line:0:300} && printf '  %s\n' "$line" && why="$why${why:+ }$line" ;;
-    esac
-  done
-}
-
-program=$build/tests/xfrm/kernel/kernel_plane_contract
-[ -x "$program" ] || { echo "not ok kernel_plane_contract: $program is not built"; exit 1; }
-"$program" --gtest_color=no "${@:2}" 2>&1 | translate
-status=${PIPESTATUS[0]}
-[ "$status" -lt 2 ] || echo "not ok kernel_plane_contract: ended with status $status"
-exit "$status"
+# shellcheck source=tests/lib/gtest.sh
+. "$top/tests/lib/gtest.sh"
+run_gtest "$build/tests/xfrm/kernel/kernel_plane_contract" "${@:2}"

@@ -22,7 +22,8 @@ namespace {
 
 std::string kernel_objects(const Namespace& ns) {
   return ns.output(
-      "ip xfrm policy; ip xfrm state; ip route show table all proto 111; ip -6 route show table all proto "
+      "ip xfrm policy list nosock; ip xfrm state; ip route show table all proto 111; ip -6 route show table "
+      "all proto "
       "111;"
       "ip rule | grep 111; ip -6 rule | grep 111; true");
 }

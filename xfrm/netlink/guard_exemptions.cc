@@ -105,7 +105,6 @@ Result<void> Guard::State::mend_exemptions() {
     }
   }
   if (ipv6) policies.merge(as_set(neighbor_discovery_policies()));
-  if (software()) policies.merge(as_set(tunnel_policies(*tunnel_ifindex)));
   // A pair with the very selectors of an exemption protects them.
   std::erase_if(policies, [&](const XfrmPolicy& policy) {
     return selectors.contains({policy.source, policy.destination}) ||

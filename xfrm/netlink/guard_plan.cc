@@ -215,16 +215,4 @@ std::vector<XfrmPolicy> neighbor_discovery_policies() {
   return policies;
 }
 
-std::vector<XfrmPolicy> tunnel_policies(unsigned tunnel_ifindex) {
-  std::vector<XfrmPolicy> policies;
-  for (const auto family : {Family::ipv4, Family::ipv6}) {
-    const Selector any{Subnet::any(family)};
-    for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
-      policies.push_back(allow(direction, any, any, kPriorityFirst));
-      policies.back().ifindex = tunnel_ifindex;
-    }
-  }
-  return policies;
-}
-
 }  // namespace oakgate

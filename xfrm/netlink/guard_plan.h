@@ -63,7 +63,5 @@ struct PairRouting {
                                                          bool software);
 // Neighbor Discovery (RFC 4861): without it no IPv6 packet, protected or not, finds its next hop.
 [[nodiscard]] std::vector<XfrmPolicy> neighbor_discovery_policies();
-// What the software plane hands in through its TUN has been decrypted and checked.
-[[nodiscard]] std::vector<XfrmPolicy> tunnel_policies(unsigned tunnel_ifindex);
 
 }  // namespace oakgate

@@ -34,7 +34,6 @@ xfrm_user_tmpl kernel_template(const PolicyTemplate& sa) {
 xfrm_userpolicy_info policy_info(const XfrmPolicy& policy) {
   xfrm_userpolicy_info info{};
   info.sel = to_xfrm(policy.source, policy.destination);
-  info.sel.ifindex = static_cast<int>(policy.ifindex);
   if (policy.fragments) info.sel.sport_mask = info.sel.dport_mask = 0xffff;  // and both ports 0
   info.lft = unlimited_lifetime();
   info.priority = policy.priority;
@@ -52,7 +51,6 @@ XfrmPolicy XfrmPolicy::key() const {
   key.direction = direction;
   key.source = source;
   key.destination = destination;
-  key.ifindex = ifindex;
   key.fragments = fragments;
   return key;
 }
@@ -105,7 +103,6 @@ std::optional<XfrmPolicy> parse_policy(const nlmsghdr& message) {
   policy.direction = PolicyDirection{info->dir};
   policy.source = selectors->source;
   policy.destination = selectors->destination;
-  policy.ifindex = static_cast<unsigned>(info->sel.ifindex);
   policy.fragments = info->sel.sport_mask == 0xffff && info->sel.sport == 0 && info->sel.dport == 0;
   policy.action = info->action == XFRM_POLICY_ALLOW ? PolicyAction::allow : PolicyAction::block;
   policy.priority = info->priority;

@@ -41,7 +41,6 @@ struct XfrmPolicy {
   PolicyDirection direction{};
   Selector source;  // of the inner packet as it travels. With protocol 58 the port is the ICMPv6 type
   Selector destination;
-  unsigned ifindex = 0;    // in, forward: the device it came in by; out: leaves by. 0: any
   bool fragments = false;  // only what shows no ports: the kernel sees none in fragments
   PolicyAction action = PolicyAction::allow;
   std::uint32_t priority = 0;  // the lowest number wins
