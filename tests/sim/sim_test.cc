@@ -194,9 +194,11 @@ void survives(std::uint64_t seed) {
     pairs += static_cast<std::uint32_t>(plans[i].local.size());
   }
   TwoGateways two(seed, plans, Seconds(dice.between(120, 600)));
-  two.net.faults = {0.01 * static_cast<double>(dice.between(0, 20)),
-                    0.01 * static_cast<double>(dice.between(0, 10)), Milliseconds(dice.between(1, 100)),
-                    Milliseconds(dice.between(0, 400))};
+  two.net.faults.loss = 0.01 * static_cast<double>(dice.between(0, 20));
+  two.net.faults.duplicate = 0.01 * static_cast<double>(dice.between(0, 10));
+  two.net.faults.latency = Milliseconds(dice.between(1, 100));
+  two.net.faults.jitter = Milliseconds(dice.between(0, 400));
+  two.net.faults.job_delay = Milliseconds(dice.between(0, 300));
   two.start();
   const auto traffic = [&] { return carries(two.a, two.b, pairs); };
   for (int second = 0; second < 300; ++second) {
@@ -248,7 +250,9 @@ TEST(Faults, AHubKeepsEverySpokeThroughRestarts) {
       spokes.push_back(&spoke);
     }
     hub.configure(config);
-    net.faults = {0.1, 0.05, Milliseconds(10), Milliseconds(100)};
+    net.faults.loss = 0.1;
+    net.faults.duplicate = 0.05;
+    net.faults.jitter = Milliseconds(100);
     hub.start();
     for (Gateway* spoke : spokes) spoke->start();
     Gateway& victim = net.rng.chance(0.3) ? hub : *spokes[static_cast<std::size_t>(net.rng.between(0, 2))];

@@ -129,12 +129,13 @@ void Gateway::answer_job(const ike::StartJob& start) {
       done->result = std::variant<crypto::DhKeyPair, SecretBytes>(std::move(*skeyid));
     }
   }
-  network_.after(Milliseconds(network_.rng.between(0, 5)), [this, life = life_, done] {
-    if (life != life_ || !running()) return;
-    ike::Effects effects;
-    engine_->on_completion({network_.now(), network_.rng, effects}, std::move(*done));
-    carry_out(std::move(effects));
-  });
+  network_.after(Milliseconds(network_.rng.between(0, network_.faults.job_delay.count())),
+                 [this, life = life_, done] {
+                   if (life != life_ || !running()) return;
+                   ike::Effects effects;
+                   engine_->on_completion({network_.now(), network_.rng, effects}, std::move(*done));
+                   carry_out(std::move(effects));
+                 });
 }
 
 void Gateway::install(ike::InstallSas& request) {

@@ -32,7 +32,8 @@ struct Faults {
   double loss = 0;  // of each datagram, each way
   double duplicate = 0;
   Milliseconds latency{5};
-  Milliseconds jitter{0};  // up to this much more: reorders
+  Milliseconds job_delay{5};  // a job takes up to this long; longer than the latency: messages are held
+  Milliseconds jitter{0};     // up to this much more: reorders
 };
 
 // What a gateway's data plane holds.
