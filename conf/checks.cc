@@ -20,21 +20,20 @@ std::string in_line(const Position& at) {
   return " (line " + std::to_string(at.line) + ")";
 }
 
-// The responder finds a peer by its address first and by its proven identity then.
+// Main Mode has to know the pre-shared key before the peer says who it is, so the address alone chooses the
+// peer (RFC 2409 section 5.4: "the key can only be identified by the IP address of the peers since HASH_I
+// must be computed before the initiator has processed IDir").
 void check_peers_differ(const Draft& draft, Report& report) {
-  std::map<std::pair<PeerAddress, Identity>, const PeerConfig*> seen;
+  std::map<PeerAddress, const PeerConfig*> seen;
   for (const PeerDraft& peer : draft.peers) {
     if (!peer.address_known) continue;
     const PeerConfig& config = peer.config;
-    // `identity: address` and the address itself say the same.
-    const Identity by_address{IdentityKind::address, config.address.first, config.address.host_name};
-    const auto key = std::pair(config.address, config.identity.value_or(by_address));
-    const auto [other, is_new] = seen.emplace(key, &config);
+    const auto [other, is_new] = seen.emplace(config.address, &config);
     if (is_new) continue;
     report.add(config.position, peer_path(config),
-               {"has the same address and identity as " + peer_path(*other->second) +
-                    in_line(other->second->position),
-                "a different address or identity, or one peer with the tunnels of both"});
+               {"has the same address as " + peer_path(*other->second) + in_line(other->second->position) +
+                    ", and with pre-shared keys the address chooses the peer",
+                "a different address, or one peer with the tunnels of both"});
   }
 }
 

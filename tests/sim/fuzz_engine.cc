@@ -2,7 +2,6 @@
 // negotiation has reached (how many of its own messages were exchanged), then the datagram. Nothing may
 // crash, leak or establish anything; afterwards the true negotiation must still end well unless it was the
 // datagram's to spoil.
-#include <cstdlib>
 
 #include "ike/wire/message.h"
 #include "tests/sim/simulator.h"
@@ -36,6 +35,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   sim::Gateway& other = at_initiator ? b : a;
   target.receive({target.address, 500}, {other.address, 500}, datagram);
   net.tap = {};
-  if (!net.run_for(Seconds(120), [&] { return a.tunnels_up() && b.tunnels_up(); })) std::abort();
+  if (!net.run_for(Seconds(120), [&] { return a.tunnels_up() && b.tunnels_up(); })) __builtin_trap();
   return 0;
 }
