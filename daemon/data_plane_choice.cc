@@ -2,22 +2,13 @@
 
 #include <fmt/format.h>
 
-#if __has_include("xfrm/kernel/kernel_data_plane.h")
 #include "xfrm/kernel/kernel_data_plane.h"
-#endif
 #include "xfrm/soft/soft_data_plane.h"
 
 namespace oakgate {
 
 PlaneMakers system_planes() {
-#if __has_include("xfrm/kernel/kernel_data_plane.h")
   return {[] { return make_kernel_data_plane(); }, [] { return make_soft_data_plane(); }};
-#else
-  return {[]() -> Result<std::unique_ptr<DataPlane>> {
-            return fail(ErrorCode::unsupported, "this build has no kernel data plane");
-          },
-          [] { return make_soft_data_plane(); }};
-#endif
 }
 
 Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {
