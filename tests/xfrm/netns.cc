@@ -117,7 +117,7 @@ void Namespace::must(const std::string& command) const {
 std::string Namespace::output(const std::string& command) const {
   return enter([&] {
     std::string text;
-    FILE* pipe = popen((command + " 2>&1").c_str(), "r");
+    FILE* pipe = popen(("{ " + command + "; } 2>&1").c_str(), "r");
     if (pipe == nullptr) give_up("run `" + command + "`");
     std::array<char, 4096> part{};
     while (const std::size_t got = fread(part.data(), 1, part.size(), pipe)) text.append(part.data(), got);

@@ -1,0 +1,71 @@
+#include "xfrm/kernel/xfrm_events.h"
+
+#include <arpa/inet.h>
+#include <gmock/gmock.h>
+#include <linux/xfrm.h>
+#include <sys/socket.h>
+
+namespace oakgate {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+NetlinkMessage acquire(std::uint32_t reqid) {
+  NetlinkMessage message(XFRM_MSG_ACQUIRE, 0);
+  message.put_header<xfrm_user_acquire>();
+  xfrm_user_tmpl tmpl{};
+  tmpl.reqid = reqid;
+  message.put_struct(XFRMA_TMPL, tmpl);
+  return message;
+}
+
+NetlinkMessage expire(std::uint32_t reqid, bool hard) {
+  NetlinkMessage message(XFRM_MSG_EXPIRE, 0);
+  auto& header = message.put_header<xfrm_user_expire>();
+  header.hard = hard ? 1 : 0;
+  header.state.reqid = reqid;
+  header.state.family = AF_INET;
+  header.state.id.proto = IPPROTO_ESP;
+  header.state.id.spi = htonl(0x01020304);
+  header.state.id.daddr.a4 = inet_addr("192.0.2.2");
+  return message;
+}
+
+const SaId kSa{*IpAddress::parse("192.0.2.2"), IpsecProtocol::esp, Spi{0x01020304}};
+
+TEST(XfrmEvents, Acquires) {
+  XfrmEventBatch batch;
+  parse_xfrm_event(acquire(kReqidBase + 7).header(), batch);
+  parse_xfrm_event(acquire(7).header(), batch);  // another program's
+  parse_xfrm_event(acquire(kReqidBase + kReqidCount).header(), batch);
+  EXPECT_THAT(batch.acquires, ElementsAre(Reqid{kReqidBase + 7}));
+}
+
+TEST(XfrmEvents, Limits) {
+  XfrmEventBatch batch;
+  parse_xfrm_event(expire(kReqidBase, true).header(), batch);
+  EXPECT_THAT(batch.expired, ElementsAre(kSa));
+  EXPECT_THAT(batch.soft_limits, IsEmpty());
+  parse_xfrm_event(expire(kReqidBase, false).header(), batch);
+  EXPECT_THAT(batch.soft_limits, ElementsAre(kSa));
+  parse_xfrm_event(expire(9, true).header(), batch);
+  EXPECT_EQ(1U, batch.expired.size());
+}
+
+TEST(XfrmEvents, ShortMessagesSayNothing) {
+  for (NetlinkMessage* message :
+       {new NetlinkMessage(acquire(kReqidBase)), new NetlinkMessage(expire(kReqidBase, true))}) {
+    const std::unique_ptr<NetlinkMessage> owner(message);
+    const std::uint32_t whole = message->header().nlmsg_len;
+    for (std::uint32_t length = sizeof(nlmsghdr); length < whole; length += 4) {
+      XfrmEventBatch batch;
+      message->header().nlmsg_len = length;
+      parse_xfrm_event(message->header(), batch);
+      EXPECT_TRUE(batch.acquires.empty() && batch.expired.empty()) << length;
+    }
+  }
+}
+
+}  // namespace
+}  // namespace oakgate
