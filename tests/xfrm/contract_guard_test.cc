@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <chrono>
 
 #include "tests/xfrm/data_plane_contract.h"
 
@@ -52,6 +53,24 @@ TEST_F(DataPlaneGuard, OutboundWithoutSaIsDroppedAndRaisesAcquire) {
     EXPECT_TRUE(carries(family)) << "what waited for an SA does not stand in its way";
     remove(tunnel);
   }
+}
+
+TEST_F(DataPlaneGuard, AcquiresAtMostOnceASecond) {
+  Tunnel tunnel;
+  tunnel.acquire = true;
+  protect(tunnel);
+  const auto start = std::chrono::steady_clock::now();
+  for (int i = 0; i < 4; ++i) {
+    send(Side::a, Family::ipv4);
+    EXPECT_FALSE(await([] { return false; }, 20));
+    ++tunnel.generation;
+    install(tunnel);  // what the plane remembers of the packet before is settled
+    remove(tunnel);
+  }
+  const auto seconds =
+      std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() - start);
+  EXPECT_GE(a_.heard.acquires.size(), 1U);
+  EXPECT_LE(a_.heard.acquires.size(), 1U + static_cast<std::size_t>(seconds.count()));
 }
 
 TEST_F(DataPlaneGuard, ThisHostsOwnTrafficIsProtected) {
@@ -143,8 +162,9 @@ TEST_F(DataPlaneGuard, SelectorsThatHoldTheGateways) {
     tunnel.outer = tunnel.inner = c.family;
     tunnel.left = c.left;
     tunnel.right = c.right;
-    up(tunnel);
-    {
+    protect(tunnel);
+    {  // before there is any SA, as at the first start
+
       const UdpSocket at_a(a_.ns, outer_address(Side::a, c.family), 500);
       const UdpSocket at_b(b_.ns, outer_address(Side::b, c.family), 500);
       for (auto [side, socket] : {std::pair(Side::a, &at_a), std::pair(Side::b, &at_b)}) {
@@ -153,12 +173,15 @@ TEST_F(DataPlaneGuard, SelectorsThatHoldTheGateways) {
             gateway(side).with_plane([&](DataPlane& p) { return p.exempt_socket(fd, c.family); });
         ASSERT_TRUE(exempt.has_value()) << exempt.error().text;
       }
-      a_.ns.sh("ip neigh flush dev outer");  // Neighbor Discovery and ARP must work, too
+      for (Gateway* gateway : {&a_, &b_}) {  // Neighbor Discovery and ARP must work, too
+        gateway->ns.must("ip neigh flush dev outer nud all; ip -6 neigh flush dev outer nud all");
+      }
       ASSERT_EQ(0, at_a.send(at_b.local(), "an ISAKMP message"));
       EXPECT_EQ("an ISAKMP message", at_b.receive()) << c.left << " === " << c.right;
       ASSERT_EQ(0, at_b.send(at_a.local(), "its answer"));
       EXPECT_EQ("its answer", at_a.receive()) << c.left << " === " << c.right;
     }
+    install(tunnel);
     if (Subnet::parse(c.right)->is_host()) {
       const UdpSocket at_a(a_.ns, outer_address(Side::a, c.family), 7777);
       const UdpSocket at_b(b_.ns, outer_address(Side::b, c.family), 7777);
