@@ -127,10 +127,6 @@ TEST(GuardPlan, SoftwarePlanePoliciesBlockInboundAlone) {
     EXPECT_EQ(PolicyAction::block, policy.action);
     EXPECT_TRUE(policy.ours());
   }
-  for (const XfrmPolicy& policy : tunnel_policies(7)) {
-    EXPECT_EQ(7U, policy.ifindex);
-    EXPECT_LT(policy.priority, policies[0].priority);
-  }
 }
 
 TEST(GuardPlan, FragmentsOfSelectorsWithPorts) {

@@ -119,7 +119,6 @@ TEST_F(XfrmPolicyTest, ReadsBackExactlyWhatItAdded) {
   XfrmPolicy exemption;
   exemption.source = selector("0.0.0.0/0");
   exemption.destination = selector("10.1.0.0/24");
-  exemption.ifindex = 1;
   exemption.index = kPolicyIndex + 16;
   wanted.push_back(exemption);
   XfrmPolicy fragments;
