@@ -221,6 +221,18 @@ Result<void> install_both(Run& run) {
   return derive_and_install(run, true, true);
 }
 
+// What was there when the exchange began ends soon. Each side deletes by that rule, the initiator first; an
+// SA pair that was negotiated meanwhile is not meant, so two renewals at once never take each other's result
+// away.
+void retire_replaced(Core& core, const QuickMode& quick) {
+  const Milliseconds grace = core.limits().old_sa_grace * (quick.role == Role::initiator ? 1 : 2);
+  for (const SaPairId id : quick.replaces) {
+    SaPair* old = find_sa_pair(core, id);
+    if (old == nullptr || old->grace_timer != TimerId{}) continue;
+    old->grace_timer = core.arm(grace, {TimerKind::phase2_replaced, id.value, 0});
+  }
+}
+
 void finish(Run& run) {
   Core& core = run.core;
   QuickMode& quick = quick_of(run);
@@ -246,21 +258,14 @@ void finish(Run& run) {
   const TimerId forget = core.arm(core.limits().half_open_life,
                                   {TimerKind::exchange_forgotten, run.sa.id.value, quick.id.value});
   static_cast<void>(forget);
+  retire_replaced(core, quick);
   pair_is_up(core, peer, pair);
 }
 
-// Message 3, when both our SAs are in the data plane; the SA pairs that this one replaces end soon.
+// Message 3, when both our SAs are in the data plane.
 Result<void> confirm(Run& run) {
   if (auto sent = send_hashed(run, 3, {}, Expect::nothing); !sent) return sent;
-  Core& core = run.core;
-  const std::vector<SaPairId> replaced = quick_of(run).replaces;
   finish(run);
-  for (const SaPairId id : replaced) {
-    SaPair* old = find_sa_pair(core, id);
-    if (old == nullptr) continue;
-    core.cancel(old->grace_timer);
-    old->grace_timer = core.arm(core.limits().old_sa_grace, {TimerKind::phase2_replaced, id.value, 0});
-  }
   return {};
 }
 
@@ -277,6 +282,7 @@ Result<void> take_offer(Run& run) {
   });
   if (found == peer.pairs.end()) return refuse_selectors(run, proxy_error(*selectors, describe_pairs(peer)));
   quick.reqid = found->first;
+  for (const SaPair& old : found->second.sas) quick.replaces.push_back(old.id);
   if (!waiver_holds(run.core, peer)) {
     return reject(NotifyType::no_proposal_chosen, ErrorCode::weak_waiver_expired,
                   "the peer's allow_weak has ended");

@@ -148,7 +148,7 @@ they_rekey() {
   swan b ctl --rekey --child lan
   eventually 10 new_spis
   pings_both_ways a b
-  eventually 20 has a '.peers[0].tunnels[0].sas | length == 1'
+  eventually 30 has a '.peers[0].tunnels[0].sas | length == 1'
   pings_both_ways a b
 }
 they_reauthenticate() {

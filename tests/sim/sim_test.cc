@@ -297,6 +297,21 @@ TEST(Rekey, NoPacketIsLostWhileSasAreRenewed) {
   }
 }
 
+// Some peers renew and never delete what they replaced: the responder does, later.
+TEST(Rekey, AReplacedPairIsDeletedEvenIfTheInitiatorForgets) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  const SaId first = two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas.at(0).out;
+  two.a.command(ike::SoftLimitReached{first, Reqid{kFirst}});
+  two.net.run_for(Seconds(1));
+  ASSERT_EQ(two.b.plane().size(), 4U);
+  two.net.tap = [&](const Endpoint& from, const Endpoint&, Bytes&) { return from.address != two.a.address; };
+  two.net.run_for(Seconds(25));
+  EXPECT_EQ(two.b.plane().size(), 2U);
+  EXPECT_TRUE(carries(two.a, two.b, 1)) << "what is left is the new pair on both sides";
+}
+
 TEST(Rekey, TheSoftLimitOfKilobytesRenews) {
   TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
   two.start();
