@@ -18,6 +18,7 @@ constexpr std::size_t kNameQueue = 256;  // host names waiting
 constexpr std::size_t kResolvers = 2;
 constexpr Milliseconds kShutdownPatience{3000};
 constexpr Milliseconds kStatusDelay{300};
+constexpr Milliseconds kNetworkDelay{50};
 constexpr ike::CommandId kShutdownCommand{~std::uint64_t{0}};  // clients' commands count from 1
 
 std::size_t worker_count() {
@@ -144,6 +145,10 @@ void Daemon::assemble() {
       [this](const IpAddress& destination) { return find_source(destination); },
       [this](ike::SetPeerAddresses command) { driver_->on_command(std::move(command)); }});
   status_timer_ = std::make_unique<Timer>(*loop_, [this] { show_status(); });
+  network_timer_ = std::make_unique<Timer>(*loop_, [this] {
+    network_timer_armed_ = false;
+    addresses_->network_changed();
+  });
   shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
 }
 
@@ -264,8 +269,10 @@ void Daemon::on_network_change() {
   const Result<AddressMonitor::Change> change = monitor_->dispatch();
   if (!change) {
     log_.error("following local addresses: " + printable(error_text(change.error()), 1024));
-  } else if (change->any()) {
-    addresses_->network_changed();
+  } else if (change->any() && !network_timer_armed_) {
+    // A routing daemon changes many routes at once: one round of look-ups for all of them.
+    network_timer_armed_ = true;
+    network_timer_->arm(kNetworkDelay);
   }
 }
 

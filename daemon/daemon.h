@@ -89,9 +89,11 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<PeerAddresses> addresses_;
   std::unique_ptr<WorkerPool> resolvers_;
   std::unique_ptr<Timer> status_timer_;
+  std::unique_ptr<Timer> network_timer_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::string status_;
+  bool network_timer_armed_ = false;
   bool shutting_down_ = false;
 };
 

@@ -2,34 +2,13 @@
 
 #include <gtest/gtest.h>
 
+#include "tests/daemon/no_plane.h"
+
 namespace oakgate {
 namespace {
 
-class Plane final : public DataPlane {
- public:
-  explicit Plane(std::string_view name) : name_(name) {}
-  std::string_view name() const override { return name_; }
-  int fd() const override { return -1; }
-  void dispatch(DataPlaneListener& /*listener*/) override {}
-  Result<void> exempt_socket(int /*fd*/, Family /*family*/) override { return {}; }
-  Result<void> attach_encapsulation_socket(int /*fd*/, const Endpoint& /*local*/) override { return {}; }
-  void detach_encapsulation_socket(int /*fd*/) override {}
-  bool reads_encapsulation_socket() const override { return false; }
-  Result<void> protect(const ProtectPolicy& /*policy*/) override { return {}; }
-  Result<void> unprotect(Reqid /*reqid*/) override { return {}; }
-  Result<void> install(std::span<const SaSpec> /*sas*/) override { return {}; }
-  Result<void> remove(std::span<const SaId> /*sas*/) override { return {}; }
-  Result<std::vector<SaCounters>> counters(std::span<const SaId> /*sas*/) override {
-    return std::vector<SaCounters>();
-  }
-  void shut_down() override {}
-
- private:
-  std::string name_;
-};
-
 MakePlane makes(std::string_view name) {
-  return [name]() -> Result<std::unique_ptr<DataPlane>> { return std::make_unique<Plane>(name); };
+  return [name]() -> Result<std::unique_ptr<DataPlane>> { return std::make_unique<test::NoPlane>(name); };
 }
 MakePlane refuses(ErrorCode code, std::string text) {
   return [code, text]() -> Result<std::unique_ptr<DataPlane>> { return fail(code, text, "x", "y"); };

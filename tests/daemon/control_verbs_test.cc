@@ -1,0 +1,245 @@
+// The verbs over a real control socket and the real core; only the data plane is a double. The peer's address
+// is a host name nobody resolves, so what needs an answer of the peer ends at once.
+#include "daemon/control_verbs.h"
+
+#include <gtest/gtest.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "daemon/cli/client.h"
+#include "daemon/key_store.h"
+#include "daemon/process.h"
+#include "daemon/wiring.h"
+#include "tests/daemon/no_plane.h"
+
+namespace oakgate {
+namespace {
+
+class Silent final : public LogSink {
+ public:
+  void write(LogLevel /*level*/, std::string_view /*text*/, std::span<const LogField> /*fields*/) override {}
+};
+
+conf::Config config_of(std::initializer_list<const char*> names) {
+  conf::Config config;
+  config.gateway.name = "gw-a";
+  for (const char* name : names) {
+    conf::PeerConfig peer;
+    peer.name = name;
+    peer.address = {conf::PeerAddress::Kind::host_name, std::string(name) + ".example.net", {}, {}};
+    peer.policies = {
+        {10, IkeCipher::aes_256, IkeHash::sha256, DhGroup::modp2048, AuthMethod::pre_share, Seconds(86400)}};
+    conf::TunnelConfig tunnel;
+    tunnel.name = "lan";
+    tunnel.pairs = {{{*Subnet::parse("10.1.0.0/24"), 0, 0}, {*Subnet::parse("10.2.0.0/24"), 0, 0}}};
+    tunnel.transform_sets = {{"strong", EspCipher::aes_256, Integrity::sha256, EncapsulationMode::tunnel}};
+    peer.tunnels = {tunnel};
+    config.peers.push_back(peer);
+  }
+  return config;
+}
+
+class ControlVerbsTest : public testing::Test {
+ protected:
+  ControlVerbsTest() {
+    std::string name = "/tmp/oakgate-verbs-test.XXXXXX";
+    folder = ::mkdtemp(name.data());
+    path = folder + "/control.sock";
+    loop = std::move(*Loop::create());
+    workers = std::move(*WorkerPool::create(1, 16, WorkerPool::AtEnd::join));
+    sockets = std::move(*UdpSockets::open(std::vector{*IpAddress::parse("127.0.0.1")}, {0, 0}));
+    events = std::make_unique<EventLog>(
+        *loop, log, [this](const ike::Event& event, WallTime at) { verbs->on_event(event, at); });
+    driver = std::make_unique<CoreDriver>(CoreDriver::Parts{
+        *loop, log, *events, *sockets, plane, *workers, keys, rng,
+        [this](ike::CommandId id, const Result<void>& result) { verbs->on_outcome(id, result); }});
+    verbs = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
+        *driver, plane, [this] { return reloaded; }, [this]() -> const conf::Config& { return config; }});
+    server = std::move(*ControlServer::open(*loop, path));
+    verbs->serve(*server);
+    poke_watch = Watch::readable(*loop, poked.get(), [this] {
+      std::uint64_t count = 0;
+      if (::read(poked.get(), &count, sizeof count) > 0) on_poke();
+    });
+    driver->start(*make_engine_config(config, {}, reqids));
+  }
+  ~ControlVerbsTest() override { std::filesystem::remove_all(folder); }
+
+  // Runs `client` on a thread of its own, and the loop until it has ended.
+  void with_client(const std::function<void(cli::ControlClient&)>& client) {
+    UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
+    const auto watch = Watch::readable(*loop, ended.get(), [this] { loop->stop(); });
+    std::thread thread([&] {
+      auto connected = cli::ControlClient::connect(path);
+      EXPECT_TRUE(connected);
+      if (connected) client(*connected);
+      const std::uint64_t one = 1;
+      EXPECT_EQ(::write(ended.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+    });
+    loop->run();
+    thread.join();
+  }
+  cli::Outcome<Json> ask(ControlVerb verb, std::string peer = {}, std::string tunnel = {},
+                         const cli::ControlClient::OnEvent& on_event = {}) {
+    cli::Outcome<Json> answer;
+    with_client([&](cli::ControlClient& client) {
+      ControlRequest request;
+      request.id = 9;
+      request.verb = verb;
+      request.peer = peer;
+      request.tunnel = tunnel;
+      request.progress = static_cast<bool>(on_event);
+      answer = client.request(request, Seconds(5), on_event);
+    });
+    return answer;
+  }
+
+  static ike::Event event_of(const char* peer) {
+    ike::Event event;
+    event.id = ike::EventId::endpoint_changed;
+    event.peer = peer;
+    return event;
+  }
+  // From the client's thread: has `on_poke` called on the loop's.
+  void poke() const {
+    const std::uint64_t one = 1;
+    EXPECT_EQ(::write(poked.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+  }
+
+  std::string folder;
+  std::string path;
+  conf::Config config = config_of({"b", "c"});
+  ReloadOutcome reloaded;
+  Log log{std::make_unique<Silent>(), LogLevel::error};
+  test::NoPlane plane{"software"};
+  MemoryKeyStore keys;
+  SystemRng rng = *SystemRng::create();
+  ReqidTable reqids;
+  std::unique_ptr<Loop> loop;
+  std::unique_ptr<UdpSockets> sockets;
+  std::unique_ptr<EventLog> events;
+  std::unique_ptr<CoreDriver> driver;
+  std::unique_ptr<WorkerPool> workers;
+  std::unique_ptr<ControlVerbs> verbs;
+  std::unique_ptr<ControlServer> server;
+  UniqueFd poked{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+  std::function<void()> on_poke;
+  std::unique_ptr<Watch> poke_watch;
+};
+
+TEST_F(ControlVerbsTest, StatusShowsEveryPeerOrOne) {
+  const auto all = ask(ControlVerb::status);
+  ASSERT_TRUE(all) << all.error().text;
+  EXPECT_EQ((*all)["gateway"], "gw-a");
+  EXPECT_EQ((*all)["data_plane"], "software");
+  ASSERT_EQ((*all)["peers"].size(), 2U);
+  EXPECT_EQ((*all)["peers"][0]["address"], "b.example.net");
+  EXPECT_EQ((*all)["peers"][0]["tunnels"][0]["state"], "down");
+  const auto one = ask(ControlVerb::status, "c");
+  ASSERT_TRUE(one);
+  ASSERT_EQ((*one)["peers"].size(), 1U);
+  EXPECT_EQ((*one)["peers"][0]["name"], "c");
+}
+
+TEST_F(ControlVerbsTest, WhatIsNotThereIsNotFound) {
+  for (const ControlVerb verb : {ControlVerb::status, ControlVerb::up, ControlVerb::down}) {
+    const auto answer = ask(verb, "d");
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().exit, Exit::not_found);
+    EXPECT_EQ(answer.error().text, "there is no peer d");
+    EXPECT_EQ(answer.error().expected, "one of: b, c");
+  }
+  const auto tunnel = ask(ControlVerb::up, "b", "voice");
+  ASSERT_FALSE(tunnel);
+  EXPECT_EQ(tunnel.error().exit, Exit::not_found);
+  EXPECT_EQ(tunnel.error().expected, "one of: lan");
+}
+
+TEST_F(ControlVerbsTest, UpWaitsForTheOutcomeOfTheCore) {
+  const auto answer = ask(ControlVerb::up, "b", "lan");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().exit, Exit::failed);
+  EXPECT_EQ(answer.error().code, "address-unknown");
+}
+
+TEST_F(ControlVerbsTest, DownIsDoneAtOnceWhereNothingIsUp) {
+  const auto answer = ask(ControlVerb::down, "b");
+  ASSERT_TRUE(answer) << answer.error().text;
+  EXPECT_EQ(answer->dump(),
+            R"({"version":1,"verb":"down","peer":"b","tunnels":[{"name":"lan","state":"down"}]})");
+}
+
+// A negotiation with nobody: its beginning is told to who waits, events of another peer are not, `down` ends
+// it.
+TEST_F(ControlVerbsTest, ProgressIsOfThePeerWaitedFor) {
+  const IpAddress here = *IpAddress::parse("127.0.0.1");
+  driver->on_command(ike::SetPeerAddresses{"b", here, here, {}});
+  on_poke = [&] {
+    events->on_event(event_of("c"));
+    driver->on_command(ike::Down{{0}, "b", {}});
+  };
+  std::vector<std::string> seen;
+  const auto answer = ask(ControlVerb::up, "b", {}, [&](const Json& event) {
+    seen.push_back(event.value("peer", "") + " " + event.value("event", ""));
+    if (seen.size() == 1) poke();
+  });
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, "cancelled");
+  ASSERT_FALSE(seen.empty());
+  EXPECT_EQ(seen[0], "b phase1-started");
+  for (const std::string& line : seen) EXPECT_TRUE(line.starts_with("b ")) << line;
+}
+
+TEST_F(ControlVerbsTest, MonitorStreamsEvents) {
+  on_poke = [&] {
+    events->on_event(event_of("c"));
+    server->flush();
+    server.reset();
+  };
+  std::vector<Json> seen;
+  with_client([&](cli::ControlClient& client) {
+    ControlRequest request;
+    request.id = 1;
+    request.verb = ControlVerb::monitor;
+    const auto started = client.request(request, Seconds(5));
+    EXPECT_TRUE(started && (*started)["monitoring"] == true);
+    poke();
+    const cli::Failure end = client.follow([&](const Json& event) { seen.push_back(event); });
+    EXPECT_EQ(end.exit, Exit::unreachable);
+  });
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0]["event"], "endpoint-changed");
+  EXPECT_EQ(seen[0]["peer"], "c");
+}
+
+TEST_F(ControlVerbsTest, ReloadTellsItsOutcome) {
+  reloaded.needs_restart = {"gateway.listen"};
+  const auto good = ask(ControlVerb::reload);
+  ASSERT_TRUE(good);
+  EXPECT_EQ(good->dump(), R"({"version":1,"reloaded":true,"needs_restart":["gateway.listen"]})");
+  reloaded.issues = {
+      {"oakgate.yaml", 3, 5, "peers.b.identty", "`identty` is not a known key", "", "identity"}};
+  const auto bad = ask(ControlVerb::reload);
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().exit, Exit::configuration);
+  ASSERT_EQ(bad.error().more["issues"].size(), 1U);
+  EXPECT_EQ(bad.error().more["issues"][0]["line"], 3);
+  EXPECT_EQ(bad.error().more["issues"][0]["nearest"], "identity");
+}
+
+TEST_F(ControlVerbsTest, ShowsInTheIosWords) {
+  const auto isakmp = ask(ControlVerb::show_isakmp_sa);
+  ASSERT_TRUE(isakmp);
+  EXPECT_TRUE((*isakmp)["isakmp_sas"].is_array());
+  const auto ipsec = ask(ControlVerb::show_ipsec_sa);
+  ASSERT_TRUE(ipsec);
+  EXPECT_EQ((*ipsec)["idents"].size(), 2U);
+}
+
+}  // namespace
+}  // namespace oakgate
