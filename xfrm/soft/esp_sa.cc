@@ -8,11 +8,11 @@ namespace {
 
 constexpr std::uint32_t kFirstSpi = 256;  // RFC 4303 section 2.1: 1 to 255 are reserved, 0 never travels
 
-tl::unexpected<Error> unsupported(const SaSpec& spec, std::string what, std::string expected) {
+tl::unexpected<Error> unsupported(const SaSpec& spec, const std::string& what, const std::string& expected) {
   return fail(
       ErrorCode::unsupported,
       "the software data plane cannot install the SA to " + spec.id.destination.to_string() + ": " + what,
-      std::move(expected));
+      expected);
 }
 
 // RFC 2407 section 4.5: kilobytes of 1024 bytes. More than 2^54 of them is no limit anybody reaches.
@@ -47,7 +47,7 @@ Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant
   if (!state) return fail(std::move(state.error()));
   auto sealer = EspSealer::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key);
   if (!sealer) return fail(std::move(sealer.error()));
-  return std::make_unique<OutboundSa>(OutboundSa{std::move(*state),
+  return std::make_unique<OutboundSa>(OutboundSa{*state,
                                                  {spec.source, spec.id.destination, spec.encapsulation},
                                                  std::move(*sealer),
                                                  SequenceCounter(),
@@ -64,9 +64,8 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   }
   auto opener = EspOpener::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key);
   if (!opener) return fail(std::move(opener.error()));
-  return std::make_unique<InboundSa>(InboundSa{std::move(*state), spec.selectors,
-                                               spec.encapsulation.has_value(), std::move(*opener),
-                                               ReplayWindow(spec.replay_window)});
+  return std::make_unique<InboundSa>(InboundSa{*state, spec.selectors, spec.encapsulation.has_value(),
+                                               std::move(*opener), ReplayWindow(spec.replay_window)});
 }
 
 }  // namespace oakgate::soft

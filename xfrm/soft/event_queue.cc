@@ -38,7 +38,7 @@ std::vector<PlaneEvent> EventQueue::take() {
   return std::exchange(events_, {});
 }
 
-void deliver(std::vector<PlaneEvent> events, DataPlaneListener& listener) {
+void deliver(std::span<const PlaneEvent> events, DataPlaneListener& listener) {
   struct Visitor {
     DataPlaneListener& to;
     void operator()(const Acquire& event) const { to.on_acquire(event.reqid); }

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <mutex>
+#include <span>
 #include <variant>
 #include <vector>
 
@@ -47,6 +48,6 @@ class EventQueue {
 };
 
 // Hands the events to the listener.
-void deliver(std::vector<PlaneEvent> events, DataPlaneListener& listener);
+void deliver(std::span<const PlaneEvent> events, DataPlaneListener& listener);
 
 }  // namespace oakgate::soft

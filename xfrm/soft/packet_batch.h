@@ -53,7 +53,7 @@ class PacketBatch {
 
  private:
   // An odd number of cache lines: equal offsets in neighbouring slots fall into different cache sets.
-  static constexpr std::size_t kSlot = 64 * 1031;
+  static constexpr std::size_t kSlot = std::size_t{64} * 1031;
   static_assert(kSlot >= kHeadroom + kMaxPacket + kTailroom);
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::vector<BatchPacket> packets_;
