@@ -116,7 +116,8 @@ Result<std::vector<Attribute>> parse_attributes(ByteView data) {
   Flaw flaw;
   FieldReader io(data, flaw);
   std::vector<Attribute> attributes;
-  if (!io.attributes_to_end(attributes, kMaxAttributes)) return payload_error(flaw, PayloadType::notification, 0);
+  if (!io.attributes_to_end(attributes, kMaxAttributes))
+    return payload_error(flaw, PayloadType::notification, 0);
   return attributes;
 }
 
