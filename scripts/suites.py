@@ -28,6 +28,7 @@ UML_SLOWER = 3                   # user-mode Linux gets this many times a script
 TAIL = 40                        # lines of a failed program's log that are shown
 SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
 JOBS = max(2, os.cpu_count() or 1)
+SCRIPT_JOBS = 2 * JOBS           # scripts mostly wait: for retransmissions, life times, pings
 COLOUR = sys.stdout.isatty()
 
 
@@ -172,7 +173,7 @@ def header_value(script, key, default):
 
 def run_script(runner, suite, script, plane):
     in_uml = plane == "kernel"
-    limit = int(header_value(script, "time limit", "180 s").split()[0]) * (UML_SLOWER if in_uml else 1)
+    limit = int(header_value(script, "time limit", "300 s").split()[0]) * (UML_SLOWER if in_uml else 1)
     settings = [f"PLANE={plane}", f"OAKGATE_BUILD={runner.options.build}"]
     command = ["env", *settings, "bash", script]
     if in_uml:
@@ -200,7 +201,7 @@ def script_suite(runner, suite, scripts):
     if not build(runner, BUILD):
         runner.result(suite, [("", "the build failed")], 0)
         return
-    with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
+    with concurrent.futures.ThreadPoolExecutor(SCRIPT_JOBS) as pool:
         list(pool.map(lambda s: run_script(runner, suite, *s), scripts))
 
 

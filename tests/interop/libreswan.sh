@@ -4,7 +4,7 @@
 #   lan-a -- gw-a (oakgate) == outside == gw-b (libreswan) -- lan-b
 #
 # planes: kernel
-# time limit: 200 s
+# time limit: 600 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 # shellcheck source=tests/lib/libreswan.sh

@@ -5,7 +5,7 @@
 #   lan-a -- gw-a (oakgate) == outside == gw-b (strongSwan) -- lan-b
 #
 # planes: software kernel
-# time limit: 300 s
+# time limit: 600 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 # shellcheck source=tests/lib/strongswan.sh
