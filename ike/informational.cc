@@ -42,35 +42,41 @@ struct Refusal {
   NotifyType type;
   bool phase1;  // INVALID-ID-INFORMATION means another thing in each phase
   ErrorCode code;
+  std::string_view expected;
   std::string_view remedy;
 };
+constexpr std::string_view kAuthentication = "that it takes our authentication";
 constexpr std::string_view kCompareKeys = "compare the pre-shared key configured here and at the peer";
 constexpr auto kRefusals = std::to_array<Refusal>({
     {NotifyType::no_proposal_chosen, true, ErrorCode::no_proposal_chosen,
+     "that it takes one of our isakmp policies",
      "give the peer one of our isakmp policies, or configure one of its here"},
     {NotifyType::no_proposal_chosen, false, ErrorCode::no_proposal_chosen,
+     "that it takes one of the tunnel's transform sets",
      "give the peer one of our transform sets, or configure one of its here; compare pfs"},
-    {NotifyType::invalid_id_information, true, ErrorCode::identity_mismatch,
+    {NotifyType::invalid_id_information, true, ErrorCode::identity_mismatch, "that it takes our identity",
      "set the identity that the peer expects of this gateway"},
     {NotifyType::invalid_id_information, false, ErrorCode::proxy_id_mismatch,
+     "that it takes the tunnel's `local` and `remote`",
      "make `local` and `remote` the exact mirror of the peer's access list"},
-    {NotifyType::authentication_failed, true, ErrorCode::wrong_key, kCompareKeys},
-    {NotifyType::invalid_hash_information, true, ErrorCode::wrong_key, kCompareKeys},
-    {NotifyType::payload_malformed, true, ErrorCode::wrong_key,
+    {NotifyType::authentication_failed, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::invalid_hash_information, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::payload_malformed, true, ErrorCode::wrong_key, kAuthentication,
      "compare the pre-shared keys: a message that decrypts to garbage looks malformed"},
-    {NotifyType::invalid_key_information, true, ErrorCode::wrong_key, kCompareKeys},
+    {NotifyType::invalid_key_information, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
 });
 
 Error refusal_error(NotifyType type, bool phase1) {
   Error error{ErrorCode::peer_refused,
               "the peer refused with " + type_text(type),
-              {},
+              "that it goes on with the negotiation",
               "see the peer's log for its reason",
               {}};
   if (phase1) error.text += " (unauthenticated)";
   for (const Refusal& refusal : kRefusals) {
     if (refusal.type != type || refusal.phase1 != phase1) continue;
     error.code = refusal.code;
+    error.expected = refusal.expected;
     error.remedy = refusal.remedy;
   }
   return error;

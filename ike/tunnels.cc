@@ -115,12 +115,18 @@ SaPair* find_sa_pair(Core& core, SaPairId id) {
   return sas == pair->sas.end() ? nullptr : &*sas;
 }
 
+Error about(const Peer& peer, Error error) {
+  if (error.text.find(peer.config.name) == std::string::npos)
+    error.text = peer.config.name + ": " + error.text;
+  return error;
+}
+
 void set_error(Core& core, Peer& peer, const Error& error) {
-  peer.last_error = LastError{error, core.now().wall};
+  peer.last_error = LastError{about(peer, error), core.now().wall};
 }
 
 void set_error(Core& core, Peer& peer, Pair& pair, const Error& error) {
-  peer.tunnels[pair.tunnel].last_error = LastError{error, core.now().wall};
+  peer.tunnels[pair.tunnel].last_error = LastError{about(peer, error), core.now().wall};
 }
 
 bool waiver_holds(Core& core, Peer& peer) {
@@ -249,7 +255,8 @@ void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error) {
   const Milliseconds wait = back_off(core, pair.failures);
   pair.holdoff_until = core.now().instant + wait;
   set_error(core, peer, pair, error);
-  finish_waiters(core, pair.config.reqid, &error);
+  const Error answer = about(peer, error);
+  finish_waiters(core, pair.config.reqid, &answer);
   // A tunnel that starts by itself tries for ever; a renewal too, while the old SA pair still carries.
   if (!core.state().shutting_down && (starts_by_itself(peer, pair) || !pair.sas.empty()))
     retry_later(core, pair, wait);

@@ -49,6 +49,9 @@ void on_phase2_replaced(Core& core, SaPairId id);
 [[nodiscard]] std::string tunnel_name(const Peer& peer, const Pair& pair);
 // Whether the peer's waiver holds; if not, says so in `last_error` and an event.
 [[nodiscard]] bool waiver_holds(Core& core, Peer& peer);
+// The same error, its text naming the peer: `last_error` and the answer to `up` stand alone, without a log
+// line's prefix.
+[[nodiscard]] Error about(const Peer& peer, Error error);
 void set_error(Core& core, Peer& peer, const Error& error);
 void set_error(Core& core, Peer& peer, Pair& pair, const Error& error);
 

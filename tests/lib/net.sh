@@ -46,10 +46,13 @@ background() {
   echo $! >>"$work/pids"
 }
 
-# running PID: a zombie nobody has fetched yet does not
+# running PID: a zombie nobody has fetched yet does not, once its last thread is gone
 running() {
-  local stat
-  read -r stat 2>/dev/null <"/proc/$1/stat" && stat=${stat##*) } && [ "${stat:0:1}" != Z ]
+  local stat threads
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return
+  threads=("/proc/$1/task/"*)
+  stat=${stat##*) }
+  [ "${stat:0:1}" != Z ] || [ ${#threads[@]} -gt 1 ]
 }
 
 # --- namespaces
@@ -320,7 +323,7 @@ error_of() {
 # error_is GATEWAY PEER CODE: it is complete: a text, what was expected, how to mend it, a time
 error_is() {
   has "$1" '[.peers[] | select(.name == $p) | .last_error, .tunnels[].last_error | select(. != null)]
-    | any(.code == $c and (.text | length > 0) and (.remedy | length > 0) and (.at | tostring | length > 0))' \
+    | any(.code == $c and (.text | contains($p)) and (.expected | length > 0) and (.remedy | length > 0) and (.at | tostring | length > 0))' \
     --arg p "$2" --arg c "$3" || complain "last error of $2 at gw-$1 is $(error_of "$1" "$2"), not $3, or it is incomplete"
 }
 spis() { og "$1" status --json | jq -c '[.peers[].tunnels[].sas[] | select(.role == "current") | .in[].spi, .out[].spi] | sort'; }

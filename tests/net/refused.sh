@@ -5,35 +5,12 @@
 #   lan-a -- gw-a == outside == gw-b -- lan-b      gw-b is, or has, what is wrong
 #                       ‖
 #                      gw-c -- lan-c               all is well here
+# time limit: 300 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
+# shellcheck source=tests/lib/refused.sh
+. "$(dirname "$0")/../lib/refused.sh"
 topology a b c
-
-# Both tunnels are configured, the good one is up.
-good_tunnel_up() {
-  config a b c
-  config c a
-  start a c
-  exits 0 og a up gw-c
-  good=$(og a status gw-c --json | jq -c '[.peers[] | select(.name == "gw-c") | .tunnels[].sas[].in[].spi]')
-}
-# good_tunnel_untouched: the same SAs, and traffic
-good_tunnel_untouched() {
-  pings_both_ways a c
-  [ "$good" = "$(og a status gw-c --json | jq -c '[.peers[] | select(.name == "gw-c") | .tunnels[].sas[].in[].spi]')" ]
-}
-# refused CODE [LOG-PATTERN]: at gw-a, whose `up` fails
-refused() {
-  exits 1 og a up gw-b
-  says "gw-b"
-  error_is a gw-b "$1"
-  logged a "gw-b.*${2:-$1}"
-  exits 1 og a --json up gw-b
-  jq -e --arg c "$1" '.error.code == $c and (.error.text | length > 0)' "$work/output" >/dev/null ||
-    complain "up --json: $(cat "$work/output")"
-  not up a gw-b/lan
-  good_tunnel_untouched
-}
 
 wrong_pre_shared_key() {
   good_tunnel_up
@@ -81,35 +58,6 @@ no_line() {
   refused no-answer
 }
 
-# MATCH...: what gw-b sends no more, from some message on
-vanishes() {
-  good_tunnel_up
-  config b a
-  start b
-  drop_from b "$@"
-  refused no-answer
-  drop_nothing
-  exits 0 og a up gw-b
-  pings_both_ways a b
-  good_tunnel_untouched
-}
-
-# gw-b is killed between two messages: its own half is gone for good, its successor knows nothing.
-killed_in_mid_exchange() {
-  good_tunnel_up
-  config b a
-  start b
-  drop_from b udp sport 500 @th,208,8 32
-  background og a up gw-b >"$work/up" 2>&1
-  eventually 10 logged b "authenticated"
-  stop b KILL
-  drop_nothing
-  start b
-  eventually 90 og a up gw-b >/dev/null
-  pings_both_ways a b
-  good_tunnel_untouched
-}
-
 # gw-b calls, but gw-a knows nobody at its address.
 unknown_peer() {
   config a c
@@ -143,11 +91,6 @@ run "no common transform set" no_common_transform_set
 run "other proxy identities" other_proxy_identities
 run "nobody answers at the peer's address" unreachable
 run "no way to the peer" no_line
-run "the peer vanishes before message 2" vanishes udp sport 500
-run "the peer vanishes before message 4" vanishes udp sport 500 meta length '>' 250
-run "the peer vanishes before message 6" vanishes udp sport 500 @th,216,8 1
-run "the peer vanishes in quick mode" vanishes udp sport 500 @th,208,8 32
-run "the peer is killed in mid-exchange" killed_in_mid_exchange
 run "an unknown peer calls" unknown_peer
 run "the peer proves to be somebody else" other_identity
 finish

@@ -10,11 +10,11 @@ topology a
 refuses() {
   local pattern=$1 status=0
   shift
-  timeout 20 "$@" >"$work/output" 2>&1 || status=$?
+  "$@" >"$work/output" 2>&1 || status=$?
   [ "$status" != 0 ] && [ "$status" != 124 ] || complain "exit status $status: $(tail -2 "$work/output")" || return
   says "$pattern"
 }
-daemon() { at gw-a "$@" "$oakgated" --config "$work/a/oakgate.yaml" --foreground; }
+daemon() { at gw-a timeout 20 "$@" "$oakgated" --config "$work/a/oakgate.yaml" --foreground; }
 
 port_taken() {
   config a b
@@ -39,7 +39,7 @@ no_tun_device() {
   config a b
   sed -i 's/data_plane: .*/data_plane: software/' "$work/a/oakgate.yaml"
   # shellcheck disable=SC2016
-  refuses '/dev/net/tun' daemon unshare -m --propagation private sh -c 'mount --bind /dev/null /dev/net/tun && exec "$@"' -
+  refuses '/dev/net/tun' daemon unshare -m --propagation private sh -c 'mount -t tmpfs none /dev/net && exec "$@"' -
 }
 
 second_daemon() {
@@ -49,7 +49,7 @@ second_daemon() {
   answers a
   # the same state directory under another socket is a second daemon too
   sed "s|control_socket: .*|control_socket: $work/a/other.sock|" "$work/a/oakgate.yaml" >"$work/a/second.yaml"
-  refuses 'already|another|in use' at gw-a "$oakgated" --config "$work/a/second.yaml" --foreground
+  refuses 'already|another|in use' at gw-a timeout 20 "$oakgated" --config "$work/a/second.yaml" --foreground
   answers a
 }
 
@@ -66,9 +66,10 @@ open_secret() {
 
 bad_configuration() {
   config a b
-  sed -i 's/identity/identty/; s/start: responder/start: sometimes/; s/\[strong\]/[stronk]/; s/hash: sha256/hash: sha257/' "$work/a/oakgate.yaml"
+  sed -i 's/name: gw-a/nane: gw-a/; s/start: responder/start: sometimes/; s/\[strong\]/[stronk]/; s/hash: sha256/hash: sha257/' "$work/a/oakgate.yaml"
   refuses 'oakgate\.yaml:[0-9]+:[0-9]+: ' daemon
   exits 4 "$oakgate" check "$work/a/oakgate.yaml"
+  says 'nane.*name'
   says 'sometimes'
   says 'stronk.*strong'
   says 'sha257.*sha256'
@@ -123,6 +124,36 @@ exit_statuses() {
   jq -e '.version == 1 and .gateway == "gw-a"' "$work/output" >/dev/null
 }
 
+# What the installed unit leaves it: three capabilities, and a service manager that hears when it is ready.
+as_a_service() {
+  config a b
+  cat >"$work/manager.py" <<'PY'
+import os, socket, sys
+manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+manager.bind(sys.argv[1])
+print("listening", flush=True)
+while True:
+    message = manager.recv(4096).decode()
+    print(message, flush=True)
+    if "STOPPING=1" in message:
+        break
+PY
+  rm -f "$work/notify"
+  background python3 "$work/manager.py" "$work/notify" >"$work/notified"
+  eventually 5 grep -q listening "$work/notified"
+  caps=+net_admin,+net_raw,+net_bind_service
+  background at_exec gw-a env NOTIFY_SOCKET="$work/notify" setpriv --bounding-set="-all,$caps" --inh-caps="-all,$caps" \
+    --no-new-privs "$oakgated" --config "$work/a/oakgate.yaml" --foreground >>"$work/a/log" 2>&1
+  echo $! >"$work/a/pid"
+  eventually 10 grep -q READY=1 "$work/notified"
+  answers a
+  kill -HUP "$(cat "$work/a/pid")"
+  eventually 5 grep -q RELOADING=1 "$work/notified"
+  eventually 5 answers a
+  stop a
+  eventually 5 grep -q STOPPING=1 "$work/notified"
+}
+
 run "port 500 is taken" port_taken
 run "missing privileges" missing_privileges
 run "no TUN device" no_tun_device
@@ -131,6 +162,7 @@ run "a secret file that others can read" open_secret
 run "a configuration with four errors" bad_configuration
 run "weak algorithms without a waiver" weak_without_waiver
 run "weak algorithms with an expired waiver" expired_waiver
+run "with the capabilities of the unit, notifying" as_a_service
 run "the data plane is chosen and named" plane_is_named
 run "exit statuses of oakgate" exit_statuses
 finish

@@ -1,0 +1,26 @@
+# shellcheck shell=bash disable=SC2154
+# For tests/net/refused.sh and vanishes.sh: gw-a has two peers, gw-b that fails and gw-c that must not notice.
+
+# Both tunnels are configured, the good one is up.
+good_tunnel_up() {
+  config a b c
+  config c a
+  start a c
+  exits 0 og a up gw-c
+  good=$(og a status gw-c --json | jq -c '[.peers[] | select(.name == "gw-c") | .tunnels[].sas[].in[].spi]')
+}
+# good_tunnel_untouched: the same SAs, and traffic
+good_tunnel_untouched() {
+  pings_both_ways a c
+  [ "$good" = "$(og a status gw-c --json | jq -c '[.peers[] | select(.name == "gw-c") | .tunnels[].sas[].in[].spi]')" ]
+}
+# refused CODE [LOG-PATTERN]: at gw-a, whose `up` fails
+refused() {
+  exits 1 og a --json up gw-b
+  jq -se --arg c "$1" '.[-1].error | .code == $c and (.text | contains("gw-b"))' "$work/output" >/dev/null ||
+    complain "up --json: $(cat "$work/output")"
+  error_is a gw-b "$1"
+  logged a "gw-b.*${2:-$1}"
+  not up a gw-b/lan
+  good_tunnel_untouched
+}
