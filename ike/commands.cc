@@ -128,7 +128,10 @@ void on(Core& core, SetPeerAddresses set) {
   if (peer == nullptr) return;
   if (set.called_from) peer->called_from = *set.called_from;
   const bool changed = peer->local != set.local || peer->remote != set.remote;
-  if (!changed) return;
+  if (!changed) {
+    say_what_is_missing(core, *peer);
+    return;
+  }
   const bool moved =
       (peer->local && peer->local != set.local) || (peer->remote && peer->remote != set.remote);
   Event event = core.event(EventId::address_changed, *peer);
@@ -144,6 +147,7 @@ void on(Core& core, SetPeerAddresses set) {
   peer->remote = set.remote;
   for (auto& [reqid, pair] : peer->pairs) guard(core, *peer, pair);
   start_configured(core, *peer);
+  say_what_is_missing(core, *peer);
 }
 
 void on(Core& core, Reconfigure reconfigure) {

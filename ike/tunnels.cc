@@ -196,6 +196,14 @@ void start_configured(Core& core, Peer& peer) {
   }
 }
 
+void say_what_is_missing(Core& core, Peer& peer) {
+  const bool idle = std::any_of(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
+    return starts_by_itself(peer, entry.second) && entry.second.sas.empty();
+  });
+  if (!idle) return;
+  if (const auto missing = obstacle(core, peer)) set_error(core, peer, *missing);
+}
+
 void phase1_ready(Core& core, Peer& peer) {
   peer.last_error.reset();
   std::vector<Reqid> wanted;

@@ -15,6 +15,8 @@ enum class Why : std::uint8_t { traffic, configuration, command, rekey, retry };
 void want_pair(Core& core, Peer& peer, Pair& pair, Why why);
 // Every `on-start` pair of a peer that should be up and is not.
 void start_configured(Core& core, Peer& peer);
+// If such a pair cannot even begin (no address, say), the peer's `last_error` tells why.
+void say_what_is_missing(Core& core, Peer& peer);
 // Tells the data plane what to guard, if that has changed.
 void guard(Core& core, Peer& peer, Pair& pair);
 

@@ -11,7 +11,7 @@
 topology a b c
 
 spi_of() { og a status --json | jq -c --arg p "$1" '[.peers[] | select(.name == $p) | .tunnels[0].sas[].in[].spi]'; }
-peers_are() { has "$1" '[.peers[].name] == ($ARGS.positional)' --args "${@:2}"; }
+peers_are() { has "$1" '([.peers[].name] | join(" ")) == $p' --arg p "${*:2}"; }
 
 # A tunnel is added, another taken away by SIGHUP; the one that stayed the same keeps its SAs.
 reload() {

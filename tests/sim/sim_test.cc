@@ -444,6 +444,21 @@ TEST(Refusal, TheOtherSideHearsOfARefusedIdentity) {
   EXPECT_EQ(two.a.engine().snapshot({}).at(0).last_error->error.code, ErrorCode::identity_mismatch);
 }
 
+TEST(Refusal, APeerWithoutAnAddressSaysSoAndComesUpWithOne) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.a.command(ike::SetPeerAddresses{two.b.name, std::nullopt, two.b.address, std::nullopt});
+  two.net.run_for(Seconds(1));
+  const auto without = two.a.engine().snapshot({}).at(0);
+  ASSERT_TRUE(without.last_error);
+  EXPECT_EQ(without.last_error->error.code, ErrorCode::address_unknown);
+  EXPECT_FALSE(two.a.tunnels_up());
+  two.a.command(ike::SetPeerAddresses{two.b.name, two.a.address, two.b.address, std::nullopt});
+  ASSERT_TRUE(two.up_within(Seconds(20)));
+  EXPECT_FALSE(two.a.engine().snapshot({}).at(0).last_error);
+}
+
 TEST(Refusal, UnknownPeerGetsNoAnswer) {
   TwoGateways two(1);
   two.b.configure({"gw-b", {}, {}});
