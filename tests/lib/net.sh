@@ -132,9 +132,9 @@ drop_datagrams() {
     add rule ip lossy forward numgen random mod 100 < $1 drop"
 }
 
-# cut GATEWAY / mend GATEWAY: its line to the outside
-cut() { ip -n "$ns-outside" link set dev "to-$1" down; }
-mend() { ip -n "$ns-outside" link set dev "to-$1" up; }
+# unplug GATEWAY, plug GATEWAY: its line to the outside
+unplug() { ip -n "$ns-outside" link set dev "to-$1" down; }
+plug() { ip -n "$ns-outside" link set dev "to-$1" up; }
 
 # masquerade GATEWAY: the router hides what goes to it behind its own address there, and other ports (user-mode Linux has
 # no nftables NAT).

@@ -43,6 +43,7 @@ truncated() {
   tunnel_up
   before=$(spis a)
   storm truncate "$work/negotiation.pcap"
+  logged a 'message-rejected'
   unharmed
 }
 
@@ -51,6 +52,7 @@ altered() {
   tunnel_up
   before=$(spis a)
   storm alter "$work/negotiation.pcap"
+  logged a 'message-rejected'
   unharmed
 }
 
@@ -61,6 +63,7 @@ garbage() {
   before=$(spis a)
   storm garbage "$(outer b)" "$(outer a)"
   storm garbage "203.0.113.66" "$(outer a)"
+  logged a 'message-rejected'
   unharmed
 }
 

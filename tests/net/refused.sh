@@ -54,7 +54,7 @@ unreachable() {
 
 no_line() {
   good_tunnel_up
-  cut b
+  unplug b
   refused no-answer
 }
 
@@ -80,7 +80,7 @@ other_identity() {
 
 after_case() {
   drop_nothing
-  mend b
+  plug b
   ip -n "$ns-gw-b" route replace default via "$(router b)"
   ip -n "$ns-outside" addr replace 2001:db8:b::fe/64 dev to-b nodad
 }
