@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sys/uio.h>
 #include <syslog.h>
+#define SD_JOURNAL_SUPPRESS_LOCATION  // the place in our source tells an operator nothing
 #include <systemd/sd-journal.h>
 #include <unistd.h>
 

@@ -107,8 +107,10 @@ void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error) {
   }
   screen.line(text);
   screen.paint(state);
+  const Json& error = tunnel["last_error"];
   // What the peer's line has said already is not said again for each of its tunnels.
-  if (tunnel["last_error"] != peer_error) show_error(screen, 4, tunnel["last_error"]);
+  const bool said = error.is_object() && peer_error.is_object() && error["text"] == peer_error["text"];
+  if (!said) show_error(screen, 4, error);
   for (const Json& pair : tunnel["pairs"]) show_pair(screen, tunnel, pair);
 }
 
