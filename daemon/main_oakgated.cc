@@ -54,7 +54,7 @@ conf::Environment environment() {
 int run(const Arguments& arguments) {
   const LogLevel level = find_log_level(arguments.log_level).value_or(LogLevel::info);
   const Log log(arguments.foreground ? make_stderr_sink() : make_system_sink(), level);
-  if (level != LogLevel::debug) forbid_core_dumps();
+  forbid_core_dumps();
 
   DaemonOptions options{arguments.config, environment()};
   conf::LoadOutcome loaded = conf::load_config(options.config_file, options.environment);
