@@ -312,7 +312,7 @@ SUITES = {
     "vectors": ("published test vectors and recorded exchanges; also under the sanitizers", both_builds("vectors")),
     "fuzz": ("fuzz targets over their corpora, cut and flipped; --long: libFuzzer, 5 minutes each", suite_fuzz),
     "sim": ("networks of gateways under a virtual clock; --long: ten times the seeds", suite_sim),
-    "tidy": ("clang-tidy", suite_tidy),
+    "tidy": ("clang-tidy; when named, or with --long", suite_tidy),
     "install": ("what `meson install` puts where", suite_install),
     "net": ("gateways in network namespaces, software data plane", suite_net),
     "kernel": ("the same inside user-mode Linux, the kernel's ESP", suite_kernel),
@@ -322,7 +322,7 @@ SUITES = {
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description="Builds oakgate and runs its test suites.")
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all of them")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all but tidy; with --long all")
     parser.add_argument("--long", action="store_true", help="more simulated runs, and libFuzzer")
     parser.add_argument("--list", action="store_true", help="name the suites")
     parser.add_argument("--build", default=str(BUILD), metavar="DIR",
@@ -338,7 +338,8 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     runner = Runner(options)
     start = time.monotonic()
-    for name in options.suites or SUITES:
+    ordinary = [name for name in SUITES if options.long or name != "tidy"]
+    for name in options.suites or ordinary:
         text, function = SUITES[name]
         runner.heading(f"{name}: {text}")
         function(runner)

@@ -22,7 +22,7 @@ tunnel() {
   # the first one over IPv6 comes back as Packet Too Big, and the host fragments from then on
   size=1400 eventually 5 pings_both_ways a b
   captured wire
-  only_protected wire 500
+  only_protected wire 300
 }
 
 on_traffic() {
