@@ -29,7 +29,7 @@
 //
 // Policies. Kernel plane: out, in and forward, with a template of the pair's reqid. Software plane, wherever
 // XFRM exists: in and forward block; what comes from the TUN does not meet them, the plane has checked it and
-// sees to that (xfrm/soft/tun_device.h, local_delivery.h). Without XFRM the software plane cannot drop
+// sees to that (xfrm/soft/tun_device.h, ipv6_admission.h). Without XFRM the software plane cannot drop
 // injected plaintext: has_inbound_protection() says so.
 //
 // After a kill -9 all but the TUN's routes stays. The next start adopts it: what protect() asks for again is

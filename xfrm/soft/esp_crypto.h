@@ -1,5 +1,5 @@
 // The ciphers and tags of ESP over OpenSSL: keyed once, then run packet by packet without allocating or
-// keying anew. The one place of xfrm/soft that knows OpenSSL; a multi-buffer library goes beside it behind
+// keying anew. OpenSSL's ciphers are known here alone; a multi-buffer library goes beside it behind
 // the same shape.
 //
 // A false result is an OpenSSL failure (out of memory, a wrong length), or a tag that does not verify;

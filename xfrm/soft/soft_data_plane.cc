@@ -14,7 +14,7 @@
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/event_queue.h"
-#include "xfrm/soft/local_delivery.h"
+#include "xfrm/soft/ipv6_admission.h"
 #include "xfrm/soft/outer_socket.h"
 #include "xfrm/soft/tun_device.h"
 #include "xfrm/soft/worker.h"
@@ -48,15 +48,15 @@ class SoftDataPlane final : public DataPlane {
   SoftDataPlane() = default;
   [[nodiscard]] Result<void> open(const SoftConfig& config);
   [[nodiscard]] Result<void> poll(int fd);
-  [[nodiscard]] Result<void> admit_ipv6();
+  void admit_ipv6_once();
   void warn(Error error) { events_.push(Warning{std::move(error)}); }
 
   UniqueFd poll_;  // an epoll of what dispatch() looks after
   EventQueue events_;
   std::unique_ptr<Guard> guard_;
   std::string device_;          // the TUN's name
-  std::string ipv6_obstacle_;   // TunDevice::ipv6_obstacle
-  bool ipv6_delivery_ = false;  // allow_local_delivery was tried
+  bool ipv6_forwards_ = true;   // TunDevice::ipv6_forwards
+  bool ipv6_admitted_ = false;  // admit_ipv6 was tried
   bool leftovers_released_ = false;
   std::unique_ptr<Worker> worker_;  // absent after shut_down(); ends first
 };
@@ -82,7 +82,7 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   if (!guard) return fail(std::move(guard.error()));
   guard_ = std::move(*guard);
   device_ = tun->name();
-  ipv6_obstacle_ = tun->ipv6_obstacle();
+  ipv6_forwards_ = tun->ipv6_forwards();
   for (const int fd : {events_.fd(), guard_->fd()}) {
     if (auto polled = poll(fd); !polled) return polled;
   }
@@ -143,9 +143,7 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
   if (policy.mode != EncapsulationMode::tunnel) {
     return fail(ErrorCode::unsupported, "the software data plane carries tunnel mode only", "mode: tunnel");
   }
-  if (policy.selectors.local.subnet.family() == Family::ipv6) {
-    if (auto admitted = admit_ipv6(); !admitted) return admitted;
-  }
+  if (policy.selectors.local.subnet.family() == Family::ipv6) admit_ipv6_once();
   // The worker first: from the moment the routes lead here, somebody knows what to do.
   std::optional<ProtectPolicy> before;
   Result<void> result;
@@ -170,16 +168,10 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
 
 // What comes from the TUN must pass the policies that block plaintext: for IPv4 the device's settings are
 // enough.
-Result<void> SoftDataPlane::admit_ipv6() {
-  if (!guard_->has_inbound_protection()) return {};
-  if (!ipv6_obstacle_.empty()) {
-    return fail(ErrorCode::not_permitted, "IPv6 packets out of a tunnel would be dropped: " + ipv6_obstacle_,
-                "write access to net.ipv6.conf.*.disable_policy", "systemd: ProtectKernelTunables=no");
-  }
-  if (ipv6_delivery_) return {};
-  ipv6_delivery_ = true;
-  if (auto allowed = allow_local_delivery(device_); !allowed) warn(std::move(allowed.error()));
-  return {};
+void SoftDataPlane::admit_ipv6_once() {
+  if (!guard_->has_inbound_protection() || std::exchange(ipv6_admitted_, true)) return;
+  auto admitted = admit_ipv6(device_, ipv6_forwards_ ? Admission::to_this_host : Admission::everywhere);
+  if (!admitted) warn(std::move(admitted.error()));
 }
 
 Result<void> SoftDataPlane::unprotect(Reqid reqid) {
@@ -213,7 +205,7 @@ void SoftDataPlane::shut_down() {
   if (!worker_) return;
   // Guards go while the device is still there; it takes its routes along.
   if (auto result = guard_->shut_down(); !result) warn(result.error());
-  if (ipv6_delivery_) disallow_local_delivery(device_);
+  if (ipv6_admitted_) withdraw_ipv6(device_);
   worker_.reset();
   guard_.reset();
 }

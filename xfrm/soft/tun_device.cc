@@ -71,12 +71,9 @@ int read_setting(const std::string& path, int absent) {
   return file >> value ? value : absent;
 }
 
-// Empty, or why it could not be written. No IPv6 in this kernel is no obstacle.
-std::string write_setting(const std::string& path, const char* value) {
+bool write_setting(const std::string& path, const char* value) {
   const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file.valid()) return errno == ENOENT ? std::string() : path + ": " + reason(errno);
-  if (::write(file.get(), value, std::strlen(value)) < 0) return path + ": " + reason(errno);
-  return {};
+  return file.valid() && ::write(file.get(), value, std::strlen(value)) > 0;
 }
 
 bool has_ipv6() {
@@ -132,7 +129,7 @@ Result<void> TunDevice::configure() {
   const Bytes ipv6 = attribute(AF_INET6 | NLA_F_NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, {&none, 1}));
   if (auto set = set_by_netlink(ifindex_, name_, ipv6); !set) return set;
   const std::string settings = "/proc/sys/net/ipv6/conf/" + name_;
-  ipv6_obstacle_ = write_setting(settings + "/disable_policy", "1");
+  ipv6_forwards_ = write_setting(settings + "/disable_policy", "1");
   (void)write_setting(settings + "/accept_ra",
                       "0");  // inner packets are within selectors: a second line only
   return {};

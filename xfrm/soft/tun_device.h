@@ -1,12 +1,13 @@
 // The TUN device: where the kernel hands us inner packets, and takes those that came out of a tunnel.
 //
 // Settings of this one device, never of others (tried on Linux 6.1 and 6.18):
-//   disable_policy  IPv4 and IPv6: the inbound policies that block plaintext (xfrm/netlink/guard.h) do not
-//   judge what
-//                   comes from here; the SA's selectors have. IPv4: delivered and forwarded packets. IPv6:
-//                   forwarded ones; for packets to this host see local_delivery.h.
-//   rp_filter       off, or loose where the whole host is strict: the SA's selectors are the stricter check.
-//   addr_gen_mode   none, accept_ra 0: no link-local address, no router solicitations into a tunnel.
+//
+//   disable_policy  The inbound policies that block plaintext (xfrm/netlink/guard.h) do not judge what comes
+//                   from here; the SA's selectors have. IPv4: delivered and forwarded packets. IPv6:
+//                   forwarded ones; for the rest see ipv6_admission.h.
+//   rp_filter       Off, or loose where the whole host is strict: the SA's selectors are the stricter check.
+//   addr_gen_mode   None, and accept_ra 0: no link-local address, no router solicitations into a tunnel.
+//
 // Others are left as the host has them; forwarding is the operator's.
 #pragma once
 
@@ -28,8 +29,8 @@ class TunDevice {
   [[nodiscard]] int fd() const { return fd_.get(); }
   [[nodiscard]] const std::string& name() const { return name_; }
   [[nodiscard]] unsigned ifindex() const { return ifindex_; }
-  // Why IPv6 packets will not pass the inbound policies, if so: /proc/sys could not be written.
-  [[nodiscard]] const std::string& ipv6_obstacle() const { return ipv6_obstacle_; }
+  // False: /proc/sys is read-only (systemd: ProtectKernelTunables), so IPv6's disable_policy is not set.
+  [[nodiscard]] bool ipv6_forwards() const { return ipv6_forwards_; }
 
   // Fills the batch with what waits, without blocking. 0: all read (or nothing waits); else the errno that
   // ended it.
@@ -45,7 +46,7 @@ class TunDevice {
   UniqueFd fd_;
   std::string name_;
   unsigned ifindex_;
-  std::string ipv6_obstacle_;
+  bool ipv6_forwards_ = true;
 };
 
 }  // namespace oakgate::soft

@@ -385,6 +385,35 @@ TEST_F(SoftPlane, TwoPlanesTakeTwoDevices) {
   EXPECT_THAT(a_.ns.output("ip -o link show dev oakgate1"), HasSubstr("mtu 1400"));
 }
 
+// A service with ProtectKernelTunables= cannot write /proc/sys.
+TEST_F(SoftPlane, CarriesIpv6WithoutTheRightToSetTheDeviceUp) {
+  a_.with_plane([](DataPlane& p) { p.shut_down(); });
+  // A thread of its own, for the mounts are the thread's.
+  std::thread([&] {
+    a_.ns.enter([&] {
+      ASSERT_EQ(0, unshare(CLONE_FS | CLONE_NEWNS));
+      ASSERT_EQ(0, mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr));
+      ASSERT_EQ(0, mount("/proc/sys", "/proc/sys", nullptr, MS_BIND, nullptr));
+      ASSERT_EQ(0, mount(nullptr, "/proc/sys", nullptr, MS_REMOUNT | MS_BIND | MS_RDONLY, nullptr));
+      auto made = make_soft_data_plane();
+      ASSERT_TRUE(made.has_value()) << made.error().text;
+      a_.plane = std::move(*made);
+    });
+  }).join();
+  ASSERT_TRUE(a_.plane);
+  Tunnel tunnel;
+  tunnel.inner = Family::ipv6;
+  up(tunnel);
+  EXPECT_TRUE(carries(Family::ipv6));
+  EXPECT_THAT(a_.heard.warnings, ::testing::IsEmpty());
+  const UdpSocket from(host_b_, host_address(Side::b, Family::ipv6), 0);
+  const UdpSocket to(a_.ns, gateway_lan_address(Side::a, Family::ipv6), 7777);
+  ASSERT_EQ(0, from.send(to.local(), "to the gateway"));
+  EXPECT_EQ("to the gateway", to.receive());
+  a_.with_plane([](DataPlane& p) { p.shut_down(); });
+  EXPECT_EQ("", a_.ns.output("nft list tables; ip xfrm policy list nosock"));
+}
+
 TEST(SoftPlaneErrors, NoDeviceNode) {
   const std::string told = error_after([] {
     return unshare(CLONE_NEWNS | CLONE_NEWNET) == 0 &&

@@ -1,4 +1,4 @@
-#include "xfrm/soft/local_delivery.h"
+#include "xfrm/soft/ipv6_admission.h"
 
 #include <arpa/inet.h>
 #include <libmnl/libmnl.h>
@@ -21,7 +21,7 @@ namespace oakgate::soft {
 
 namespace {
 
-constexpr const char* kChain = "input";
+constexpr const char* kChain = "mark";
 constexpr int kPriorityRaw = -300;            // NF_IP6_PRI_RAW: before anything that judges
 constexpr std::uint32_t kPolicyPriority = 1;  // before every selector's
 
@@ -119,13 +119,13 @@ void put_table(NftBatch& batch, std::uint16_t type, std::uint16_t flags, const s
   mnl_attr_put_strz(batch.add(type, flags), NFTA_TABLE_NAME, name.c_str());
 }
 
-void put_chain(NftBatch& batch, const std::string& table) {
+void put_chain(NftBatch& batch, const std::string& table, std::uint32_t hook_number) {
   nlmsghdr* header = batch.add(NFT_MSG_NEWCHAIN, NLM_F_CREATE);
   mnl_attr_put_strz(header, NFTA_CHAIN_TABLE, table.c_str());
   mnl_attr_put_strz(header, NFTA_CHAIN_NAME, kChain);
   mnl_attr_put_strz(header, NFTA_CHAIN_TYPE, "filter");
   nlattr* hook = mnl_attr_nest_start(header, NFTA_CHAIN_HOOK);
-  put_be32(header, NFTA_HOOK_HOOKNUM, NF_INET_LOCAL_IN);
+  put_be32(header, NFTA_HOOK_HOOKNUM, hook_number);
   put_be32(header, NFTA_HOOK_PRIORITY, static_cast<std::uint32_t>(kPriorityRaw));
   mnl_attr_nest_end(header, hook);
 }
@@ -162,50 +162,61 @@ void put_rule(NftBatch& batch, const std::string& device) {
 
 constexpr xfrm_mark kMark{kFromTunnelMark, 0xffff'ffff};
 
-NetlinkMessage allow_message() {
+NetlinkMessage allow_message(std::uint8_t direction) {
   NetlinkMessage message(XFRM_MSG_UPDPOLICY, NLM_F_CREATE);
   auto& info = message.put_header<xfrm_userpolicy_info>();
   info.sel.family = AF_INET6;
   info.lft.soft_byte_limit = info.lft.hard_byte_limit = XFRM_INF;
   info.lft.soft_packet_limit = info.lft.hard_packet_limit = XFRM_INF;
   info.priority = kPolicyPriority;
-  info.dir = XFRM_POLICY_IN;
+  info.dir = direction;
   info.action = XFRM_POLICY_ALLOW;
+  message.put_struct(XFRMA_MARK, kMark);
+  return message;
+}
+
+NetlinkMessage remove_message(std::uint8_t direction) {
+  NetlinkMessage message(XFRM_MSG_DELPOLICY, 0);
+  auto& id = message.put_header<xfrm_userpolicy_id>();
+  id.sel.family = AF_INET6;
+  id.dir = direction;
   message.put_struct(XFRMA_MARK, kMark);
   return message;
 }
 
 }  // namespace
 
-Result<void> allow_local_delivery(const std::string& device) {
+Result<void> admit_ipv6(const std::string& device, Admission admission) {
+  const bool everywhere = admission == Admission::everywhere;
   NftBatch batch;
   // Whatever a killed run left under this name goes in the same transaction.
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, device);
   put_table(batch, NFT_MSG_DELTABLE, 0, device);
   put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE, device);
-  put_chain(batch, device);
+  put_chain(batch, device, everywhere ? NF_INET_PRE_ROUTING : NF_INET_LOCAL_IN);
   put_rule(batch, device);
   if (const int error = batch.send(); error != 0) {
     return fail(ErrorCode::data_plane,
-                "this gateway's own IPv6 addresses cannot be reached through tunnels: no nftables rule for " +
-                    device + ": " + std::strerror(error),
-                "a kernel with nftables (CONFIG_NF_TABLES)",
-                "`modprobe nf_tables`; hosts behind it are not affected");
+                std::string("IPv6 packets out of tunnels do not reach ") +
+                    (everywhere ? "anybody" : "this gateway's own addresses (hosts behind it they do)") +
+                    ": no nftables rule for " + device + ": " + std::strerror(error),
+                "a kernel with nftables (CONFIG_NF_TABLES)", "`modprobe nf_tables`");
   }
   auto socket = NetlinkSocket::open(NetlinkFamily::xfrm);
   if (!socket) return fail(std::move(socket.error()));
-  NetlinkMessage message = allow_message();
-  return socket->request(message, "allow IPv6 packets out of tunnels to this host");
+  NetlinkMessage delivered = allow_message(XFRM_POLICY_IN);
+  auto allowed = socket->request(delivered, "allow IPv6 packets out of tunnels to this host");
+  if (!allowed || !everywhere) return allowed;
+  NetlinkMessage forwarded = allow_message(XFRM_POLICY_FWD);
+  return socket->request(forwarded, "allow IPv6 packets out of tunnels to be forwarded");
 }
 
-void disallow_local_delivery(const std::string& device) {
-  NetlinkMessage message(XFRM_MSG_DELPOLICY, 0);
-  auto& id = message.put_header<xfrm_userpolicy_id>();
-  id.sel.family = AF_INET6;
-  id.dir = XFRM_POLICY_IN;
-  message.put_struct(XFRMA_MARK, kMark);
+void withdraw_ipv6(const std::string& device) {
   if (auto socket = NetlinkSocket::open(NetlinkFamily::xfrm)) {
-    (void)socket->request(message, "remove the policy for IPv6 packets to this host");
+    for (const std::uint8_t direction : {XFRM_POLICY_IN, XFRM_POLICY_FWD}) {
+      NetlinkMessage message = remove_message(direction);
+      (void)socket->request(message, "remove the policy for IPv6 packets out of tunnels");
+    }
   }
   NftBatch batch;
   put_table(batch, NFT_MSG_DELTABLE, 0, device);
