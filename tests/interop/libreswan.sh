@@ -34,7 +34,7 @@ as_initiator() {
   we_initiate
   bulk a b 2
   captured wire
-  only_protected wire 500
+  only_protected wire 100
 }
 as_responder() {
   both_start
@@ -42,7 +42,7 @@ as_responder() {
   they_initiate
   bulk b a 2
   captured wire
-  only_protected wire 500
+  only_protected wire 100
 }
 in_udp() {
   local libre_keys="encapsulation=yes"

@@ -36,7 +36,7 @@ as_initiator() {
   bulk a b 2
   bulk b a 2
   captured wire
-  only_protected wire 1000
+  only_protected wire 300
 }
 as_responder() {
   both_start
@@ -45,7 +45,7 @@ as_responder() {
   bulk a b 2
   bulk b a 2
   captured wire
-  only_protected wire 1000
+  only_protected wire 300
 }
 in_udp() {
   local encap=yes

@@ -22,7 +22,7 @@ tunnel() {
   # A large packet may first teach its sender the path's MTU.
   size=1400 eventually 10 pings_both_ways a b
   captured wire
-  only_protected wire 300
+  only_protected wire 100
 }
 
 on_traffic() {

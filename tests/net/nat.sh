@@ -24,7 +24,7 @@ behind_nat() {
   bulk a b 2
   bulk b a 2
   captured wire
-  only_protected wire 1000
+  only_protected wire 300
   [ "$(count wire 'ip proto 50')" = 0 ]
   [ "$(count wire 'src host 198.51.100.254 and udp dst port 4500 and udp src portrange 20000-30000')" -gt 100 ]
 }

@@ -19,7 +19,7 @@ on_start() {
   bulk a b 4
   bulk b a 4
   captured wire
-  only_protected wire 1000
+  only_protected wire 300
 }
 
 both_start_at_once() {

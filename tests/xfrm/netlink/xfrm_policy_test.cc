@@ -194,7 +194,8 @@ TEST_F(XfrmPolicyTest, ASocketPassesEveryPolicy) {
     EXPECT_NE(0, here.send(there.local(), "blocked"));
     ASSERT_EQ(0, there.send(here.local(), "blocked"));
     EXPECT_EQ("", here.receive(50));
-    const auto passed = ns_.enter([&] { return bypass_socket(here.fd(), address(ours).family()); });
+    const Family family = address(ours).family();
+    const auto passed = ns_.enter([&] { return bypass_socket(here.fd(), family); });
     ASSERT_TRUE(passed.has_value()) << passed.error().text;
     EXPECT_EQ(0, here.send(there.local(), "exempt"));
     EXPECT_EQ("exempt", there.receive()) << ours;
