@@ -28,6 +28,7 @@ conn lan
 	ike=${libre_ike:-aes256-sha2_256-modp2048}
 	esp=${libre_esp:-aes256-sha2_256}
 	pfs=${pfs:-no}
+	leftupdown=/bin/true
 	${libre_keys:-encapsulation=auto}
 	auto=add
 CONF
