@@ -24,11 +24,11 @@ BUILD_ASAN = TOP / "build-asan"  # clang, AddressSanitizer and UndefinedBehavior
 BUILD_FUZZ = TOP / "build-fuzz"  # clang, libFuzzer; --long only
 LOGS = BUILD / "test-logs"
 UML_RUN = TOP / "tests/peers/uml-run"
-UML_SLOWER = 3                   # user-mode Linux gets this many times a script's limit
+UML_SLOWER = 4                   # user-mode Linux gets this many times a script's limit
 TAIL = 40                        # lines of a failed program's log that are shown
 SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
 JOBS = max(2, os.cpu_count() or 1)
-SCRIPT_JOBS = 2 * JOBS           # scripts mostly wait: for retransmissions, life times, pings
+SCRIPT_JOBS = JOBS + 1            # scripts mostly wait: for retransmissions, life times, pings
 COLOUR = sys.stdout.isatty()
 
 
