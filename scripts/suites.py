@@ -171,6 +171,10 @@ def header_value(script, key, default):
     return found.group(1).strip() if found else default
 
 
+def time_limit(script):
+    return int(header_value(script, "time limit", "180 s").split()[0])
+
+
 def run_script(runner, suite, script, plane):
     in_uml = plane == "kernel"
     limit = int(header_value(script, "time limit", "300 s").split()[0]) * (UML_SLOWER if in_uml else 1)
@@ -193,16 +197,16 @@ def run_script(runner, suite, script, plane):
     runner.result(name, cases, time.monotonic() - start, output)
 
 
-def script_suite(runner, suite, scripts):
-    """scripts: [(path, plane)]. Several at a time: each has namespaces or a kernel of its own, and mostly waits."""
+def run_scripts(runner, jobs):
+    """jobs: [(suite, script, plane)]. Several at a time: each has namespaces or a kernel of its own, and mostly waits."""
     if os.geteuid() != 0:
-        runner.result(suite, [("", "needs root: network namespaces")], 0)
-        return
-    if not build(runner, BUILD):
-        runner.result(suite, [("", "the build failed")], 0)
-        return
-    with concurrent.futures.ThreadPoolExecutor(SCRIPT_JOBS) as pool:
-        list(pool.map(lambda s: run_script(runner, suite, *s), scripts))
+        runner.result("net, kernel, interop", [("", "need root: network namespaces")], 0)
+    elif not build(runner, BUILD):
+        runner.result("net, kernel, interop", [("", "the build failed")], 0)
+    else:
+        longest_first = sorted(jobs, key=lambda job: (job[2] != "kernel", -time_limit(job[1])))
+        with concurrent.futures.ThreadPoolExecutor(JOBS + 1) as pool:
+            list(pool.map(lambda job: run_script(runner, *job), longest_first))
 
 
 def planes(script):
@@ -290,22 +294,22 @@ def suite_install(runner):
         check(runner, "install", [TOP / "tests/install.sh", BUILD])
 
 
-def suite_net(runner):
-    script_suite(runner, "net", [(s, "software") for s in scripts_in("net") if "software" in planes(s)])
+def net_scripts(_):
+    return [("net", s, "software") for s in scripts_in("net") if "software" in planes(s)]
 
 
-def suite_kernel(runner):
-    own = [(s, "kernel") for s in scripts_in("kernel")]
-    shared = [(s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
-    script_suite(runner, "kernel", own + shared)
+def kernel_scripts(_):
+    own = [("kernel", s, "kernel") for s in scripts_in("kernel")]
+    return own + [("kernel", s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
 
 
-def suite_interop(runner):
-    if not check(runner, "interop/libreswan is unpacked", [TOP / "tests/peers/libreswan", "unpack", BUILD / "peers/libreswan"]):
-        return
-    script_suite(runner, "interop", [(s, plane) for s in scripts_in("interop") for plane in planes(s)])
+def interop_scripts(runner):
+    unpack = [TOP / "tests/peers/libreswan", "unpack", BUILD / "peers/libreswan"]
+    check(runner, "interop/libreswan is unpacked", unpack)
+    return [("interop", s, plane) for s in scripts_in("interop") for plane in planes(s)]
 
 
+# A suite runs, or names scripts: those of all suites run together, at the end.
 SUITES = {
     "style": ("include rules, house style, formatting, shell scripts, man pages", suite_style),
     "unit": ("test programs that mirror the source tree; also under the sanitizers", both_builds("unit")),
@@ -314,9 +318,9 @@ SUITES = {
     "sim": ("networks of gateways under a virtual clock; --long: ten times the seeds", suite_sim),
     "tidy": ("clang-tidy; when named, or with --long", suite_tidy),
     "install": ("what `meson install` puts where", suite_install),
-    "net": ("gateways in network namespaces, software data plane", suite_net),
-    "kernel": ("the same inside user-mode Linux, the kernel's ESP", suite_kernel),
-    "interop": ("against strongSwan and libreswan, on both data planes", suite_interop),
+    "net": ("gateways in network namespaces, software data plane", net_scripts),
+    "kernel": ("the same inside user-mode Linux, the kernel's ESP", kernel_scripts),
+    "interop": ("against strongSwan and libreswan, on both data planes", interop_scripts),
 }
 
 
@@ -339,10 +343,14 @@ def main():
     runner = Runner(options)
     start = time.monotonic()
     ordinary = [name for name in SUITES if options.long or name != "tidy"]
+    jobs = []
     for name in options.suites or ordinary:
         text, function = SUITES[name]
         runner.heading(f"{name}: {text}")
-        function(runner)
+        jobs += function(runner) or []
+    if jobs:
+        runner.heading(f"{len(jobs)} scripts")
+        run_scripts(runner, jobs)
     runner.heading(f"{int(time.monotonic() - start)} s; logs: {LOGS.relative_to(TOP)}/")
     return runner.finish()
 
