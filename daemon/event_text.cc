@@ -66,7 +66,7 @@ constexpr std::array kTable{
     EventRow{EventId::nat_detected, LogLevel::info, "ISAKMP: NAT found with {remote}: {where}"},
     EventRow{EventId::endpoint_changed, LogLevel::notice, "ISAKMP: the peer moved from {from} to {to}"},
     EventRow{EventId::initial_contact, LogLevel::notice,
-             "ISAKMP: INITIAL-CONTACT from {remote}: its older SAs are gone"},
+             "ISAKMP: INITIAL-CONTACT from {remote}: SAs it may have had before do not count"},
     EventRow{EventId::message_rejected, LogLevel::warning, "ISAKMP: message from {remote} rejected"},
     EventRow{EventId::message_held, LogLevel::debug,
              "ISAKMP: message from {remote} held while a computation is under way"},

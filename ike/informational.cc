@@ -123,7 +123,9 @@ void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
 
 void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
   Event event = core.event(EventId::delete_received, sa);
-  event.fields = {{"protocol", std::to_string(deletion.protocol)},
+  event.fields = {{"protocol", deletion.protocol == wire::kProtocolIsakmp ? "ISAKMP"
+                               : deletion.protocol == wire::kProtocolEsp  ? "ESP"
+                                                                          : "other"},
                   {"count", std::to_string(deletion.spis.size())}};
   core.raise(std::move(event));
   Peer* peer = core.find_peer(sa.peer);
