@@ -63,7 +63,7 @@ TEST_F(DataPlaneLife, HardTimeEndsAnSa) {
   tunnel.hard_time = Seconds(1);
   up(tunnel);
   ASSERT_TRUE(carries());
-  EXPECT_TRUE(await([&] { return a_.heard.expired.size() == 2; }, 10000));
+  EXPECT_TRUE(await([&] { return a_.heard.expired.size() == 2 && b_.heard.expired.size() == 2; }, 10000));
   EXPECT_THAT(a_.heard.expired, Contains(tunnel.inbound(Side::a)));
   EXPECT_THAT(a_.heard.expired, Contains(tunnel.outbound(Side::a)));
   send(Side::a, Family::ipv4);
