@@ -4,6 +4,7 @@
 
 #include "daemon/text.h"
 #include "ike/crypto/dh.h"
+#include "ike/crypto/public_key.h"
 
 namespace oakgate {
 
@@ -14,7 +15,27 @@ using JobResult = decltype(ike::JobDone::result);
 template <typename T>
 JobResult job_result(Result<T> result) {
   if (!result) return fail(std::move(result.error()));
-  return std::variant<crypto::DhKeyPair, SecretBytes>(std::move(*result));
+  return ike::JobOutput(std::move(*result));
+}
+
+Result<std::vector<Bytes>> encrypt_blocks(const ike::EncryptBlocks& job) {
+  std::vector<Bytes> blocks;
+  for (const SecretBytes& content : job.contents) {
+    Result<Bytes> block = crypto::rsa_encrypt(job.spki, content.view());
+    if (!block) return fail(std::move(block.error()));
+    blocks.push_back(std::move(*block));
+  }
+  return blocks;
+}
+
+Result<std::vector<SecretBytes>> decrypt_blocks(const ike::DecryptBlocks& job, const KeyStore& keys) {
+  std::vector<SecretBytes> contents;
+  for (const ike::DecryptBlocks::Block& block : job.blocks) {
+    Result<SecretBytes> content = keys.decrypt(job.key, block.data, block.at_least, block.at_most);
+    if (!content) return fail(std::move(content.error()));
+    contents.push_back(std::move(*content));
+  }
+  return contents;
 }
 
 JobResult run_job(ike::Job& job, const KeyStore& keys) {
@@ -27,6 +48,9 @@ JobResult run_job(ike::Job& job, const KeyStore& keys) {
     JobResult operator()(ike::PreSharedKeyPrf& prf) const {
       return job_result(keys.prf_with_pre_shared_key(prf.peer, prf.prf, prf.data));
     }
+    JobResult operator()(ike::Sign& sign) const { return job_result(keys.sign(sign.key, sign.hash)); }
+    JobResult operator()(ike::EncryptBlocks& job) const { return job_result(encrypt_blocks(job)); }
+    JobResult operator()(ike::DecryptBlocks& job) const { return job_result(decrypt_blocks(job, keys)); }
   };
   return std::visit(Visitor{keys}, job);
 }
@@ -127,6 +151,14 @@ void CoreDriver::run(ike::StartJob& effect) {
   const ike::JobId id = effect.id;
   Result<void> submitted = parts_.workers.submit(std::make_unique<JobTask>(*this, std::move(effect)));
   if (!submitted) completions_.push_back(ike::JobDone{id, fail(std::move(submitted.error()))});
+}
+
+void CoreDriver::run(ike::VerifyPeer& effect) {
+  const ike::JobId id = effect.id;
+  parts_.verify(std::move(effect.proof), [this, id](PeerVerdict verdict) {
+    completions_.push_back(ike::JobDone{id, ike::JobOutput(std::move(verdict))});
+    feed([](const ike::Context&, ike::Engine&) {});
+  });
 }
 
 void CoreDriver::run(ike::InstallSas& effect) {

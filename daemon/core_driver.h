@@ -20,6 +20,8 @@ namespace oakgate {
 class CoreDriver {
  public:
   using CommandOutcome = std::function<void(ike::CommandId, const Result<void>&)>;
+  // Answers later, on the loop's thread, never from within the call.
+  using Verify = std::function<void(PeerProof, std::function<void(PeerVerdict)> answer)>;
   struct Parts {
     Loop& loop;
     const Log& log;
@@ -30,6 +32,7 @@ class CoreDriver {
     const KeyStore& keys;
     Rng& rng;
     CommandOutcome outcome;  // may not call back into this object
+    Verify verify;
   };
   explicit CoreDriver(Parts parts);
 
@@ -48,6 +51,7 @@ class CoreDriver {
 
   void run(ike::SendDatagram& effect);
   void run(ike::StartJob& effect);
+  void run(ike::VerifyPeer& effect);
   void run(ike::InstallSas& effect);
   void run(ike::RemoveSas& effect);
   void run(ike::Protect& effect);

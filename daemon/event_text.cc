@@ -55,6 +55,17 @@ constexpr std::array kTable{
     EventRow{EventId::phase2_expired, LogLevel::notice,
              "IPSEC: the SA for {selectors} has expired, spi in {spi_in}"},
 
+    EventRow{EventId::own_identity_changed, LogLevel::notice,
+             "ISAKMP: My ID configured as {from}, but it is not in Cert! Using {to} as My ID"},
+    EventRow{EventId::certificate_requested, LogLevel::debug,
+             "ISAKMP: peer wants a CT_X509_SIGNATURE cert from {authority}"},
+    EventRow{EventId::certificate_verified, LogLevel::info,
+             "ISAKMP: certificate of {address} verified: {subject}, issued by {issuer}, serial {serial}, "
+             "until {until}"},
+    EventRow{EventId::peer_revoked, LogLevel::error, "ISAKMP: the certificate of {peer} has been revoked"},
+    EventRow{EventId::guessable, LogLevel::warning,
+             "ISAKMP: Aggressive Mode with {address}: whoever sees it can guess the pre-shared key offline"},
+
     EventRow{EventId::retransmitting, LogLevel::info,
              "ISAKMP: retransmitting {exchange} to {remote}, try {try} of {of}"},
     EventRow{EventId::vendor_id_received, LogLevel::debug, "ISAKMP: vendor ID from {remote}"},

@@ -150,6 +150,22 @@ void on(Core& core, SetPeerAddresses set) {
   say_what_is_missing(core, *peer);
 }
 
+void on(Core& core, SetTrustpoint set) {
+  const std::string name = set.state.name;
+  core.state().trustpoints.insert_or_assign(name, std::move(set.state));
+}
+
+void on(Core& core, PeerRevoked revoked) {
+  Peer* peer = core.find_peer(revoked.peer);
+  if (peer == nullptr) return;
+  Event event = core.event(EventId::peer_revoked, *peer);
+  event.error = revoked.error;
+  core.raise(std::move(event));
+  take_down(core, *peer, pairs_meant(*peer, {}), "certificate revoked");
+  take_down_phase1(core, *peer, "certificate revoked");
+  set_error(core, *peer, revoked.error);
+}
+
 void on(Core& core, Reconfigure reconfigure) {
   EngineState& state = core.state();
   std::set<std::string> kept;

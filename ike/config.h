@@ -10,7 +10,9 @@
 
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
+#include "ike/base/trust.h"
 #include "ike/base/types.h"
+#include "ike/crypto/public_key.h"
 
 namespace oakgate::ike {
 
@@ -32,6 +34,20 @@ struct TunnelConfig {
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
 
+struct PublicKey {
+  std::string name;  // in `public_keys:`; with several, the one that the peer's identity names is taken
+  Bytes spki;        // DER SubjectPublicKeyInfo, RSA
+  friend bool operator==(const PublicKey&, const PublicKey&) = default;
+};
+// RSA-encrypted nonces, RFC 2409 sections 5.2 and 5.3.
+struct RsaEncryption {
+  std::vector<PublicKey> peer_keys;  // the first is the one we begin with
+  std::string own_key;               // its name in the KeyStore
+  Bytes own_spki;                    // HASH(1) names it; empty: the key is not there yet
+  SkeyidForm skeyid = SkeyidForm::automatic;
+  friend bool operator==(const RsaEncryption&, const RsaEncryption&) = default;
+};
+
 struct PeerConfig {
   std::string name;
   // Which source addresses may be this peer when it calls: a host for a fixed peer, wider for a range, empty
@@ -45,6 +61,10 @@ struct PeerConfig {
   WeakWaiver waiver;
   std::vector<Weak> needs_waiver;  // weak things this peer can use; empty: the waiver's end does not matter
   bool nat_traversal = true;       // RFC 3947
+  bool aggressive = false;         // Aggressive Mode: we begin with it, and answer it
+  SendCertificate send_certificate = SendCertificate::on_request;
+  std::string trustpoint;  // for signatures: what proves us, and whom the peer must chain to; empty: none
+  std::optional<RsaEncryption> rsa_encryption;
   std::vector<TunnelConfig> tunnels;
   friend bool operator==(const PeerConfig&, const PeerConfig&) = default;
 };
@@ -65,6 +85,28 @@ struct Limits {
   Milliseconds old_sa_grace{10000};  // a replaced SA still receives for so long
   Milliseconds keepalive{20000};     // NAT keep-alives, RFC 3948 section 4
   std::size_t nonce_bytes = 20;      // of our nonces: 8 to 256, RFC 2409 section 5
+};
+
+// What the protocol has to know of a trustpoint. It changes while the daemon runs (enrolment, renewal), so it
+// comes by SetTrustpoint, not with the configuration. Nothing in it is secret.
+struct OwnCertificate {
+  Bytes certificate;         // DER
+  std::vector<Bytes> chain;  // DER, the intermediates behind it, without the root
+  std::string key;           // its name in the KeyStore
+  crypto::KeyKind algorithm = crypto::KeyKind::rsa;
+  Bytes subject;  // DER Name
+  // What it says we are: subjectAltName, and IOS's unstructuredName and unstructuredAddress in the subject.
+  std::vector<IpAddress> addresses;
+  std::vector<std::string> host_names;
+  std::vector<std::string> user_names;  // user@host
+  friend bool operator==(const OwnCertificate&, const OwnCertificate&) = default;
+};
+struct TrustpointState {
+  std::string name;
+  std::vector<Bytes> ca_names;        // DER Names, for CERT_REQ: those whose certificates we accept
+  std::optional<OwnCertificate> own;  // the one that signs
+  std::string why_none;               // if there is no `own`: "no certificate yet: `oakgate pki enroll corp`"
+  friend bool operator==(const TrustpointState&, const TrustpointState&) = default;
 };
 
 struct EngineConfig {

@@ -29,6 +29,7 @@ class EngineState {
   std::vector<std::string> peer_order;
   std::unordered_map<std::string, std::unique_ptr<Peer>> peers;
   std::unordered_map<Reqid, Peer*> by_reqid;
+  std::unordered_map<std::string, TrustpointState> trustpoints;
 
   std::unordered_map<IkeSaId, std::unique_ptr<IkeSa>> ike_sas;
   std::unordered_map<CookiePair, IkeSaId> by_cookies;  // responder zero: ours, message 2 still to come

@@ -16,6 +16,7 @@
 #include "ike/crypto/dh.h"
 #include "ike/events.h"
 #include "ike/ports/data_plane.h"
+#include "ike/ports/peer_verifier.h"
 
 namespace oakgate::ike {
 
@@ -50,10 +51,35 @@ struct PreSharedKeyPrf {
   IkeHash prf{};
   Bytes data;
 };
-using Job = std::variant<DhGenerate, DhShared, PreSharedKeyPrf>;
+// KeyStore::sign.
+struct Sign {
+  std::string key;
+  Bytes hash;
+};
+// To a peer's RSA key, each content in a block of its own (PKCS#1 type 2).
+struct EncryptBlocks {
+  Bytes spki;
+  std::vector<SecretBytes> contents;
+};
+// KeyStore::decrypt, block by block.
+struct DecryptBlocks {
+  struct Block {
+    Bytes data;
+    std::size_t at_least = 0;
+    std::size_t at_most = 0;
+  };
+  std::string key;
+  std::vector<Block> blocks;
+};
+using Job = std::variant<DhGenerate, DhShared, PreSharedKeyPrf, Sign, EncryptBlocks, DecryptBlocks>;
 struct StartJob {
   JobId id;
   Job job;
+};
+// May take long: revocation information may have to be fetched. Answered by JobDone with the same id.
+struct VerifyPeer {
+  JobId id;
+  PeerProof proof;
 };
 
 // Answered by SasInstalled with the same id.
@@ -79,8 +105,8 @@ struct CommandDone {
   Result<void> result;
 };
 
-using Effect =
-    std::variant<SendDatagram, StartJob, InstallSas, RemoveSas, Protect, Unprotect, Raise, CommandDone>;
+using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, Protect, Unprotect,
+                            Raise, CommandDone>;
 using Effects = std::vector<Effect>;
 
 // ---- Inputs --------------------------------------------------------------------------------------------
@@ -91,10 +117,13 @@ struct Datagram {
   ByteView data;    // the ISAKMP message: the non-ESP marker is already off
 };
 
+// DhGenerate: DhKeyPair (secret). DhShared: g^xy; PreSharedKeyPrf: SKEYID (secret). Sign: Bytes.
+// EncryptBlocks: a Bytes each. DecryptBlocks: a SecretBytes each. VerifyPeer: PeerVerdict.
+using JobOutput = std::variant<crypto::DhKeyPair, SecretBytes, Bytes, std::vector<Bytes>,
+                               std::vector<SecretBytes>, PeerVerdict>;
 struct JobDone {
   JobId id;
-  // DhGenerate: DhKeyPair; DhShared: g^xy; PreSharedKeyPrf: SKEYID. All secret.
-  Result<std::variant<crypto::DhKeyPair, SecretBytes>> result;
+  Result<JobOutput> result;
 };
 struct SasInstalled {
   JobId id;
@@ -122,6 +151,16 @@ struct SetPeerAddresses {
   std::optional<IpAddress> remote;
   std::optional<std::vector<Subnet>> called_from;
 };
+// A trustpoint's certificates as they are now; before the first one a trustpoint has none.
+struct SetTrustpoint {
+  TrustpointState state;
+};
+// A CRL that has just come revokes the certificate that a peer proved itself with: its SAs are deleted at
+// both ends, and `error` is why.
+struct PeerRevoked {
+  std::string peer;
+  Error error;
+};
 // A new configuration: unchanged peers are left alone, changed ones start anew, removed ones are taken down.
 struct Reconfigure {
   EngineConfig config;
@@ -142,7 +181,7 @@ struct SaExpired {
   SaId sa;
   Reqid reqid;
 };
-using Command =
-    std::variant<Up, Down, SetPeerAddresses, Reconfigure, Shutdown, Acquire, SoftLimitReached, SaExpired>;
+using Command = std::variant<Up, Down, SetPeerAddresses, SetTrustpoint, PeerRevoked, Reconfigure, Shutdown,
+                             Acquire, SoftLimitReached, SaExpired>;
 
 }  // namespace oakgate::ike

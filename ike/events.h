@@ -35,6 +35,12 @@ enum class EventId : std::uint8_t {
   phase2_rekeying,
   phase2_deleted,  // fields: spi_in, by, reason
   phase2_expired,  // fields: spi_in
+  // proofs
+  own_identity_changed,   // our address is not in our certificate: another identity is sent; fields: from, to
+  certificate_requested,  // CERT_REQ; fields: authority
+  certificate_verified,   // fields: subject, issuer, serial, until
+  peer_revoked,           // error
+  guessable,              // Aggressive Mode with a pre-shared key: it can be guessed offline
   // messages
   retransmitting,      // fields: exchange, try, of
   vendor_id_received,  // fields: name or hex

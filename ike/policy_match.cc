@@ -26,7 +26,7 @@ Transform transform_of(const IsakmpPolicy& policy, std::uint8_t number) {
   list.push_back(
       Attribute::short_form(attribute::group_description, static_cast<std::uint16_t>(policy.group)));
   list.push_back(
-      Attribute::short_form(attribute::authentication, static_cast<std::uint16_t>(policy.authentication)));
+      Attribute::short_form(attribute::authentication, wire_number(policy.authentication, policy.hash)));
   add_life(list, attribute::life_type, attribute::life_duration, wire::kLifeSeconds,
            static_cast<std::uint64_t>(policy.lifetime.count()));
   return transform;
@@ -61,7 +61,7 @@ bool matches(const IsakmpPolicy& policy, const Transform& transform) {
   const OfferedPolicy offered = read_transform(transform);
   return transform.id == wire::kTransformKeyIke && offered.encryption == policy.encryption &&
          offered.hash == policy.hash && offered.group == policy.group &&
-         offered.authentication == static_cast<std::uint64_t>(policy.authentication);
+         offered.authentication == wire_number(policy.authentication, policy.hash);
 }
 
 ChosenPolicy chosen(const IsakmpPolicy& policy, const Transform& transform) {
@@ -160,9 +160,11 @@ std::string describe_policy_transform(const Transform& transform) {
   }
   text += " " + (offered.hash ? std::string(info(*offered.hash).name) : "hash " + number(attribute::hash));
   text += " group" + number(attribute::group_description) + " ";
-  const bool pre_share = offered.authentication == static_cast<std::uint64_t>(AuthMethod::pre_share);
-  text += pre_share ? std::string(info(AuthMethod::pre_share).name)
-                    : "authentication " + std::to_string(offered.authentication);
+  const auto method = offered.authentication > 0xffff
+                          ? std::nullopt
+                          : find_auth_method(static_cast<std::uint16_t>(offered.authentication));
+  text +=
+      method ? std::string(info(*method).name) : "authentication " + std::to_string(offered.authentication);
   return text;
 }
 

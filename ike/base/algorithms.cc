@@ -51,7 +51,11 @@ constexpr auto kDhGroups = std::to_array<DhGroupInfo>({
 });
 
 constexpr auto kAuthMethods = std::to_array<AuthMethodInfo>({
-    {AuthMethod::pre_share, "pre-share", "Pre-Shared Key"},
+    {AuthMethod::pre_share, "pre-share", "Pre-Shared Key", 1, false, false},
+    {AuthMethod::rsa_sig, "rsa-sig", "Rivest-Shamir-Adleman Signature", 3, true, false},
+    {AuthMethod::rsa_encr, "rsa-encr", "Rivest-Shamir-Adleman Encryption", 4, false, true},
+    {AuthMethod::rsa_encr_rev, "rsa-encr-rev", "Revised Rivest-Shamir-Adleman Encryption", 5, false, true},
+    {AuthMethod::ecdsa_sig, "ecdsa-sig", "Elliptic Curve Digital Signature", 9, true, false},
 });
 
 // RFC 2407 section 4.4.4: ESP_3DES 3, ESP_AES 12; ESP_AES-GCM with a 16-octet ICV 20 (RFC 4106 section 8).
@@ -161,6 +165,12 @@ std::optional<Weak> find_weak(std::string_view word) {
   return static_cast<Weak>(found - kWeakWords.begin());
 }
 
+std::optional<Weak> weak_rsa(int modulus_bits) {
+  if (modulus_bits < 1024) return Weak::rsa_512;
+  if (modulus_bits < 2048) return Weak::rsa_1024;
+  return std::nullopt;
+}
+
 std::span<const IkeCipherInfo> ike_ciphers() {
   return kIkeCiphers;
 }
@@ -191,8 +201,7 @@ const DhGroupInfo& info(DhGroup id) {
                        [id](const auto& group) { return group.id == id; });
 }
 const AuthMethodInfo& info(AuthMethod id) {
-  return *std::find_if(kAuthMethods.begin(), kAuthMethods.end(),
-                       [id](const auto& auth) { return auth.id == id; });
+  return row(kAuthMethods, id);
 }
 const EspCipherInfo& info(EspCipher id) {
   return row(kEspCiphers, id);
@@ -209,6 +218,23 @@ std::optional<IkeHash> find_ike_hash(std::string_view name) {
 }
 std::optional<AuthMethod> find_auth_method(std::string_view name) {
   return find_id(kAuthMethods, [name](const auto& r) { return r.name == name; });
+}
+std::uint16_t wire_number(AuthMethod method, IkeHash hash) {
+  if (method != AuthMethod::ecdsa_sig) return info(method).wire;
+  switch (hash) {
+    case IkeHash::sha256:
+      return 9;
+    case IkeHash::sha384:
+      return 10;
+    case IkeHash::sha512:
+      return 11;
+    default:
+      return 0;
+  }
+}
+std::optional<AuthMethod> find_auth_method(std::uint16_t wire) {
+  if (wire >= 9 && wire <= 11) return AuthMethod::ecdsa_sig;
+  return find_id(kAuthMethods, [=](const auto& r) { return r.wire == wire; });
 }
 std::optional<IkeCipher> find_ike_cipher(std::uint16_t wire, std::uint16_t key_bits) {
   return find_id(kIkeCiphers, [=](const auto& r) { return r.wire == wire && r.wire_key_bits == key_bits; });

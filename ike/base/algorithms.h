@@ -32,6 +32,10 @@ enum class Weak : std::uint8_t {
 [[nodiscard]] std::optional<Weak> find_weak(std::string_view word);
 [[nodiscard]] std::span<const std::string_view> weak_words();  // for "expected one of" and nearest names
 inline constexpr std::size_t kShortPskBytes = 16;              // below it a pre-shared key needs `short-psk`
+// Which word an RSA modulus of so many bits needs: below 1024 `rsa-512`, below 2048 `rsa-1024`.
+[[nodiscard]] std::optional<Weak> weak_rsa(int modulus_bits);
+inline constexpr int kMinRsaBits = 512;  // smaller or larger ones are refused, whatever is waived
+inline constexpr int kMaxRsaBits = 8192;
 
 // ---- Phase 1: RFC 2409 Appendix A ----------------------------------------------------------------------
 enum class IkeCipher : std::uint8_t { des3, aes_128, aes_192, aes_256 };
@@ -79,11 +83,14 @@ struct DhGroupInfo {
   std::optional<Weak> weak;
 };
 
-enum class AuthMethod : std::uint16_t { pre_share = 1 };
+enum class AuthMethod : std::uint8_t { pre_share, rsa_sig, rsa_encr, rsa_encr_rev, ecdsa_sig };
 struct AuthMethodInfo {
-  AuthMethod id;              // its value is the Authentication Method attribute
+  AuthMethod id;
   std::string_view name;      // "pre-share"
   std::string_view ios_name;  // "Pre-Shared Key"
+  std::uint16_t wire;         // Authentication Method attribute; ecdsa-sig: see wire_number()
+  bool signs;                 // SIG payloads instead of HASH payloads; proves itself with a certificate
+  bool encrypts;              // nonces and identities go encrypted to the peer's RSA key
 };
 
 [[nodiscard]] std::span<const IkeCipherInfo> ike_ciphers();
@@ -98,6 +105,10 @@ struct AuthMethodInfo {
 [[nodiscard]] std::optional<IkeCipher> find_ike_cipher(std::string_view name);
 [[nodiscard]] std::optional<IkeHash> find_ike_hash(std::string_view name);
 [[nodiscard]] std::optional<AuthMethod> find_auth_method(std::string_view name);
+// The Authentication Method attribute. ECDSA's names its curve and hash with it, so `hash` decides: sha256
+// P-256 (9), sha384 P-384 (10), sha512 P-521 (11), RFC 4754 section 3; with another hash it has no number: 0.
+[[nodiscard]] std::uint16_t wire_number(AuthMethod method, IkeHash hash);
+[[nodiscard]] std::optional<AuthMethod> find_auth_method(std::uint16_t wire);
 // By the numbers of the wire. `key_bits` is the Key Length attribute, 0 if it was absent.
 [[nodiscard]] std::optional<IkeCipher> find_ike_cipher(std::uint16_t wire, std::uint16_t key_bits);
 [[nodiscard]] std::optional<IkeHash> find_ike_hash(std::uint16_t wire);

@@ -20,6 +20,8 @@ std::string Identity::to_string() const {
       return "hostname:" + text;
     case IdentityKind::user_fqdn:
       return "user-fqdn:" + text;
+    case IdentityKind::dn:
+      return text.empty() ? "dn" : "dn:" + text;
   }
   return {};
 }

@@ -35,13 +35,17 @@ struct TransformSet {
   friend bool operator==(const TransformSet&, const TransformSet&) = default;
 };
 
-// Who somebody is, RFC 2407 section 4.6.2. `text` is the host name or user@host, empty for an address.
-enum class IdentityKind : std::uint8_t { address, fqdn, user_fqdn };
+// Who somebody is, RFC 2407 section 4.6.2. `text` is the host name or user@host, empty for an address. Of a
+// distinguished name `text` is its RFC 4514 form and `der` the encoded Name; configured, `der` is empty, and
+// so may `text` be: then it is the subject of the certificate that proves it, whatever that is.
+enum class IdentityKind : std::uint8_t { address, fqdn, user_fqdn, dn };
 struct Identity {
   IdentityKind kind = IdentityKind::address;
   IpAddress address;
   std::string text;
-  [[nodiscard]] std::string to_string() const;  // "192.0.2.1", "hostname:gw-a.example.net", "user-fqdn:x@y"
+  std::vector<std::uint8_t> der{};
+  // "192.0.2.1", "hostname:gw-a.example.net", "user-fqdn:x@y", "dn:CN=gw-a,O=corp"
+  [[nodiscard]] std::string to_string() const;
   friend auto operator<=>(const Identity&, const Identity&) = default;
 };
 

@@ -42,6 +42,32 @@ std::string_view to_string(ErrorCode code) {
       return "configuration";
     case ErrorCode::cancelled:
       return "cancelled";
+    case ErrorCode::no_certificate:
+      return "no-certificate";
+    case ErrorCode::no_public_key:
+      return "no-public-key";
+    case ErrorCode::certificate_invalid:
+      return "certificate-invalid";
+    case ErrorCode::certificate_expired:
+      return "certificate-expired";
+    case ErrorCode::certificate_not_yet_valid:
+      return "certificate-not-yet-valid";
+    case ErrorCode::certificate_revoked:
+      return "certificate-revoked";
+    case ErrorCode::crl_unavailable:
+      return "crl-unavailable";
+    case ErrorCode::crl_invalid:
+      return "crl-invalid";
+    case ErrorCode::signature_invalid:
+      return "signature-invalid";
+    case ErrorCode::key_too_small:
+      return "key-too-small";
+    case ErrorCode::fetch_failed:
+      return "fetch-failed";
+    case ErrorCode::enrollment_failed:
+      return "enrollment-failed";
+    case ErrorCode::enrollment_pending:
+      return "enrollment-pending";
   }
   return "internal";
 }

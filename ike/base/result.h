@@ -35,10 +35,24 @@ enum class ErrorCode : std::uint8_t {
   not_found,            // no such peer, tunnel, file or device
   configuration,        // the configuration is not valid
   cancelled,            // an operator or a shutdown ended it
+  no_certificate,       // no certificate of ours, or none came from the peer
+  no_public_key,        // no RSA key is configured or known for the peer
+  certificate_invalid,  // a certificate that does not chain to the trustpoint, or is not what RFC 5280 asks
+  certificate_expired,  // past its end
+  certificate_not_yet_valid,  // before its beginning: often our clock
+  certificate_revoked,        // on a CRL, or an OCSP responder says so
+  crl_unavailable,            // revocation has to be checked and there is no CRL
+  crl_invalid,                // stale, not yet valid, wrongly signed, or of a kind we refuse
+  signature_invalid,          // a signature that does not verify
+  key_too_small,              // a key below what is allowed
+  fetch_failed,               // HTTP or LDAP brought nothing usable
+  enrollment_failed,          // the certification authority refused, or answered nonsense
+  enrollment_pending,         // the certification authority has not decided yet
 };
 
 // The stable word for a code: "no-proposal-chosen". Used in JSON and logs.
 [[nodiscard]] std::string_view to_string(ErrorCode code);
+inline constexpr ErrorCode kLastErrorCode = ErrorCode::enrollment_pending;
 
 struct Error {
   ErrorCode code = ErrorCode::internal;

@@ -37,7 +37,7 @@ TEST(Manual, NamesEveryEvent) {
 
 TEST(Manual, ExplainsEveryErrorCode) {
   const std::string text = page("oakgate.8");
-  for (int i = 0; i <= static_cast<int>(ErrorCode::cancelled); ++i) {
+  for (int i = 0; i <= static_cast<int>(kLastErrorCode); ++i) {
     const std::string name(to_string(static_cast<ErrorCode>(i)));
     EXPECT_NE(text.find("\n.B " + name + "\n"), std::string::npos) << name;
   }

@@ -67,7 +67,7 @@ class Recorded : public testing::Test {
     out_.clear();
     engine_.on_datagram({now_, rng_, out_}, {responder_, kInitiator, datagram});
   }
-  void complete(JobId id, std::variant<crypto::DhKeyPair, SecretBytes> result) {
+  void complete(JobId id, JobOutput result) {
     out_.clear();
     engine_.on_completion({now_, rng_, out_}, JobDone{id, std::move(result)});
   }

@@ -116,17 +116,17 @@ void Gateway::answer_job(const ike::StartJob& start) {
     crypto::DhKeyPair pair{generate->group, Bytes(info(generate->group).public_bytes),
                            SecretBytes(std::size_t{8})};
     network_.rng.fill(pair.public_value);
-    done->result = std::variant<crypto::DhKeyPair, SecretBytes>(std::move(pair));
+    done->result = ike::JobOutput(std::move(pair));
   } else if (const auto* shared = std::get_if<ike::DhShared>(&start.job)) {
-    done->result = std::variant<crypto::DhKeyPair, SecretBytes>(
-        fake_shared(shared->ours.group, shared->ours.public_value, shared->peer_public));
+    done->result =
+        ike::JobOutput(fake_shared(shared->ours.group, shared->ours.public_value, shared->peer_public));
   } else {
     const auto& prf = std::get<ike::PreSharedKeyPrf>(start.job);
     const auto key = pre_shared_keys.find(prf.peer);
     if (key == pre_shared_keys.end()) {
       done->result = Outcome(fail(ErrorCode::not_found, "No pre-shared key with " + prf.peer));
     } else if (auto skeyid = crypto::prf(prf.prf, as_bytes(key->second), {prf.data})) {
-      done->result = std::variant<crypto::DhKeyPair, SecretBytes>(std::move(*skeyid));
+      done->result = ike::JobOutput(std::move(*skeyid));
     }
   }
   network_.after(Milliseconds(network_.rng.between(0, network_.faults.job_delay.count())),
