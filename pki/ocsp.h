@@ -1,0 +1,33 @@
+// OCSP, RFC 6960: the request for one certificate, and what an answer says of it. No I/O here: the request
+// goes out as RevocationSource::request, the answer comes back through TrustStore::add_answer.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "ike/base/result.h"
+#include "ike/base/types.h"
+#include "pki/certificate.h"
+
+namespace oakgate::pki {
+
+inline constexpr std::size_t kMaxOcspBytes = 65536;
+
+struct OcspStatus {
+  bool revoked = false;  // else good; "unknown" is an error
+  WallTime this_update{};
+  std::optional<WallTime> next_update;
+  WallTime revoked_at{};
+  std::string reason;  // "keyCompromise"; empty: none given
+};
+
+// DER of an OCSPRequest for one certificate by SHA-1 CertID (RFC 6960 section 4.3), without nonce: answers
+// may be made in advance. The same arguments give the same bytes.
+[[nodiscard]] Result<Bytes> ocsp_request(const Certificate& subject, const Certificate& issuer);
+// Signed by `issuer`, or by a responder whose certificate `issuer` signed for OCSPSigning (RFC 6960 section
+// 4.2.2.2). ErrorCode::crl_invalid: not an answer, not successful, unsigned, not about this certificate, not
+// yet valid or stale; ErrorCode::crl_unavailable: the responder does not know the certificate.
+[[nodiscard]] Result<OcspStatus> read_ocsp_answer(ByteView der, const Certificate& subject,
+                                                  const Certificate& issuer, WallTime now);
+
+}  // namespace oakgate::pki

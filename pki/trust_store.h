@@ -1,0 +1,118 @@
+// TrustStore: the trustpoints with their certificates and revocation lists, and the verdict on a peer:
+// RFC 5280 section 6, RFC 4945. It reads files and its cache below the state folder; it never fetches, never
+// waits, and holds no private key.
+//
+// Safe to call from any thread: each call works on the contents as they were when it began.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "ike/base/result.h"
+#include "ike/base/trust.h"
+#include "ike/ports/peer_verifier.h"
+#include "pki/certificate.h"
+#include "pki/crl.h"
+
+namespace oakgate::pki {
+
+// The SubjectPublicKeyInfo of a key of ours, by its configuration; ErrorCode::no_public_key: no key yet. The
+// KeyStore's owner answers it: the TrustStore opens no key file.
+using PublicKeyOf = std::function<Result<Bytes>(const KeyConfig&)>;
+
+// What the protocol has to know of a trustpoint (ike::TrustpointState).
+struct TrustpointFacts {
+  struct Own {
+    Bytes certificate;         // DER
+    std::vector<Bytes> chain;  // DER, the intermediates behind it, without the root
+    std::string key;           // KeyConfig's name
+    crypto::KeyKind algorithm = crypto::KeyKind::rsa;
+    Bytes subject;  // DER Name
+    AlternativeNames names;
+  };
+  std::string name;
+  std::vector<Bytes> ca_names;  // DER Names
+  std::optional<Own> own;       // the one that signs
+  std::string why_none;         // if there is no `own`
+};
+
+// For `show`. Everything is printable.
+struct CertificateView {
+  enum class Kind : std::uint8_t { ca, own, own_encryption };
+  std::string trustpoint;
+  Kind kind = Kind::ca;
+  std::string status;  // "Available", "Expired", "Not yet valid", "Key missing" ...: one short text
+  Certificate certificate;
+};
+struct CrlView {
+  std::string issuer;
+  WallTime this_update{};
+  WallTime next_update{};
+  std::size_t entries = 0;
+  std::string number;
+  std::string source;  // a URL, a file, "peer", "cache"
+  std::string status;  // "Available", "Stale", "Not yet valid"
+};
+struct TrustpointView {
+  std::string name;
+  RevocationCheck revocation = RevocationCheck::crl;
+  std::vector<std::string> ca_subjects;
+  std::string ca_status;   // "Available", or why there is none
+  std::string own_status;  // the same of our certificate; empty: none is configured
+  std::string own_encryption_status;
+};
+
+// A CRL in use and where a newer one may be had: to refresh before `next_update`.
+struct CrlToRefresh {
+  RevocationSource source;
+  WallTime this_update{};
+  WallTime next_update{};
+};
+
+class TrustStore final : public PeerVerifier {
+ public:
+  // The cache is `state_dir`/crls; empty: nothing is kept on disk.
+  explicit TrustStore(std::filesystem::path state_dir);
+  ~TrustStore() override;
+  TrustStore(const TrustStore&) = delete;
+  TrustStore& operator=(const TrustStore&) = delete;
+
+  // Reads the files of all trustpoints. A file that is missing is a state (see TrustpointFacts::why_none);
+  // one that is broken, or a certificate that is not its key's, is an error naming file and reason, and then
+  // nothing changes. All errors come at once; empty: done.
+  [[nodiscard]] std::vector<Error> replace(const std::vector<TrustpointConfig>& configs,
+                                           const PublicKeyOf& public_key_of, WallTime now);
+  // `crl: files` that changed since they were read; the errors name the files, whose earlier content stays.
+  // `changed` tells whether a list is new.
+  [[nodiscard]] std::vector<Error> reread_crl_files(WallTime now, bool& changed);
+
+  [[nodiscard]] Verification verify(const PeerProof& proof, WallTime now, bool last) const override;
+  // Again for VerifiedPeer::chain, when revocation lists are new: the errors of verify but those of the
+  // signature and the identity. Information that is missing is no error here.
+  [[nodiscard]] Result<void> recheck(const std::vector<Bytes>& chain, const std::string& trustpoint,
+                                     WallTime now) const;
+
+  // What a fetch brought, CRL or OCSP answer, checked before it is kept. True: it is new; false: we have it,
+  // or a newer one. ErrorCode::crl_invalid, ErrorCode::crl_unavailable.
+  [[nodiscard]] Result<bool> add_answer(const RevocationSource& source, ByteView body, WallTime now);
+  // The lists that were fetched, each with the source it came from.
+  [[nodiscard]] std::vector<CrlToRefresh> fetched_crls() const;
+  // Where the lists of a trustpoint may be had, as configured and as its own CAs' and our certificates name
+  // them: for `pki crl request`.
+  [[nodiscard]] std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const;
+
+  [[nodiscard]] std::optional<TrustpointFacts> make_state(std::string_view trustpoint, WallTime now) const;
+  [[nodiscard]] std::vector<CertificateView> certificates(WallTime now) const;
+  [[nodiscard]] std::vector<CrlView> crls(WallTime now) const;
+  [[nodiscard]] std::vector<TrustpointView> trustpoints(WallTime now) const;
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace oakgate::pki
