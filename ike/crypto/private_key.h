@@ -39,6 +39,7 @@ class PrivateKey {
   Key key_;
   PublicKeyInfo info_;
   Bytes public_key_;
+  Bytes modulus_;              // RSA: info_.block_bytes long
   SecretBytes rejection_key_;  // what bytes for blocks that are not well-formed derive from
 };
 
