@@ -37,7 +37,7 @@ IkeSa* Core::find_sa(const CookiePair& cookies) {
 }
 
 Exchange* Core::find_exchange(IkeSa& sa, MessageId id) {
-  if (id == MessageId{}) return sa.main_mode.get();
+  if (id == MessageId{}) return sa.phase1.get();
   const auto found = sa.quick_modes.find(id);
   return found == sa.quick_modes.end() ? nullptr : found->second.get();
 }

@@ -25,7 +25,7 @@ void on_ike_sa_timer(Core& core, const Timer& timer) {
       return;
     case TimerKind::exchange_forgotten:
       if (id == MessageId{}) {
-        forget_main_mode(core, *sa);
+        forget_phase1(core, *sa);
       } else {
         forget_quick_mode(core, *sa, id);
       }

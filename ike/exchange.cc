@@ -7,6 +7,7 @@
 #include "ike/main_mode.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
+#include "ike/sa_book.h"
 #include "ike/transport.h"
 
 namespace oakgate::ike {
@@ -15,19 +16,69 @@ namespace {
 
 constexpr std::size_t kAnsweredMessages = 4;
 
-const Step* find_step(const Exchange& exchange, Trigger trigger) {
-  for (const Step& step : steps_of(exchange.kind, exchange.role)) {
+const Step* find_in(std::span<const Step> steps, const Exchange& exchange, Trigger trigger) {
+  for (const Step& step : steps) {
     if (step.state == exchange.state && step.trigger == trigger) return &step;
   }
   return nullptr;
 }
 
+const Step* find_step(const Run& run, Trigger trigger) {
+  const Exchange& exchange = run.exchange;
+  if (const Step* step = find_in(common_steps(exchange.kind, exchange.role), exchange, trigger)) return step;
+  if (!run.sa.policy) return nullptr;
+  return find_in(steps_of(exchange.kind, exchange.role, run.sa.policy->authentication), exchange, trigger);
+}
+
 void ended(Run& run, Error error) {
-  if (run.exchange.kind == ExchangeKind::main_mode) {
+  if (is_phase1(run.exchange.kind)) {
+    // The peer has the keys: it is told under them, with the IV that its own last message left.
+    if (run.authenticated && !run.sa.keys.cipher_key.empty()) run.sa.last_phase1_block = run.exchange.iv;
     phase1_failed(run.core, run.sa, std::move(error));
   } else if (run.exchange.kind == ExchangeKind::quick_mode) {
     quick_mode_failed(run.core, run.sa, static_cast<QuickMode&>(run.exchange), std::move(error));
   }
+}
+
+void enter(Run& run, State state) {
+  run.exchange.state = state;
+  if (is_phase1(run.exchange.kind)) run.sa.state = state;
+}
+
+Checkpoint checkpoint_of(const IkeSa& sa, const Exchange& exchange) {
+  return {exchange.state,       exchange.iv,    exchange.answered,
+          exchange.last_sent,   exchange.tries, exchange.retransmit_timer != TimerId{},
+          sa.cookies.responder, sa.peer,        sa.policy,
+          sa.capabilities,      sa.nat};
+}
+
+// Everything is as it was before the message that was taken last.
+void fall_back(Run& run) {
+  Exchange& exchange = run.exchange;
+  IkeSa& sa = run.sa;
+  Checkpoint before = std::move(*exchange.checkpoint);
+  exchange.checkpoint.reset();
+  exchange.iv = std::move(before.iv);
+  exchange.answered = std::move(before.answered);
+  exchange.last_sent = std::move(before.last_sent);
+  exchange.tries = before.tries;
+  if (before.repeating && exchange.retransmit_timer == TimerId{}) {
+    exchange.retransmit_timer = run.core.arm(run.core.limits().retransmit_first,
+                                             {TimerKind::retransmit, sa.id.value, exchange.id.value});
+  } else if (!before.repeating) {
+    run.core.cancel(exchange.retransmit_timer);
+  }
+  if (!is_phase1(exchange.kind)) {
+    exchange.state = before.state;
+    return;
+  }
+  enter(run, before.state);
+  if (sa.cookies.responder != before.responder_cookie)
+    set_responder_cookie(run.core, sa, before.responder_cookie);
+  if (sa.peer != before.peer) move_to_peer(run.core, sa, before.peer);
+  sa.policy = std::move(before.policy);
+  sa.capabilities = before.capabilities;
+  sa.nat = before.nat;
 }
 
 // A message that the step did not take. Nothing has moved; whether the exchange goes on depends on who sent
@@ -41,8 +92,10 @@ void rejected(Run& run, Error error) {
   event.authenticated = false;
   event.error = error;
   run.core.raise(std::move(event));
-  if (error.notify) notify_in_clear(run.core, run.sa, *error.notify);
-  if (run.exchange.kind == ExchangeKind::main_mode) phase1_hint(run.core, run.sa, error);
+  // A notification is never answered with one.
+  if (error.notify && run.exchange.kind != ExchangeKind::informational)
+    notify_in_clear(run.core, run.sa, *error.notify);
+  if (is_phase1(run.exchange.kind)) phase1_hint(run.core, run.sa, error);
   run.exchange.hint = std::move(error);
 }
 
@@ -59,27 +112,42 @@ Result<void> open_message(Run& run, const Step& step, Received& message) {
   return check_payloads(step, message.body);
 }
 
+// A job, or its handler, failed.
+void job_failed(Run& run, Error error) {
+  if (!run.tampered || !is_phase1(run.exchange.kind) || !run.exchange.checkpoint) {
+    ended(run, std::move(error));
+    return;
+  }
+  fall_back(run);
+  rejected(run, std::move(error));
+}
+
 // Handlers of a chain of states that wait for jobs nobody had to start run one after the other.
 void run_through(Run& run) {
   run.message = nullptr;
   run.job = nullptr;
   while (!run.exchange.job) {
-    const Step* step = find_step(run.exchange, Trigger::job);
+    const Step* step = find_step(run, Trigger::job);
     if (step == nullptr) return;
     if (auto outcome = step->handler(run); !outcome) {
-      ended(run, std::move(outcome.error()));
+      job_failed(run, std::move(outcome.error()));
       return;
     }
-    run.exchange.state = step->next;
-    if (run.exchange.kind == ExchangeKind::main_mode) run.sa.state = step->next;
+    enter(run, step->next);
   }
 }
 
 void moved_on(Run& run, const Step& step) {
-  run.exchange.state = step.next;
+  enter(run, step.next);
   run.exchange.hint.reset();
-  if (run.exchange.kind == ExchangeKind::main_mode) run.sa.state = step.next;
   run_through(run);
+}
+
+JobId new_job(Run& run) {
+  const JobId id{run.core.next_id()};
+  run.exchange.job = id;
+  run.core.state().jobs.emplace(id, JobOwner{run.sa.id, run.exchange.id});
+  return id;
 }
 
 void take_held(Core& core, IkeSaId sa_id, MessageId id) {
@@ -93,16 +161,42 @@ void take_held(Core& core, IkeSaId sa_id, MessageId id) {
 
 }  // namespace
 
-std::span<const Step> steps_of(ExchangeKind kind, Role role) {
+std::string_view exchange_title(ExchangeKind kind) {
   switch (kind) {
     case ExchangeKind::main_mode:
-      return main_mode_steps(role);
+      return "Main Mode";
+    case ExchangeKind::aggressive_mode:
+      return "Aggressive Mode";
+    case ExchangeKind::quick_mode:
+      return "Quick Mode";
+    case ExchangeKind::informational:
+      return "Informational";
+  }
+  return "";
+}
+
+std::span<const Step> common_steps(ExchangeKind kind, Role role) {
+  switch (kind) {
+    case ExchangeKind::main_mode:
+      return main_mode_first_steps(role);
+    case ExchangeKind::aggressive_mode:
+      return {};
     case ExchangeKind::quick_mode:
       return quick_mode_steps(role);
     case ExchangeKind::informational:
       return informational_steps();
   }
   return {};
+}
+
+std::span<const Step> steps_of(ExchangeKind kind, Role role, AuthMethod method) {
+  if (kind != ExchangeKind::main_mode) return {};
+  switch (method) {
+    case AuthMethod::pre_share:
+      return pre_shared_key_steps(role);
+    default:
+      return {};
+  }
 }
 
 Result<void> check_payloads(const Step& step, const wire::Body& body) {
@@ -137,7 +231,7 @@ Result<void> check_payloads(const Step& step, const wire::Body& body) {
 
 void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   Run run{core, sa, exchange};
-  const Step* step = find_step(exchange, Trigger::message);
+  const Step* step = find_step(run, Trigger::message);
   if (step == nullptr) {
     rejected(run, Error{ErrorCode::malformed,
                         "a message that nothing waits for in state " + std::string(ios_state(exchange.state)),
@@ -151,14 +245,13 @@ void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
     return;
   }
   run.message = &message;
-  const Bytes old_iv = exchange.iv;
+  exchange.checkpoint = checkpoint_of(sa, exchange);
   const TimerId old_timer = exchange.retransmit_timer;
   if (step->encrypted) exchange.iv = message.next_iv;
   if (exchange.answered.size() == kAnsweredMessages) exchange.answered.erase(exchange.answered.begin());
   exchange.answered.push_back({message.digest, {}});
   if (auto outcome = step->handler(run); !outcome) {
-    exchange.answered.pop_back();
-    exchange.iv = old_iv;
+    if (!run.authenticated) fall_back(run);
     rejected(run, std::move(outcome.error()));
     return;
   }
@@ -173,19 +266,12 @@ void run_job(Core& core, IkeSa& sa, Exchange& exchange, JobDone* job) {
   const IkeSaId sa_id = sa.id;
   if (job != nullptr && !job->result) {
     Error error = std::move(job->result.error());
-    // The peer's public value was bad, and anybody could have sent it: wait for the right one (phase 1).
-    const bool by_peer = error.notify.has_value() && exchange.kind == ExchangeKind::main_mode;
-    if (by_peer) {
-      exchange.state = exchange.resume_state;
-      sa.state = exchange.resume_state;
-      rejected(run, std::move(error));
-    } else {
-      ended(run, std::move(error));
-    }
-  } else if (const Step* step = find_step(exchange, Trigger::job)) {
+    run.tampered = error.notify.has_value();
+    job_failed(run, std::move(error));
+  } else if (const Step* step = find_step(run, Trigger::job)) {
     run.job = job;
     if (auto outcome = step->handler(run); !outcome) {
-      ended(run, std::move(outcome.error()));
+      job_failed(run, std::move(outcome.error()));
     } else {
       moved_on(run, *step);
     }
@@ -198,19 +284,16 @@ void run_from_start(Core& core, IkeSa& sa, Exchange& exchange) {
   run_through(run);
 }
 
-void start_job(Run& run, Job job, State fall_back) {
-  const JobId id{run.core.next_id()};
-  run.exchange.job = id;
-  run.exchange.resume_state = fall_back;
-  run.core.state().jobs.emplace(id, JobOwner{run.sa.id, run.exchange.id});
-  run.core.effect(StartJob{id, std::move(job)});
+void start_job(Run& run, Job job) {
+  run.core.effect(StartJob{new_job(run), std::move(job)});
+}
+
+void start_verification(Run& run, PeerProof proof) {
+  run.core.effect(VerifyPeer{new_job(run), std::move(proof)});
 }
 
 void start_install(Run& run, std::vector<SaSpec> sas) {
-  const JobId id{run.core.next_id()};
-  run.exchange.job = id;
-  run.core.state().jobs.emplace(id, JobOwner{run.sa.id, run.exchange.id});
-  run.core.effect(InstallSas{id, std::move(sas)});
+  run.core.effect(InstallSas{new_job(run), std::move(sas)});
 }
 
 }  // namespace oakgate::ike

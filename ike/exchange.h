@@ -3,9 +3,10 @@
 //
 // A step says: in this state, on this trigger, with these payloads, run this handler, then be in that state.
 // A handler returns nothing (done) or an Error (reject). The state, the IV and the duplicate memory move only
-// after it returned done: a bad, replayed or undecryptable message leaves an exchange as it was. A handler
-// that starts a job leaves the exchange waiting for it in `next`; if it starts none and `next` waits for a
-// job, that step runs at once (Quick Mode without PFS walks the same table).
+// after it returned done: a bad, replayed or undecryptable message leaves an exchange as it was, also if that
+// shows only when a job is done (Checkpoint). A handler that starts a job leaves the exchange waiting for it
+// in `next`; if it starts none and `next` waits for a job, that step runs at once (Quick Mode without PFS
+// walks the same table).
 #pragma once
 
 #include <cstdint>
@@ -48,6 +49,9 @@ struct Run {
   JobDone* job = nullptr;             // Trigger::job; null if there was none to wait for, or for SasInstalled
   // Set by a handler once the sender proved to know the keys: from then on an error ends the exchange.
   bool authenticated = false;
+  // Set by a job's handler before it fails: the message that the job was for may not be the peer's. In phase
+  // 1 the exchange goes back to where it was before that message.
+  bool tampered = false;
 };
 
 using Handler = Result<void> (*)(Run&);
@@ -63,8 +67,12 @@ struct Step {
   std::string_view rfc;
 };
 
-// The tables, one an exchange and role; each stands in the file of its exchange.
-[[nodiscard]] std::span<const Step> steps_of(ExchangeKind kind, Role role);
+[[nodiscard]] std::string_view exchange_title(ExchangeKind kind);  // "Main Mode"
+
+// The tables; each stands in the file of its exchange. What every authentication method shares of phase 1,
+// the SA payloads, is `common_steps`; what follows depends on the method that they chose.
+[[nodiscard]] std::span<const Step> common_steps(ExchangeKind kind, Role role);
+[[nodiscard]] std::span<const Step> steps_of(ExchangeKind kind, Role role, AuthMethod method);
 
 // Takes a message through the step that awaits it. The exchange may be gone afterwards.
 void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message);
@@ -73,9 +81,11 @@ void run_job(Core& core, IkeSa& sa, Exchange& exchange, JobDone* job);
 // Enters an exchange at a state that waits for a job that may not be needed.
 void run_from_start(Core& core, IkeSa& sa, Exchange& exchange);
 
-// Starts slow work; its answer comes to run_job. `fall_back`: the state to return to if it fails by the
-// peer's fault.
-void start_job(Run& run, Job job, State fall_back);
+// Starts slow work; its answer comes to run_job. In phase 1 a job whose error has a notify type failed by the
+// fault of the message that was taken last: the exchange goes back to before it.
+void start_job(Run& run, Job job);
+// Asks who the peer is; the verdict comes to run_job.
+void start_verification(Run& run, PeerProof proof);
 void start_install(Run& run, std::vector<SaSpec> sas);
 
 // Payloads of one type, in order. Pointers into the message.

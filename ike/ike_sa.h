@@ -1,5 +1,5 @@
 // An IKE SA (ISAKMP SA) and the exchanges under it, as data. What happens to them stands in main_mode.cc,
-// quick_mode.cc and informational.cc; how messages reach them in exchange.cc and transport.cc.
+// phase1.cc, quick_mode.cc and informational.cc; how messages reach them in exchange.cc and transport.cc.
 #pragma once
 
 #include <deque>
@@ -26,7 +26,10 @@ namespace oakgate::ike {
 using IkeSaId = StrongNumber<struct IkeSaIdTag, std::uint64_t>;    // never used again
 using SaPairId = StrongNumber<struct SaPairIdTag, std::uint64_t>;  // likewise
 
-enum class ExchangeKind : std::uint8_t { main_mode, quick_mode, informational };
+enum class ExchangeKind : std::uint8_t { main_mode, aggressive_mode, quick_mode, informational };
+[[nodiscard]] constexpr bool is_phase1(ExchangeKind kind) {
+  return kind == ExchangeKind::main_mode || kind == ExchangeKind::aggressive_mode;
+}
 
 // A message that was taken, by its digest, and what it was answered with: a retransmission gets the same
 // answer.
@@ -49,12 +52,35 @@ struct HeldMessage {
   Bytes data;
 };
 
+struct PeerCapabilities {
+  bool nat_traversal = false;
+  bool dead_peer_detection = false;
+};
+
+// Where an exchange, and the SA it makes, stood before a message was taken. What a message says may prove
+// false only after a job (a public value that is none, a signature that does not verify): anybody could have
+// sent it, so everything goes back to this, and the genuine message is taken as if nothing had been.
+struct Checkpoint {
+  State state{};
+  Bytes iv;
+  std::vector<AnsweredMessage> answered;
+  Bytes last_sent;
+  int tries = 0;
+  bool repeating = false;  // last_sent was waiting for an answer
+  // Of the SA, in phase 1.
+  Cookie responder_cookie{};
+  std::string peer;
+  std::optional<IsakmpPolicy> policy;
+  PeerCapabilities capabilities;
+  NatSituation nat;
+};
+
 // What every exchange has: where it stands, its IV, and what makes it survive loss and repetition.
 struct Exchange {
   ExchangeKind kind{};
   Role role{};
   State state{};
-  MessageId id;     // 0: Main Mode
+  MessageId id;     // 0: phase 1
   Bytes iv;         // moves only with a message that was good
   Bytes last_sent;  // the datagram; retransmitted until the exchange moves on
   int tries = 0;
@@ -62,7 +88,7 @@ struct Exchange {
   std::vector<AnsweredMessage> answered;  // the last few
   std::optional<HeldMessage> held;        // one message that came while a job was under way
   std::optional<JobId> job;               // under way
-  State resume_state{};                   // where to fall back to if the job fails by the peer's fault
+  std::optional<Checkpoint> checkpoint;   // before the message that was taken last
   std::optional<Error> hint;              // the best explanation so far, should the exchange time out
   KeyExchange key_exchange;
   Bytes nonce_i;
@@ -70,10 +96,14 @@ struct Exchange {
   virtual ~Exchange() = default;
 };
 
-// Main Mode's own; given up once the SA is established and duplicates need no answer any more.
-struct MainMode : Exchange {
+// Phase 1's own; given up once the SA is established and duplicates need no answer any more.
+struct Phase1Exchange : Exchange {
   Bytes sa_body;  // SAi_b
-  std::vector<Bytes> nat_hashes;
+  // Of the message that authenticates the peer, kept while jobs prove it: its ends (it may be the one that
+  // floats to port 4500) and whether it holds INITIAL-CONTACT.
+  Endpoint proof_local;
+  Endpoint proof_remote;
+  bool initial_contact = false;
 };
 
 struct QuickMode : Exchange {
@@ -83,11 +113,6 @@ struct QuickMode : Exchange {
   std::vector<SaPairId> replaces;  // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
   bool failed = false;
-};
-
-struct PeerCapabilities {
-  bool nat_traversal = false;
-  bool dead_peer_detection = false;
 };
 
 struct IkeSa {
@@ -104,7 +129,7 @@ struct IkeSa {
   PeerCapabilities capabilities;
   NatSituation nat;
   std::optional<Identity> remote_identity;
-  std::unique_ptr<MainMode> main_mode;
+  std::unique_ptr<Phase1Exchange> phase1;
   std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
   // Message ids that were used, oldest first: a replayed first message is recognised by them.
   std::unordered_set<MessageId> seen_ids;

@@ -66,13 +66,16 @@ constexpr auto kRefusals = std::to_array<Refusal>({
     {NotifyType::invalid_key_information, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
 });
 
-Error refusal_error(NotifyType type, bool phase1) {
+enum class Refused : std::uint8_t { phase1_unauthenticated, phase1, phase2 };
+
+Error refusal_error(NotifyType type, Refused what) {
+  const bool phase1 = what != Refused::phase2;
   Error error{ErrorCode::peer_refused,
               "the peer refused with " + type_text(type),
               "that it goes on with the negotiation",
               "see the peer's log for its reason",
               {}};
-  if (phase1) error.text += " (unauthenticated)";
+  if (what == Refused::phase1_unauthenticated) error.text += " (unauthenticated)";
   for (const Refusal& refusal : kRefusals) {
     if (refusal.type != type || refusal.phase1 != phase1) continue;
     error.code = refusal.code;
@@ -116,7 +119,7 @@ void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
     take_responder_lifetime(core, sa, notify);
   } else if (is_error(notify.type)) {
     if (QuickMode* quick = refused_exchange(sa, notify)) {
-      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, false));
+      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, Refused::phase2));
     }
   }
 }
@@ -150,6 +153,17 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
   }
 }
 
+// Before phase 1 is done, under its keys: nobody but the one we exchanged keys with has them, and if that one
+// refuses, nobody else can go on.
+void take_refusal(Core& core, IkeSa& sa, const wire::Body& body) {
+  for (const auto* notify : payloads_of<wire::NotifyPayload>(body)) {
+    raise_notify(core, sa, *notify, false);
+    if (!is_error(notify->type)) continue;
+    phase1_failed(core, sa, refusal_error(notify->type, Refused::phase1));
+    return;
+  }
+}
+
 // HASH(1) first, then what it covers.
 Result<void> take_informational(Run& run) {
   const Received& message = *run.message;
@@ -158,6 +172,10 @@ Result<void> take_informational(Run& run) {
   if (!expected) return fail(std::move(expected.error()));
   if (!equal_constant_time(*expected, payload_of<wire::HashPayload>(message.body)->data)) {
     return fail(ErrorCode::not_authenticated, "an Informational message whose HASH(1) does not verify");
+  }
+  if (!run.sa.established()) {
+    take_refusal(run.core, run.sa, message.body);
+    return {};
   }
   run.authenticated = true;
   remember(run.core, run.sa, message.header.message_id);
@@ -174,14 +192,14 @@ constexpr std::array kPayloads{
 constexpr std::array kSteps{Step{State::informational, Trigger::message, true, PayloadType::hash, kPayloads,
                                  take_informational, State::done, "RFC 2409 section 5.7"}};
 
-// In clear, or with keys that are not yet proved: all it can do is explain a silence.
+// In clear: all it can do is explain a silence.
 void take_hint(Core& core, IkeSa& sa, Received& message) {
   if (!parse_clear(message)) return;
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body)) {
     raise_notify(core, sa, *notify, false);
-    if (sa.main_mode == nullptr || sa.established() || !is_error(notify->type)) continue;
-    sa.main_mode->hint = refusal_error(notify->type, true);
-    phase1_hint(core, sa, *sa.main_mode->hint);
+    if (sa.phase1 == nullptr || sa.established() || !is_error(notify->type)) continue;
+    sa.phase1->hint = refusal_error(notify->type, Refused::phase1_unauthenticated);
+    phase1_hint(core, sa, *sa.phase1->hint);
   }
 }
 
@@ -197,8 +215,11 @@ void on_informational(Core& core, IkeSa& sa, Received& message) {
     take_hint(core, sa, message);
     return;
   }
-  if (!sa.established() || remembered(sa, id)) return;
-  auto iv = first_iv(sa, id);
+  // Before phase 1 is done, its last block is the one that was exchanged last.
+  const bool early = !sa.established();
+  if (remembered(sa, id) || (early && (sa.phase1 == nullptr || sa.keys.cipher_key.empty()))) return;
+  auto iv =
+      early ? crypto::phase2_iv(sa.policy->hash, sa.policy->encryption, sa.phase1->iv, id) : first_iv(sa, id);
   if (!iv) return;
   Exchange once;
   once.kind = ExchangeKind::informational;

@@ -62,7 +62,7 @@ struct Peer {
   std::optional<IpAddress> remote;
   std::vector<Subnet> called_from;
   std::vector<IkeSaId> ike_sas;        // the newest first
-  std::optional<IkeSaId> negotiating;  // our Main Mode under way
+  std::optional<IkeSaId> negotiating;  // our phase 1 under way
   std::vector<TunnelRuntime> tunnels;  // as in config
   std::map<Reqid, Pair> pairs;
   std::optional<LastError> last_error;

@@ -28,11 +28,11 @@ std::unique_ptr<IkeSa> new_sa(Core& core, const Peer& peer, Role role) {
   sa->id = IkeSaId{core.next_id()};
   sa->role = role;
   sa->peer = peer.config.name;
-  sa->main_mode = std::make_unique<MainMode>();
-  sa->main_mode->kind = ExchangeKind::main_mode;
-  sa->main_mode->role = role;
-  sa->main_mode->state = role == Role::initiator ? State::mm_i_sent_sa : State::mm_r_start;
-  sa->state = sa->main_mode->state;
+  sa->phase1 = std::make_unique<Phase1Exchange>();
+  sa->phase1->kind = ExchangeKind::main_mode;
+  sa->phase1->role = role;
+  sa->phase1->state = role == Role::initiator ? State::mm_i_sent_sa : State::mm_r_start;
+  sa->state = sa->phase1->state;
   return sa;
 }
 
@@ -108,10 +108,8 @@ void enter_established(Run& run, const Peer& peer, Identity proved) {
 }
 
 // The peer's older SAs, were there any when this exchange began, are of a life it no longer remembers.
-void read_initial_contact(Run& run) {
-  for (const auto* notify : payloads_of<wire::NotifyPayload>(run.message->body)) {
-    if (notify->type == NotifyType::initial_contact) on_initial_contact(run.core, run.sa);
-  }
+void heed_initial_contact(Run& run) {
+  if (static_cast<const Phase1Exchange&>(run.exchange).initial_contact) on_initial_contact(run.core, run.sa);
 }
 
 // Who renews takes the old SA away, and only what was there when the renewal began.
@@ -129,7 +127,7 @@ void supersede(Run& run, const Peer& peer) {
   }
 }
 
-// A Main Mode of our own that nobody has answered yet is not needed any more.
+// A negotiation of our own that nobody has answered yet is not needed any more.
 void give_up_own(Run& run, Peer& peer) {
   if (!peer.negotiating || *peer.negotiating == run.sa.id) return;
   IkeSa* own = run.core.find_sa(*peer.negotiating);
@@ -192,13 +190,13 @@ void answer_phase1(Core& core, Received& message) {
   fresh->remote = datagram.remote;
   IkeSa& sa = add_ike_sa(core, std::move(fresh));
   raise_started(core, sa);
-  run_message(core, sa, *sa.main_mode, message);
+  run_message(core, sa, *sa.phase1, message);
   if (sa.state == State::mm_r_start) remove_ike_sa(core, sa);  // the offer was refused: nothing stays
 }
 
 void phase1_established(Run& run, Identity proved) {
   Peer& peer = *run.core.find_peer(run.sa.peer);
-  read_initial_contact(run);
+  heed_initial_contact(run);
   enter_established(run, peer, std::move(proved));
   if (run.sa.role == Role::initiator) {
     peer.negotiating.reset();
@@ -214,9 +212,10 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
   if (sa.last_phase1_block.empty()) {
     if (error.notify) notify_in_clear(core, sa, *error.notify);
   } else {
-    // The peer has an established SA, and has to hear that we have none.
     if (error.notify) notify_protected(core, sa, *error.notify, {});
-    send_delete_isakmp(core, sa);
+    // A responder that has answered Main Mode's message 5 has an established SA, and has to hear that we have
+    // none.
+    if (sa.role == Role::initiator) send_delete_isakmp(core, sa);
   }
   Event event = core.event(EventId::phase1_failed, sa);
   event.error = error;
@@ -233,7 +232,7 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
 void phase1_timed_out(Core& core, IkeSa& sa) {
   const Peer* peer = core.find_peer(sa.peer);
   if (sa.role == Role::responder) return;  // its patience is half_open_timer
-  Error error = sa.main_mode->hint.value_or(timeout_error(sa, *peer, sa.main_mode->tries));
+  Error error = sa.phase1->hint.value_or(timeout_error(sa, *peer, sa.phase1->tries));
   error.notify.reset();
   phase1_failed(core, sa, std::move(error));
 }

@@ -1,5 +1,6 @@
 // Phase 1 as a whole, whatever its exchange: beginning as initiator or responder, being established, failing.
-// RFC 2409 section 5; the messages are in main_mode.cc.
+// RFC 2409 section 5; the messages are in main_mode.cc and the files of
+// the authentication methods.
 #pragma once
 
 #include "ike/exchange.h"
@@ -11,8 +12,8 @@ void start_phase1(Core& core, Peer& peer);
 // Message 1 from a peer: an SA is made only if the step took it.
 void answer_phase1(Core& core, Received& message);
 
-// The last message was authentic: the SA is there, older ones of the peer go as they must, waiting pairs go
-// on.
+// The last message was authentic, and keep_proof() knows it: the SA is there, older ones of the peer go as
+// they must, waiting pairs go on.
 void phase1_established(Run& run, Identity proved);
 
 // The negotiation is over for good.

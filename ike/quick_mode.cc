@@ -201,8 +201,7 @@ Result<void> take_choice(Run& run) {
   quick.chosen = std::move(*chosen);
   if (quick.chosen->pfs) {
     quick.key_exchange.theirs = std::move(*theirs);
-    start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs},
-              State::qm_i_sent_sa);
+    start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs});
   }
   return {};
 }
@@ -300,7 +299,7 @@ Result<void> take_offer(Run& run) {
   quick.key_exchange.theirs = std::move(*theirs);
   quick.chosen = std::move(*chosen);
   run.core.raise(pair_event(run, EventId::phase2_started));
-  if (quick.chosen->pfs) start_job(run, DhGenerate{*quick.chosen->pfs}, State::qm_r_start);
+  if (quick.chosen->pfs) start_job(run, DhGenerate{*quick.chosen->pfs});
   return {};
 }
 
@@ -308,7 +307,7 @@ Result<void> share(Run& run) {
   QuickMode& quick = quick_of(run);
   if (run.job == nullptr) return {};  // no PFS
   quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
-  start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs}, State::qm_r_start);
+  start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs});
   return {};
 }
 
@@ -415,8 +414,7 @@ void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair) {
   sa.quick_modes.emplace(quick.id, std::move(fresh));
   Run run{core, sa, quick};
   core.raise(pair_event(run, EventId::phase2_started));
-  if (const auto pfs = peer.config.tunnels[pair.tunnel].pfs)
-    start_job(run, DhGenerate{*pfs}, State::qm_i_generating);
+  if (const auto pfs = peer.config.tunnels[pair.tunnel].pfs) start_job(run, DhGenerate{*pfs});
   run_from_start(core, sa, quick);
 }
 

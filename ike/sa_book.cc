@@ -34,6 +34,15 @@ void set_responder_cookie(Core& core, IkeSa& sa, const Cookie& cookie) {
   state.by_cookies[sa.cookies] = sa.id;
 }
 
+void move_to_peer(Core& core, IkeSa& sa, const std::string& name) {
+  Peer* next = core.find_peer(name);
+  if (next == nullptr) return;
+  if (Peer* old = core.find_peer(sa.peer)) std::erase(old->ike_sas, sa.id);
+  sa.peer = name;
+  auto& sas = next->ike_sas;  // the newest first
+  sas.insert(std::find_if(sas.begin(), sas.end(), [&](IkeSaId id) { return id < sa.id; }), sa.id);
+}
+
 Result<void> check_half_open(Core& core, const IpAddress& source) {
   const EngineState& state = core.state();
   const auto found = state.half_open_by_source.find(source);
@@ -67,11 +76,11 @@ void forget_quick_mode(Core& core, IkeSa& sa, MessageId id) {
   sa.quick_modes.erase(found);
 }
 
-void forget_main_mode(Core& core, IkeSa& sa) {
-  if (sa.main_mode == nullptr) return;
-  core.cancel(sa.main_mode->retransmit_timer);
-  if (sa.main_mode->job) core.state().jobs.erase(*sa.main_mode->job);
-  core.state().removed_exchanges.push_back(std::move(sa.main_mode));
+void forget_phase1(Core& core, IkeSa& sa) {
+  if (sa.phase1 == nullptr) return;
+  core.cancel(sa.phase1->retransmit_timer);
+  if (sa.phase1->job) core.state().jobs.erase(*sa.phase1->job);
+  core.state().removed_exchanges.push_back(std::move(sa.phase1));
 }
 
 void remove_ike_sa(Core& core, IkeSa& sa) {
@@ -80,7 +89,7 @@ void remove_ike_sa(Core& core, IkeSa& sa) {
   std::vector<MessageId> ids;
   for (const auto& [id, quick] : sa.quick_modes) ids.push_back(id);
   for (const MessageId id : ids) abandon_quick_mode(core, sa, *sa.quick_modes.at(id));
-  forget_main_mode(core, sa);
+  forget_phase1(core, sa);
   for (TimerId* timer : {&sa.rekey_timer, &sa.expiry_timer, &sa.keepalive_timer}) core.cancel(*timer);
   if (const auto found = state.by_cookies.find(sa.cookies);
       found != state.by_cookies.end() && found->second == sa.id) {
@@ -136,7 +145,7 @@ void on_phase1_expired(Core& core, IkeSa& sa) {
 
 void on_half_open_expired(Core& core, IkeSa& sa) {
   sa.half_open_timer = TimerId{};
-  Error error = sa.main_mode->hint.value_or(
+  Error error = sa.phase1->hint.value_or(
       Error{ErrorCode::no_answer,
             "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),
             "the next message of Main Mode",

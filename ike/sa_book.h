@@ -9,12 +9,15 @@ namespace oakgate::ike {
 
 // Registers an SA under its cookies. The caller has checked the bounds.
 IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> sa);
-// The responder's cookie has become known.
+// The responder's cookie has become known, or is not known again (all zero).
 void set_responder_cookie(Core& core, IkeSa& sa, const Cookie& cookie);
 // ErrorCode::in_use if one more half-open SA from this source would exceed Limits.
 [[nodiscard]] Result<void> check_half_open(Core& core, const IpAddress& source);
 // The SA leaves half-open counting: it is established.
 void leave_half_open(Core& core, IkeSa& sa);
+
+// A responder's SA turns out to be another peer's, configured for the same addresses.
+void move_to_peer(Core& core, IkeSa& sa, const std::string& peer);
 
 // Forgets an SA, its exchanges and timers; sends nothing. Selector pairs whose Quick Mode was under way are
 // wanted again.
@@ -35,6 +38,6 @@ void on_keepalive_due(Core& core, IkeSa& sa);
 
 // An exchange's timers are cancelled and it is gone at the end of the call.
 void forget_quick_mode(Core& core, IkeSa& sa, MessageId id);
-void forget_main_mode(Core& core, IkeSa& sa);
+void forget_phase1(Core& core, IkeSa& sa);
 
 }  // namespace oakgate::ike

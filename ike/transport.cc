@@ -85,8 +85,8 @@ void on_quick_mode(Core& core, IkeSa& sa, Received& message) {
 void dispatch(Core& core, IkeSa& sa, Received& message) {
   switch (message.header.exchange) {
     case wire::ExchangeType::identity_protection:
-      if (sa.main_mode != nullptr && message.header.message_id == MessageId{}) {
-        to_exchange(core, sa, *sa.main_mode, message);
+      if (sa.phase1 != nullptr && message.header.message_id == MessageId{}) {
+        to_exchange(core, sa, *sa.phase1, message);
       }
       return;
     case wire::ExchangeType::quick:
@@ -130,7 +130,7 @@ wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) 
 }
 
 void answer_timeout(Core& core, IkeSa& sa, Exchange& exchange) {
-  if (exchange.kind == ExchangeKind::main_mode) {
+  if (is_phase1(exchange.kind)) {
     phase1_timed_out(core, sa);
   } else {
     quick_mode_timed_out(core, sa, static_cast<QuickMode&>(exchange));
@@ -176,7 +176,7 @@ void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
   }
   ++exchange.tries;
   Event event = core.event(EventId::retransmitting, sa);
-  event.fields = {{"exchange", exchange.kind == ExchangeKind::main_mode ? "Main Mode" : "Quick Mode"},
+  event.fields = {{"exchange", std::string(exchange_title(exchange.kind))},
                   {"try", std::to_string(exchange.tries)},
                   {"of", std::to_string(core.limits().retransmit_tries)}};
   core.raise(std::move(event));

@@ -1,0 +1,244 @@
+#include "ike/phase1_parts.h"
+
+#include <algorithm>
+
+#include "ike/base/vendor_ids.h"
+#include "ike/crypto/keys.h"
+#include "ike/identities.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+using wire::Payload;
+using wire::PayloadType;
+
+constexpr std::size_t kShortestNonce = 8;  // RFC 2409 section 5: "between 8 and 256 bytes inclusive"
+constexpr std::size_t kLongestNonce = 256;
+
+Payload initial_contact(const IkeSa& sa) {
+  // RFC 2407 section 4.6.3.3: the SPI is the two cookies.
+  Bytes spi(sa.cookies.initiator.begin(), sa.cookies.initiator.end());
+  spi.insert(spi.end(), sa.cookies.responder.begin(), sa.cookies.responder.end());
+  return wire::NotifyPayload{
+      wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::initial_contact, std::move(spi), {}};
+}
+
+bool identity_fits(Run& run, const Identity& wanted, const Identity& proved) {
+  if (wanted.kind != proved.kind) return false;
+  if (wanted.kind != IdentityKind::address) return wanted.text == proved.text;
+  if (!wanted.address.is_any()) return wanted.address == proved.address;
+  // Behind a NAT a peer knows only its inner address; the key, chosen by the outer one, is what proves it.
+  return proved.address == phase1_of(run).proof_remote.address || run.sa.nat.remote;
+}
+
+}  // namespace
+
+Phase1Exchange& phase1_of(Run& run) {
+  return static_cast<Phase1Exchange&>(run.exchange);
+}
+Peer& peer_of(Run& run) {
+  return *run.core.find_peer(run.sa.peer);
+}
+Role other(Role role) {
+  return role == Role::initiator ? Role::responder : Role::initiator;
+}
+wire::ExchangeType exchange_type(const Run& run) {
+  return run.exchange.kind == ExchangeKind::aggressive_mode ? wire::ExchangeType::aggressive
+                                                            : wire::ExchangeType::identity_protection;
+}
+
+// ---- vendor IDs
+
+void append_vendor_ids(const Peer& peer, std::vector<Payload>& payloads) {
+  const auto add = [&](VendorId id) {
+    payloads.emplace_back(wire::VendorIdPayload{*from_hex(vendor_id_info(id).hex)});
+  };
+  if (peer.config.nat_traversal) add(VendorId::nat_t_rfc3947);
+  add(VendorId::dpd);
+}
+
+void read_vendor_ids(Run& run) {
+  for (const auto* payload : payloads_of<wire::VendorIdPayload>(run.message->body)) {
+    const auto known = find_vendor_id(payload->data);
+    if (known == VendorId::nat_t_rfc3947)
+      run.sa.capabilities.nat_traversal = peer_of(run).config.nat_traversal;
+    if (known == VendorId::dpd) run.sa.capabilities.dead_peer_detection = true;
+    Event event = run.core.event(EventId::vendor_id_received, run.sa);
+    const ByteView body(payload->data);
+    event.fields = {{"name", known ? std::string(vendor_id_info(*known).name)
+                                   : to_hex(body.first(std::min<std::size_t>(body.size(), 32)))}};
+    event.authenticated = false;
+    run.core.raise(std::move(event));
+  }
+}
+
+// ---- the policy
+
+void policy_chosen(Run& run, const ChosenPolicy& chosen) {
+  run.sa.policy = chosen.policy;
+  Event event = run.core.event(EventId::phase1_policy_chosen, run.sa);
+  event.fields = {{"policy", to_string(chosen.policy)},
+                  {"lifetime", std::to_string(chosen.policy.lifetime.count())}};
+  run.core.raise(std::move(event));
+}
+
+void no_policy(Run& run, const Error& error) {
+  Event event = run.core.event(EventId::phase1_no_policy, run.sa);
+  event.error = error;
+  event.authenticated = false;
+  run.core.raise(std::move(event));
+}
+
+// ---- the key exchange
+
+Result<void> check_public_value(const Run& run, ByteView value) {
+  const DhGroupInfo& group = info(run.sa.policy->group);
+  if (value.size() == group.public_bytes) return {};
+  return reject(NotifyType::invalid_key_information, ErrorCode::malformed,
+                "the KE payload has " + std::to_string(value.size()) + " bytes",
+                std::to_string(group.public_bytes) + " bytes for " + std::string(group.name));
+}
+
+Result<void> check_nonce(ByteView nonce) {
+  if (nonce.size() >= kShortestNonce && nonce.size() <= kLongestNonce) return {};
+  return reject(NotifyType::payload_malformed, ErrorCode::malformed,
+                "the nonce has " + std::to_string(nonce.size()) + " bytes", "8 to 256 bytes");
+}
+
+Result<void> read_key_exchange(Run& run) {
+  const Bytes& theirs = payload_of<wire::KeyExchangePayload>(run.message->body)->data;
+  const Bytes& nonce = payload_of<wire::NoncePayload>(run.message->body)->data;
+  if (auto checked = check_public_value(run, theirs); !checked) return checked;
+  if (auto checked = check_nonce(nonce); !checked) return checked;
+  run.exchange.key_exchange.theirs = theirs;
+  (run.sa.role == Role::initiator ? run.exchange.nonce_r : run.exchange.nonce_i) = nonce;
+  return {};
+}
+
+Result<void> read_nat(Run& run) {
+  if (!run.sa.capabilities.nat_traversal) return {};
+  std::vector<Bytes> hashes;
+  for (const auto* payload : payloads_of<wire::NatDetectionPayload>(run.message->body)) {
+    if (payload->type == PayloadType::nat_d) hashes.push_back(payload->hash);
+  }
+  const Datagram& datagram = run.message->datagram;
+  auto nat =
+      detect_nat(run.sa.policy->hash, run.message->header.cookies, datagram.local, datagram.remote, hashes);
+  if (!nat) return fail(std::move(nat.error()));
+  run.sa.nat = *nat;
+  if (!nat->any()) return {};
+  Event event = run.core.event(EventId::nat_detected, run.sa);
+  event.fields = {{"where", nat->to_string()}};
+  event.authenticated = false;
+  run.core.raise(std::move(event));
+  return {};
+}
+
+Result<void> append_nat_detection(const Run& run, std::vector<Payload>& payloads) {
+  if (!run.sa.capabilities.nat_traversal) return {};
+  auto detection = nat_detection_payloads(run.sa.policy->hash, run.sa.cookies, run.sa.local, run.sa.remote);
+  if (!detection) return fail(std::move(detection.error()));
+  payloads.insert(payloads.end(), detection->begin(), detection->end());
+  return {};
+}
+
+void float_ports(IkeSa& sa) {
+  sa.local.port = kNatTraversalPort;
+  if (sa.remote.port == kIkePort) sa.remote.port = kNatTraversalPort;
+}
+
+void take_own_key(Run& run) {
+  run.exchange.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
+  (run.sa.role == Role::initiator ? run.exchange.nonce_i : run.exchange.nonce_r) =
+      run.core.random(run.core.limits().nonce_bytes);
+}
+
+void start_shared(Run& run) {
+  start_job(run, DhShared{run.exchange.key_exchange.ours->clone(), run.exchange.key_exchange.theirs});
+}
+
+SecretBytes take_secret(Run& run) {
+  return std::get<SecretBytes>(std::move(*run.job->result));
+}
+
+const Bytes& public_of(const Run& run, Role role) {
+  const KeyExchange& ke = run.exchange.key_exchange;
+  return role == run.sa.role ? ke.ours->public_value : ke.theirs;
+}
+
+Bytes both_nonces(const Run& run) {
+  Bytes nonces = run.exchange.nonce_i;
+  nonces.insert(nonces.end(), run.exchange.nonce_r.begin(), run.exchange.nonce_r.end());
+  return nonces;
+}
+
+// ---- keys
+
+Result<void> derive_keys(Run& run, SecretBytes skeyid) {
+  const IsakmpPolicy& policy = *run.sa.policy;
+  auto keys = crypto::derive_phase1_keys(policy.hash, policy.encryption, std::move(skeyid),
+                                         *run.exchange.key_exchange.shared, run.sa.cookies);
+  if (!keys) return fail(std::move(keys.error()));
+  auto iv = crypto::phase1_iv(policy.hash, policy.encryption, public_of(run, Role::initiator),
+                              public_of(run, Role::responder));
+  if (!iv) return fail(std::move(iv.error()));
+  run.sa.keys = std::move(*keys);
+  run.exchange.iv = std::move(*iv);
+  return {};
+}
+
+Result<Bytes> hash_of(const Run& run, Role sender, ByteView id_body) {
+  return crypto::authentication_hash(run.sa.policy->hash, run.sa.keys, sender,
+                                     {public_of(run, sender), public_of(run, other(sender)), run.sa.cookies,
+                                      static_cast<const Phase1Exchange&>(run.exchange).sa_body, id_body});
+}
+
+// ---- authentication
+
+void append_initial_contact(Run& run, std::vector<Payload>& payloads) {
+  if (run.core.current_sa(peer_of(run)) == nullptr) payloads.push_back(initial_contact(run.sa));
+}
+
+void keep_proof(Run& run) {
+  Phase1Exchange& phase1 = phase1_of(run);
+  phase1.proof_local = run.message->datagram.local;
+  phase1.proof_remote = run.message->datagram.remote;
+  const auto notifies = payloads_of<wire::NotifyPayload>(run.message->body);
+  phase1.initial_contact = std::any_of(notifies.begin(), notifies.end(), [](const auto* notify) {
+    return notify->type == NotifyType::initial_contact;
+  });
+}
+
+void follow_proof(Run& run) {
+  run.sa.local = phase1_of(run).proof_local;
+  run.sa.remote = phase1_of(run).proof_remote;
+}
+
+Result<void> check_hash(Run& run, const wire::IdPayload& id) {
+  auto expected = hash_of(run, other(run.sa.role), id.body());
+  if (!expected) return fail(std::move(expected.error()));
+  if (!equal_constant_time(*expected, payload_of<wire::HashPayload>(run.message->body)->data)) {
+    return reject(NotifyType::invalid_hash_information, ErrorCode::wrong_key,
+                  "the peer's HASH does not verify: its pre-shared key is not ours",
+                  "the same pre-shared key on both sides",
+                  "compare the pre-shared key configured here and at the peer");
+  }
+  run.authenticated = true;
+  return {};
+}
+
+Result<Identity> check_identity(Run& run, const wire::IdPayload& id) {
+  auto proved = parse_phase1_id(id);
+  if (!proved) return proved;
+  const Identity& wanted = peer_of(run).config.remote_identity;
+  if (identity_fits(run, wanted, *proved)) return proved;
+  const std::string expected = wanted.kind == IdentityKind::address && wanted.address.is_any()
+                                   ? phase1_of(run).proof_remote.address.to_string()
+                                   : wanted.to_string();
+  return reject(NotifyType::invalid_id_information, ErrorCode::identity_mismatch,
+                "the peer proved to be " + proved->to_string(), expected,
+                "set the peer's identity to what it proves, or have the peer send the expected one");
+}
+
+}  // namespace oakgate::ike

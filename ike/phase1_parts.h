@@ -1,0 +1,70 @@
+// What the exchanges and authentication methods of phase 1 share: vendor IDs, the policy that was chosen, KE
+// and nonce, NAT detection, key derivation, HASH_I and HASH_R, identities. RFC 2409 sections 5 to 5.4, RFC
+// 3947. The tables that use these stand in main_mode.cc, aggressive_mode.cc, signatures.cc and
+// rsa_encryption.cc.
+//
+// A handler that takes its peer's last message calls keep_proof: jobs come between the message and the SA.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "ike/exchange.h"
+#include "ike/policy_match.h"
+
+namespace oakgate::ike {
+
+inline constexpr std::uint8_t kManyPayloads = 64;
+
+[[nodiscard]] Phase1Exchange& phase1_of(Run& run);
+[[nodiscard]] Peer& peer_of(Run& run);
+[[nodiscard]] Role other(Role role);
+[[nodiscard]] wire::ExchangeType exchange_type(const Run& run);
+
+// ---- vendor IDs: the first message of each side
+void append_vendor_ids(const Peer& peer, std::vector<wire::Payload>& payloads);
+void read_vendor_ids(Run& run);
+
+// ---- the policy
+void policy_chosen(Run& run, const ChosenPolicy& chosen);
+void no_policy(Run& run, const Error& error);
+
+// ---- the key exchange
+// INVALID-KEY-INFORMATION for a public value that is not as long as the policy's group asks.
+[[nodiscard]] Result<void> check_public_value(const Run& run, ByteView value);
+// RFC 2409 section 5: 8 to 256 bytes.
+[[nodiscard]] Result<void> check_nonce(ByteView nonce);
+// KE and NONCE of a message in clear, checked and kept.
+[[nodiscard]] Result<void> read_key_exchange(Run& run);
+// NAT-D, if both sides speak RFC 3947: what is found is kept and told.
+[[nodiscard]] Result<void> read_nat(Run& run);
+[[nodiscard]] Result<void> append_nat_detection(const Run& run, std::vector<wire::Payload>& payloads);
+// RFC 3947 section 4: from message 5 (Aggressive Mode: 3) on port 4500 is used if there is a NAT.
+void float_ports(IkeSa& sa);
+
+// Our key pair has been made; our nonce with it.
+void take_own_key(Run& run);
+void start_shared(Run& run);
+[[nodiscard]] SecretBytes take_secret(Run& run);
+[[nodiscard]] const Bytes& public_of(const Run& run, Role role);
+[[nodiscard]] Bytes both_nonces(const Run& run);  // Ni_b | Nr_b
+
+// ---- keys: `skeyid` as the method has it, g^xy already in key_exchange.shared
+[[nodiscard]] Result<void> derive_keys(Run& run, SecretBytes skeyid);
+// HASH_I or HASH_R.
+[[nodiscard]] Result<Bytes> hash_of(const Run& run, Role sender, ByteView id_body);
+
+// ---- authentication
+// INITIAL-CONTACT, if we know of no other IKE SA with this peer.
+void append_initial_contact(Run& run, std::vector<wire::Payload>& payloads);
+// Keeps what the peer's last message says besides its proof.
+void keep_proof(Run& run);
+// The peer is proved: the responder's ends move to where the proof came from.
+void follow_proof(Run& run);
+// The HASH payload of the other side, whose ID is `id`: past it, the sender has proved to know the keys.
+[[nodiscard]] Result<void> check_hash(Run& run, const wire::IdPayload& id);
+// Who the peer says it is, if that is whom the configuration wants: IDENTITY otherwise. Only for methods
+// whose key belongs to the configured peer: signatures let the certificate decide.
+[[nodiscard]] Result<Identity> check_identity(Run& run, const wire::IdPayload& id);
+
+}  // namespace oakgate::ike
