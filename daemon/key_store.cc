@@ -18,6 +18,27 @@ Error no_key(std::string_view key) {
           {}};
 }
 
+std::string_view purpose_text(KeyUsage purpose) {
+  return purpose == KeyUsage::signature ? "signing" : "decrypting";
+}
+
+// What each key is for; ErrorCode::configuration if one is for both.
+Result<std::map<Bytes, KeyUsage>> purposes_of(const PrivateKeys& keys) {
+  std::map<Bytes, KeyUsage> purposes;
+  for (const auto& [name, stored] : keys) {
+    KeyUsage& purpose = purposes.try_emplace(stored.key.public_key(), KeyUsage::general).first->second;
+    if (stored.usage == KeyUsage::general) continue;
+    if (purpose != KeyUsage::general && purpose != stored.usage) {
+      return fail(ErrorCode::configuration,
+                  fmt::format("key {} is for {}, and under another name for {}", name,
+                              purpose_text(stored.usage), purpose_text(purpose)),
+                  "a key of its own for each purpose", "`oakgate pki generate-key` makes another one");
+    }
+    purpose = stored.usage;
+  }
+  return purposes;
+}
+
 }  // namespace
 
 void MemoryKeyStore::replace(PreSharedKeys keys) {
@@ -25,9 +46,28 @@ void MemoryKeyStore::replace(PreSharedKeys keys) {
   keys_ = std::move(keys);
 }
 
-void MemoryKeyStore::replace_private_keys(PrivateKeys keys) {
+Result<void> MemoryKeyStore::replace_private_keys(PrivateKeys keys) {
+  auto purposes = purposes_of(keys);
+  if (!purposes) return fail(std::move(purposes.error()));
   const std::unique_lock lock(mutex_);
+  const std::lock_guard purposes_lock(purposes_mutex_);
   private_keys_ = std::move(keys);
+  purposes_ = std::move(*purposes);
+  return {};
+}
+
+Result<const crypto::PrivateKey*> MemoryKeyStore::claim(std::string_view key, KeyUsage purpose) const {
+  const auto found = private_keys_.find(key);
+  if (found == private_keys_.end()) return fail(no_key(key));
+  const std::lock_guard lock(purposes_mutex_);
+  KeyUsage& bound = purposes_[found->second.key.public_key()];
+  if (bound == KeyUsage::general) bound = purpose;
+  if (bound != purpose) {
+    return fail(ErrorCode::no_public_key,
+                fmt::format("key {} is for {}, not for {}", key, purpose_text(bound), purpose_text(purpose)),
+                "a key of its own for each purpose", "`oakgate pki generate-key` makes another one");
+  }
+  return &found->second.key;
 }
 
 Result<SecretBytes> MemoryKeyStore::prf_with_pre_shared_key(std::string_view peer, IkeHash prf,
@@ -43,17 +83,17 @@ Result<SecretBytes> MemoryKeyStore::prf_with_pre_shared_key(std::string_view pee
 
 Result<Bytes> MemoryKeyStore::sign(std::string_view key, ByteView hash) const {
   const std::shared_lock lock(mutex_);
-  const auto found = private_keys_.find(key);
-  if (found == private_keys_.end()) return fail(no_key(key));
-  return found->second.sign(hash);
+  const auto found = claim(key, KeyUsage::signature);
+  if (!found) return fail(found.error());
+  return (*found)->sign(hash);
 }
 
 Result<SecretBytes> MemoryKeyStore::decrypt(std::string_view key, ByteView block, std::size_t at_least,
                                             std::size_t at_most) const {
   const std::shared_lock lock(mutex_);
-  const auto found = private_keys_.find(key);
-  if (found == private_keys_.end()) return fail(no_key(key));
-  return found->second.decrypt(block, at_least, at_most);
+  const auto found = claim(key, KeyUsage::encryption);
+  if (!found) return fail(found.error());
+  return (*found)->decrypt(block, at_least, at_most);
 }
 
 }  // namespace oakgate
