@@ -289,6 +289,12 @@ def suite_fuzz(runner):
               [target, "-max_total_time=300", "-timeout=10", f"-artifact_prefix={found}/", found, corpus], 400)
 
 
+def suite_bench(runner):
+    meson_suite(runner, BUILD, "bench")
+    if runner.options.long and build(runner, BUILD):
+        check(runner, "bench/rsa_timing (a million timings)", [BUILD / "tests/bench/rsa_timing"], 3600)
+
+
 def suite_install(runner):
     if build(runner, BUILD):
         check(runner, "install", [TOP / "tests/install.sh", BUILD])
@@ -316,6 +322,7 @@ SUITES = {
     "vectors": ("published test vectors and recorded exchanges; also under the sanitizers", both_builds("vectors")),
     "fuzz": ("fuzz targets over their corpora, cut and flipped; --long: libFuzzer, 5 minutes each", suite_fuzz),
     "sim": ("networks of gateways under a virtual clock; --long: ten times the seeds", suite_sim),
+    "bench": ("the benchmarks run; --long: and their verdicts hold", suite_bench),
     "tidy": ("clang-tidy; when named, or with --long", suite_tidy),
     "install": ("what `meson install` puts where", suite_install),
     "net": ("gateways in network namespaces, software data plane", net_scripts),
