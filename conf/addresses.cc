@@ -186,6 +186,7 @@ Parsed<PeerAddress> parse_peer_address(std::string_view text) {
 Parsed<std::optional<Identity>> parse_identity(std::string_view text) {
   constexpr std::string_view kFqdn = "hostname:";
   constexpr std::string_view kUserFqdn = "user-fqdn:";
+  constexpr std::string_view kDn = "dn:";
   if (text == "address") return std::optional<Identity>{};
   if (text.starts_with(kFqdn)) {
     const std::string_view name = text.substr(kFqdn.size());
@@ -198,15 +199,21 @@ Parsed<std::optional<Identity>> parse_identity(std::string_view text) {
     if (!user) return tl::unexpected(std::move(user.error()));
     return Identity{IdentityKind::user_fqdn, {}, std::move(*user)};
   }
+  if (text == "dn") return Identity{IdentityKind::dn, {}, {}};
+  if (text.starts_with(kDn)) {
+    auto name = parse_distinguished_name(text.substr(kDn.size()));
+    if (!name) return tl::unexpected(std::move(name.error()));
+    return Identity{IdentityKind::dn, {}, std::move(*name)};
+  }
   if (IpAddress::parse(text)) {
     auto address = parse_host_address(text);
     if (!address) return tl::unexpected(std::move(address.error()));
     return Identity{IdentityKind::address, *address, {}};
   }
-  constexpr auto kKinds = std::to_array<std::string_view>({"address", "hostname:", "user-fqdn:"});
+  constexpr auto kKinds = std::to_array<std::string_view>({"address", "hostname:", "user-fqdn:", "dn:"});
   const std::size_t colon = text.find(':');
   return fault(quote(text) + " is not an identity",
-               "address, an IP address, hostname:NAME or user-fqdn:USER@HOST",
+               "address, an IP address, hostname:NAME, user-fqdn:USER@HOST, dn or dn:NAME",
                nearest(text.substr(0, colon == std::string_view::npos ? colon : colon + 1), kKinds));
 }
 

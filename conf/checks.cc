@@ -1,5 +1,6 @@
 #include "conf/checks.h"
 
+#include <algorithm>
 #include <map>
 #include <utility>
 #include <vector>
@@ -20,20 +21,78 @@ std::string in_line(const Position& at) {
   return " (line " + std::to_string(at.line) + ")";
 }
 
-// Main Mode has to know the pre-shared key before the peer says who it is, so the address alone chooses the
-// peer (RFC 2409 section 5.4: "the key can only be identified by the IP address of the peers since HASH_I
-// must be computed before the initiator has processed IDir").
+// Whether the peer says who it is before anything depends on it: in Aggressive Mode in its first message
+// (RFC 2409 section 5.4), in Main Mode where it signs. With pre-shared keys and RSA encryption Main Mode has
+// to know the peer's key before that ("the key can only be identified by the IP address of the peers since
+// HASH_I must be computed before the initiator has processed IDir"), so the address alone chooses the peer.
+bool names_itself(const PeerConfig& peer) {
+  if (!peer.identity || peer.policies.empty()) return false;
+  return peer.aggressive || std::all_of(peer.policies.begin(), peer.policies.end(),
+                                        [](const auto& policy) { return info(policy.authentication).signs; });
+}
+
+bool told_apart(const PeerConfig& a, const PeerConfig& b) {
+  return names_itself(a) && names_itself(b) && a.identity != b.identity;
+}
+
 void check_peers_differ(const Draft& draft, Report& report) {
-  std::map<PeerAddress, const PeerConfig*> seen;
+  std::map<PeerAddress, std::vector<const PeerConfig*>> seen;
   for (const PeerDraft& peer : draft.peers) {
     if (!peer.address_known) continue;
     const PeerConfig& config = peer.config;
-    const auto [other, is_new] = seen.emplace(config.address, &config);
-    if (is_new) continue;
-    report.add(config.position, peer_path(config),
-               {"has the same address as " + peer_path(*other->second) + in_line(other->second->position) +
-                    ", and with pre-shared keys the address chooses the peer",
-                "a different address, or one peer with the tunnels of both"});
+    std::vector<const PeerConfig*>& others = seen[config.address];
+    const auto same = std::find_if(others.begin(), others.end(),
+                                   [&](const PeerConfig* other) { return !told_apart(config, *other); });
+    if (same != others.end()) {
+      report.add(config.position, peer_path(config),
+                 {"has the same address as " + peer_path(**same) + in_line((*same)->position) +
+                      ", and with pre-shared keys the address chooses the peer",
+                  "a different address, or one peer with the tunnels of both (or, of each, an `identity` "
+                  "that it signs for or sends in Aggressive Mode)"});
+    }
+    others.push_back(&config);
+  }
+}
+
+// ---- One key, one purpose ------------------------------------------------------------------------------
+
+// A key that signs and decrypts would let each use help an attack on the other (CVE-2018-5389 and kin), so
+// wherever a file is named, it has one purpose.
+struct KeyUse {
+  std::string file;
+  std::string path;  // of the configuration's key
+  Position position;
+};
+
+void check_purposes(const Draft& draft, Report& report) {
+  std::map<std::string, KeyUse> signing;
+  std::vector<KeyUse> decrypting;
+  const auto& trustpoint_at = draft.trustpoints.positions;
+  for (const TrustpointConfig& trustpoint : draft.trustpoints.in_order) {
+    const std::string path = "trustpoints." + trustpoint.name;
+    const Position position = trustpoint_at.find(trustpoint.name)->second;
+    if (trustpoint.own) {
+      const std::string& file = trustpoint.own->key.file;
+      signing.emplace(file, KeyUse{file, path + ".key", position});
+    }
+    if (trustpoint.own_encryption) {
+      decrypting.push_back({trustpoint.own_encryption->key.file, path + ".encryption_key", position});
+    }
+  }
+  for (const PeerDraft& peer : draft.peers) {
+    if (!peer.config.rsa_encr) continue;
+    const auto key = draft.keys.by_name.find(peer.config.rsa_encr->own_key);
+    if (key == draft.keys.by_name.end() || !key->second) continue;
+    decrypting.push_back(
+        {key->second->file, peer_path(peer.config) + ".rsa_encr.own_key", peer.config.rsa_encr->position});
+  }
+  for (const KeyUse& use : decrypting) {
+    const auto other = signing.find(use.file);
+    if (other == signing.end()) continue;
+    report.add(use.position, use.path,
+               {"the key in " + quote(use.file) + " decrypts here and signs for " + other->second.path +
+                    in_line(other->second.position),
+                "a key for each: one key never does both"});
   }
 }
 
@@ -138,8 +197,27 @@ void check_waiver(const PeerDraft& draft, bool short_psk, Report& report) {
 
 void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& short_psk, Report& report) {
   check_peers_differ(draft, report);
+  check_purposes(draft, report);
   check_pairs_differ(draft, report);
   for (const PeerDraft& peer : draft.peers) check_waiver(peer, short_psk.contains(peer.config.name), report);
+}
+
+// RFC 2409 section 5.4: in Aggressive Mode the responder's HASH_R goes out before the initiator has proved
+// anything, so whoever asks can try keys against it at home.
+std::vector<Issue> warnings_of(const Draft& draft, const std::string& file) {
+  Report warnings(file);
+  for (const PeerDraft& peer : draft.peers) {
+    const PeerConfig& config = peer.config;
+    const auto shared = [](const IsakmpPolicy& policy) {
+      return policy.authentication == AuthMethod::pre_share;
+    };
+    if (!config.aggressive || std::none_of(config.policies.begin(), config.policies.end(), shared)) continue;
+    warnings.add(config.position, peer_path(config) + ".aggressive",
+                 {"Aggressive Mode with a pre-shared key lets anybody who asks for it, or listens, guess the "
+                  "key offline",
+                  "Main Mode where the peer can do it, otherwise a long random key"});
+  }
+  return std::move(warnings).take();
 }
 
 }  // namespace oakgate::conf

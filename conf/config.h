@@ -2,16 +2,19 @@
 // in. oakgate.yaml(5) says what each field means to an operator. conf/load.h makes it; nothing here reads
 // files.
 //
-// No secret is in it: a pre-shared key is named by its source (conf/secrets.h loads it).
+// No secret is in it: a pre-shared key is named by its source, a private key by its file (conf/secrets.h
+// loads both).
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
+#include "ike/base/trust.h"
 
 namespace oakgate::conf {
 
@@ -57,6 +60,14 @@ struct PskSource {
   Position position;
 };
 
+// `rsa_encr:`, RSA-encrypted nonces in both their modes. The names are declared ones.
+struct RsaEncryptionConfig {
+  std::vector<std::string> peer_keys;  // in `public_keys:`, at least one; the first is the one we begin with
+  std::string own_key;                 // in `keys:`
+  SkeyidForm skeyid = SkeyidForm::automatic;
+  Position position;
+};
+
 struct TunnelConfig {
   std::string name;
   std::vector<SelectorPair> pairs;  // every local with every remote, in the order written; no two equal
@@ -71,20 +82,41 @@ struct TunnelConfig {
 struct PeerConfig {
   std::string name;
   PeerAddress address;
-  std::optional<Identity> identity;    // what it must prove to be; none: the address it sends from
-  std::vector<IsakmpPolicy> policies;  // lowest number first, at least one
-  PskSource pre_shared_key;
+  std::optional<Identity> identity;  // what it must prove to be; none: the address it sends from
+  // Lowest number first, at least one; each of a method that the peer has the means for.
+  std::vector<IsakmpPolicy> policies;
+  std::optional<PskSource> pre_shared_key;
+  std::string trustpoint;  // a declared one with a certificate of ours; empty: none
+  std::optional<RsaEncryptionConfig> rsa_encr;
+  bool aggressive = false;
+  SendCertificate send_certificate = SendCertificate::on_request;
   std::optional<WeakWaiver> allow_weak;
   NatTraversal nat_traversal = NatTraversal::rfc;
   std::vector<TunnelConfig> tunnels;  // in the order written, at least one
   Position position;
 };
 
+// Everything in the order written, but the policies: lowest number first.
 struct Config {
   GatewayConfig gateway;
-  std::vector<IsakmpPolicy> policies;        // lowest number first
-  std::vector<TransformSet> transform_sets;  // in the order written
-  std::vector<PeerConfig> peers;             // in the order written
+  std::vector<IsakmpPolicy> policies;
+  std::vector<TransformSet> transform_sets;
+  std::vector<TrustpointConfig> trustpoints;
+  std::vector<KeyConfig> keys;
+  std::vector<PublicKeyConfig> public_keys;
+  std::vector<PeerConfig> peers;
+  // Where what has no position of its own stands, by key path: "keys.gw-a", "trustpoints.corp.key".
+  std::map<std::string, Position, std::less<>> positions;
 };
+
+// Every private key the configuration names, once: those under `keys:` and the trustpoints' own.
+[[nodiscard]] std::vector<KeyConfig> all_keys(const Config& config);
+// Where `key_path`, or else what it is in, stands.
+[[nodiscard]] Position position_of(const Config& config, std::string_view key_path);
+// The KeyConfig's key path.
+[[nodiscard]] std::string key_path(const KeyConfig& key, const Config& config);
+// Nothing if there is none of that name.
+[[nodiscard]] const TrustpointConfig* find_trustpoint(const Config& config, std::string_view name);
+[[nodiscard]] const KeyConfig* find_key(const Config& config, std::string_view name);
 
 }  // namespace oakgate::conf

@@ -25,7 +25,8 @@ FileHandle::~FileHandle() {
 Result<OpenFile> open_regular(const std::string& path) {
   OpenFile file{FileHandle(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)), {}};
   if (file.handle.get() < 0 || ::fstat(file.handle.get(), &file.status) != 0) {
-    return fail(ErrorCode::not_found, "cannot read " + printable(path) + ": " + system_text(errno),
+    return fail(errno == ENOENT ? ErrorCode::not_found : ErrorCode::not_permitted,
+                "cannot read " + printable(path) + ": " + system_text(errno),
                 "a file that this user may read");
   }
   if (!S_ISREG(file.status.st_mode)) {

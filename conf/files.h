@@ -35,6 +35,7 @@ struct OpenFile {
   struct stat status;  // of what was opened, not of what the path leads to by now
 };
 
+// ErrorCode::not_found if there is nothing of that name.
 [[nodiscard]] Result<OpenFile> open_regular(const std::string& path);
 // How many bytes there were, at most as many as fit. An error's text is the system's alone.
 [[nodiscard]] Result<std::size_t> read_up_to(const FileHandle& file, std::span<std::uint8_t> out);

@@ -17,8 +17,8 @@ using ShortPsk = std::set<std::string, std::less<>>;
 
 // The sections in the order in which they refer to each other, whatever their order in the file.
 std::optional<Draft> read_draft(std::string_view text, const std::string& folder, Report& report) {
-  constexpr auto kKeys =
-      std::to_array<std::string_view>({"gateway", "isakmp_policies", "transform_sets", "peers"});
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"gateway", "isakmp_policies", "transform_sets", "trustpoints", "keys", "public_keys", "peers"});
   const std::optional<Node> root = build_tree(text, report);
   if (!root) return std::nullopt;
   const MapReader map(Field{&*root, {}, &report}, kKeys);
@@ -26,23 +26,33 @@ std::optional<Draft> read_draft(std::string_view text, const std::string& folder
   if (const auto field = map.optional("gateway")) draft.gateway = read_gateway(*field, folder);
   if (const auto field = map.optional("isakmp_policies")) draft.policies = read_policies(*field);
   if (const auto field = map.optional("transform_sets")) draft.transform_sets = read_transform_sets(*field);
+  if (const auto field = map.optional("keys")) draft.keys = read_keys(*field, folder);
+  if (const auto field = map.optional("public_keys")) {
+    draft.public_keys = read_public_keys(*field, folder);
+  }
+  if (const auto field = map.optional("trustpoints")) {
+    draft.trustpoints = read_trustpoints(*field, folder, draft.keys);
+  }
   if (const auto field = map.optional("peers")) {
-    draft.peers = read_peers(*field, {folder, draft.policies, draft.transform_sets});
+    draft.peers = read_peers(*field, {folder, draft.policies, draft.transform_sets, draft.keys,
+                                      draft.public_keys, draft.trustpoints});
   }
   return draft;
+}
+
+Fault fault_of(const Error& error) {
+  const std::string remedy = error.remedy.empty() ? "" : " (" + error.remedy + ")";
+  return {error.text, error.expected + remedy};
 }
 
 void load_secrets(const Draft& draft, const Environment& environment, LoadOutcome& outcome,
                   ShortPsk& short_psk, Report& report) {
   for (const PeerDraft& peer : draft.peers) {
-    if (!peer.psk_known) continue;
-    const PskSource& source = peer.config.pre_shared_key;
+    if (!peer.config.pre_shared_key) continue;
+    const PskSource& source = *peer.config.pre_shared_key;
     auto key = load_pre_shared_key(source, environment);
     if (!key) {
-      const Error& error = key.error();
-      const std::string& remedy = error.remedy.empty() ? "" : " (" + error.remedy + ")";
-      report.add(source.position, "peers." + peer.config.name + ".pre_shared_key",
-                 {error.text, error.expected + remedy});
+      report.add(source.position, "peers." + peer.config.name + ".pre_shared_key", fault_of(key.error()));
       continue;
     }
     if (key->size() < kShortPskBytes) short_psk.insert(peer.config.name);
@@ -50,22 +60,65 @@ void load_secrets(const Draft& draft, const Environment& environment, LoadOutcom
   }
 }
 
+template <typename T>
+void take(Declared<T>& from, std::string_view section, std::vector<T>& to, Config& config) {
+  to = std::move(from.in_order);
+  for (const auto& [name, position] : from.positions) {
+    config.positions.emplace(std::string(section) + "." + name, position);
+  }
+}
+
 Config finished(Draft draft) {
   Config config;
   config.gateway = std::move(draft.gateway);
-  config.transform_sets = std::move(draft.transform_sets.in_order);
+  take(draft.transform_sets, "transform_sets", config.transform_sets, config);
+  take(draft.keys, "keys", config.keys, config);
+  take(draft.public_keys, "public_keys", config.public_keys, config);
+  take(draft.trustpoints, "trustpoints", config.trustpoints, config);
   for (const auto& [number, policy] : draft.policies) config.policies.push_back(*policy);
   for (PeerDraft& peer : draft.peers) config.peers.push_back(std::move(peer.config));
   return config;
 }
 
+// Files that are not there yet are no fault: keys are generated and imported later.
+void load_key_files(const Config& config, const Environment& environment, LoadOutcome& outcome,
+                    Report& report) {
+  for (const KeyConfig& key : all_keys(config)) {
+    const std::string path = key_path(key, config);
+    auto content = load_private_key(key.file, environment);
+    if (!content) {
+      report.add(position_of(config, path), path, fault_of(content.error()));
+    } else if (*content) {
+      outcome.private_keys.emplace(key.name, std::move(**content));
+    }
+  }
+  for (const PublicKeyConfig& key : config.public_keys) {
+    if (key.file.empty()) {
+      outcome.public_keys.emplace(key.name, key.key_string);
+      continue;
+    }
+    const std::string path = "public_keys." + key.name + ".file";
+    auto content = load_public_key(key.file);
+    if (!content) {
+      report.add(position_of(config, path), path, fault_of(content.error()));
+    } else if (*content) {
+      outcome.public_keys.emplace(key.name, std::move(**content));
+    }
+  }
+}
+
 // A configuration with one thing wrong is none: no half of it is ever used.
-void finish(std::optional<Draft> draft, Report report, LoadOutcome& outcome) {
+void finish(std::optional<Draft> draft, const Environment* environment, Report report, LoadOutcome& outcome) {
+  std::optional<Config> config;
+  if (draft) config = finished(std::move(*draft));
+  if (config && environment != nullptr) load_key_files(*config, *environment, outcome, report);
   outcome.issues = std::move(report).take();
-  if (outcome.issues.empty() && draft) {
-    outcome.config = finished(std::move(*draft));
+  if (outcome.issues.empty() && config) {
+    outcome.config = std::move(config);
   } else {
     outcome.pre_shared_keys.clear();
+    outcome.private_keys.clear();
+    outcome.public_keys.clear();
   }
 }
 
@@ -92,8 +145,11 @@ LoadOutcome parse_config(std::string_view text, const std::string& filename) {
   LoadOutcome outcome;
   Report report(filename);
   auto draft = read_draft(text, std::filesystem::path(filename).parent_path().string(), report);
-  if (draft) check_whole(*draft, {}, report);
-  finish(std::move(draft), std::move(report), outcome);
+  if (draft) {
+    check_whole(*draft, {}, report);
+    outcome.warnings = warnings_of(*draft, filename);
+  }
+  finish(std::move(draft), nullptr, std::move(report), outcome);
   return outcome;
 }
 
@@ -111,8 +167,9 @@ LoadOutcome load_config(const std::string& path, const Environment& environment)
     ShortPsk short_psk;
     load_secrets(*draft, environment, outcome, short_psk, report);
     check_whole(*draft, short_psk, report);
+    outcome.warnings = warnings_of(*draft, path);
   }
-  finish(std::move(draft), std::move(report), outcome);
+  finish(std::move(draft), &environment, std::move(report), outcome);
   return outcome;
 }
 

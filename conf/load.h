@@ -21,15 +21,21 @@ inline constexpr std::size_t kMaxFileBytes = 4U << 20;
 struct LoadOutcome {
   std::optional<Config> config;  // present exactly if `issues` is empty
   std::vector<Issue> issues;     // all of the file, in its order
-  // By peer name, every peer has one. Only load_config fills it: the very bytes that were checked.
-  std::map<std::string, SecretBytes, std::less<>> pre_shared_keys;
+  std::vector<Issue> warnings;   // what is allowed, and better known
+  // Only load_config fills these: the very bytes that were checked.
+  std::map<std::string, SecretBytes, std::less<>> pre_shared_keys;  // by the name of a peer that has one
+  // The contents of files, by the names of all_keys(). None: there is no such file yet.
+  std::map<std::string, SecretBytes, std::less<>> private_keys;
+  // By the name in `public_keys:`, from the file or the `key_string`. None: there is no such file yet.
+  std::map<std::string, Bytes, std::less<>> public_keys;
 };
 
 // Pure: touches no file. `filename` names the file in issues, and its folder is what relative paths in `text`
 // are relative to. Secrets are not looked at, so a short pre-shared key goes unnoticed here.
 [[nodiscard]] LoadOutcome parse_config(std::string_view text, const std::string& filename);
 
-// The whole check: reads `path`, parses it, loads every secret that it names. Anything wrong is an issue.
+// Reads `path`, parses it, loads every secret and key that it names. Anything wrong is an issue; what is in a
+// key is for whoever can read keys.
 [[nodiscard]] LoadOutcome load_config(const std::string& path, const Environment& environment);
 
 }  // namespace oakgate::conf

@@ -55,6 +55,13 @@ std::optional<IsakmpPolicy> read_policy(const Field& field, std::uint16_t number
                       }).value_or(policy.lifetime);
   }
   if (!encryption || !hash || !authentication || !group) return std::nullopt;
+  // RFC 4754 section 3: each of its three methods is one curve with one hash.
+  if (wire_number(*authentication, *hash) == 0) {
+    map.optional("authentication")
+        ->fail({quote(info(*authentication).name) + " does not go with the hash " + quote(info(*hash).name),
+                "the hash sha256 (P-256), sha384 (P-384) or sha512 (P-521)"});
+    return std::nullopt;
+  }
   policy.encryption = *encryption;
   policy.hash = *hash;
   policy.authentication = *authentication;
@@ -184,9 +191,7 @@ TransformSets read_transform_sets(const Field& field) {
       member.key.fail(name.error());
       continue;
     }
-    auto set = read_transform_set(member.value, *name);
-    if (set) sets.in_order.push_back(*set);
-    sets.by_name.emplace(*name, std::move(set));
+    sets.add(member, read_transform_set(member.value, *name));
   }
   return sets;
 }

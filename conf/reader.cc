@@ -145,6 +145,12 @@ std::optional<std::string_view> free_text(const Field& field, std::string_view e
   return text;
 }
 
+void report_dangling(const Field& field, std::string_view name, std::span<const std::string_view> names,
+                     std::string_view thing, std::string_view section) {
+  field.fail({"there is no " + std::string(thing) + " " + quote(name),
+              names.empty() ? "it under " + std::string(section) : any_of(names), nearest(name, names)});
+}
+
 std::optional<std::size_t> choose(const Field& field, std::span<const std::string_view> words) {
   const auto text = scalar(field, any_of(words));
   if (!text) return std::nullopt;

@@ -57,6 +57,10 @@ class MapReader {
 // quotes.
 [[nodiscard]] std::optional<std::string_view> free_text(const Field& field, std::string_view expected);
 
+// "there is no key `gw-b`": reports a reference to none of `names`.
+void report_dangling(const Field& field, std::string_view name, std::span<const std::string_view> names,
+                     std::string_view thing, std::string_view section);
+
 // What `parse` makes of the scalar. It gets the text and must mention it in its own faults.
 template <typename Parser>
 auto read(const Field& field, std::string_view expected, Parser parse)

@@ -15,9 +15,8 @@ namespace oakgate::conf {
 namespace {
 
 // Who may read a secret depends on who put it there.
-Result<void> check_access(const struct stat& status, const PskSource& source, const std::string& path,
+Result<void> check_access(const struct stat& status, bool credential, const std::string& path,
                           const Environment& environment) {
-  const bool credential = source.kind == PskSource::Kind::credential;
   // systemd grants the service's user access by an ACL, whose mask shows in the group bits; the folder around
   // it is closed to everybody else (systemd.exec(5)).
   const mode_t refused = credential ? 07 : 077;
@@ -32,6 +31,20 @@ Result<void> check_access(const struct stat& status, const PskSource& source, co
                 "chown root " + printable(path));
   }
   return {};
+}
+
+Result<SecretBytes> read_all(const FileHandle& file, const std::string& path, std::size_t limit) {
+  // One byte more than allowed, to see a longer file; it may have grown since it was looked at.
+  SecretBytes content(limit + 1);
+  const auto size = read_up_to(file, content.mutable_view());
+  if (!size) {
+    return fail(ErrorCode::configuration, "cannot read " + printable(path) + ": " + size.error().text);
+  }
+  if (*size > limit) {
+    return fail(ErrorCode::configuration, printable(path) + " is too long for a key",
+                "at most " + std::to_string(limit) + " bytes");
+  }
+  return content.slice(0, *size);
 }
 
 int hex_value(std::uint8_t digit) {
@@ -87,19 +100,33 @@ Result<SecretBytes> load_pre_shared_key(const PskSource& source, const Environme
   if (!path) return fail(path.error());
   const auto file = open_regular(*path);
   if (!file) return fail(file.error());
-  if (auto access = check_access(file->status, source, *path, environment); !access)
+  if (auto access =
+          check_access(file->status, source.kind == PskSource::Kind::credential, *path, environment);
+      !access)
     return fail(access.error());
-  // One byte more than allowed, to see a longer file; it may have grown since it was looked at.
-  SecretBytes content(kMaxSecretBytes + 1);
-  const auto size = read_up_to(file->handle, content.mutable_view());
-  if (!size) {
-    return fail(ErrorCode::configuration, "cannot read " + printable(*path) + ": " + size.error().text);
-  }
-  if (*size > kMaxSecretBytes) {
-    return fail(ErrorCode::configuration, printable(*path) + " is too long for a key",
-                "at most " + std::to_string(kMaxSecretBytes) + " bytes");
-  }
-  return decode(content.slice(0, *size), *path);
+  const auto content = read_all(file->handle, *path, kMaxSecretBytes);
+  if (!content) return fail(content.error());
+  return decode(*content, *path);
+}
+
+Result<std::optional<SecretBytes>> load_private_key(const std::string& path, const Environment& environment) {
+  const auto file = open_regular(path);
+  if (!file && file.error().code == ErrorCode::not_found) return std::nullopt;
+  if (!file) return fail(file.error());
+  if (auto access = check_access(file->status, false, path, environment); !access)
+    return fail(access.error());
+  auto content = read_all(file->handle, path, kMaxKeyFileBytes);
+  if (!content) return fail(content.error());
+  return std::optional<SecretBytes>(std::move(*content));
+}
+
+Result<std::optional<Bytes>> load_public_key(const std::string& path) {
+  const auto file = open_regular(path);
+  if (!file && file.error().code == ErrorCode::not_found) return std::nullopt;
+  if (!file) return fail(file.error());
+  const auto content = read_all(file->handle, path, kMaxKeyFileBytes);
+  if (!content) return fail(content.error());
+  return std::optional<Bytes>(to_bytes(content->view()));
 }
 
 }  // namespace oakgate::conf

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -15,16 +16,45 @@ namespace oakgate::conf {
 // What was declared, by name. Nothing in an entry: it is declared, but wrong; whoever refers to it has done
 // nothing wrong and hears nothing.
 using Policies = std::map<std::uint16_t, std::optional<IsakmpPolicy>>;
-struct TransformSets {
-  std::map<std::string, std::optional<TransformSet>, std::less<>> by_name;
-  std::vector<TransformSet> in_order;  // the good ones, as written
+template <typename T>
+struct Declared {
+  std::map<std::string, std::optional<T>, std::less<>> by_name;
+  std::vector<T> in_order;  // the good ones, as written
+  std::map<std::string, Position, std::less<>> positions;
+  void add(const Member& member, std::optional<T> thing) {
+    if (thing) in_order.push_back(*thing);
+    positions.emplace(member.name, member.key.node->position);
+    by_name.emplace(member.name, std::move(thing));
+  }
 };
+using TransformSets = Declared<TransformSet>;
+using Trustpoints = Declared<TrustpointConfig>;
+using Keys = Declared<KeyConfig>;
+using PublicKeys = Declared<PublicKeyConfig>;
+
+// What `name` refers to. Reports a dangling reference; `value` is null too if what is declared is itself
+// wrong. `thing` and `section` are for the report: "transform set", "transform_sets".
+template <typename T>
+struct Reference {
+  bool known = false;
+  const T* value = nullptr;
+};
+template <typename T>
+Reference<T> refer(const Field& field, std::string_view name, const Declared<T>& declared,
+                   std::string_view thing, std::string_view section) {
+  const auto found = declared.by_name.find(name);
+  if (found != declared.by_name.end()) return {true, found->second ? &*found->second : nullptr};
+  if (field.report->full()) return {};
+  std::vector<std::string_view> names;
+  for (const auto& [known, value] : declared.by_name) names.push_back(known);
+  report_dangling(field, name, names, thing, section);
+  return {};
+}
 
 // A peer as far as it could be read, and which parts of it later checks can rely on.
 struct PeerDraft {
   PeerConfig config;
   bool address_known = false;  // address and identity
-  bool psk_known = false;      // where the pre-shared key is
   bool waiver_known = true;    // false: there is an allow_weak that could not be read
 };
 
@@ -32,6 +62,9 @@ struct Draft {
   GatewayConfig gateway;
   Policies policies;
   TransformSets transform_sets;
+  Keys keys;
+  PublicKeys public_keys;
+  Trustpoints trustpoints;
   std::vector<PeerDraft> peers;
 };
 
@@ -39,15 +72,25 @@ struct PeerContext {
   const std::string& folder;
   const Policies& policies;
   const TransformSets& transform_sets;
+  const Keys& keys;
+  const PublicKeys& public_keys;
+  const Trustpoints& trustpoints;
 };
 
 [[nodiscard]] GatewayConfig read_gateway(const Field& field, const std::string& folder);
 [[nodiscard]] Policies read_policies(const Field& field);
 [[nodiscard]] TransformSets read_transform_sets(const Field& field);
+[[nodiscard]] Keys read_keys(const Field& field, const std::string& folder);
+[[nodiscard]] PublicKeys read_public_keys(const Field& field, const std::string& folder);
+[[nodiscard]] Trustpoints read_trustpoints(const Field& field, const std::string& folder, const Keys& keys);
 [[nodiscard]] std::vector<PeerDraft> read_peers(const Field& field, const PeerContext& context);
 [[nodiscard]] std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& peer,
                                                      const TransformSets& transform_sets);
 [[nodiscard]] WeakWaiver read_waiver(const Field& field);
+[[nodiscard]] std::optional<bool> read_boolean(const Field& field);
+// `policies`, `pre_shared_key`, `trustpoint` and `rsa_encr` of a peer: what it may prove itself by, and with
+// what.
+void read_proofs(const MapReader& map, const Member& member, const PeerContext& context, PeerConfig& peer);
 
 // A path of the file as the daemon needs it: relative ones start at `folder`.
 [[nodiscard]] std::optional<std::string> read_path(const Field& field, const std::string& folder);
@@ -61,5 +104,10 @@ inline constexpr std::uint32_t kMaxReplayWindow = 4096;
 inline constexpr std::size_t kMaxPairs = 4096;      // of one tunnel
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
 inline constexpr std::size_t kMaxReason = 256;
+inline constexpr Seconds kMinRetryPeriod{1};
+inline constexpr Seconds kMaxRetryPeriod{86400};
+inline constexpr std::uint64_t kMaxRetryCount = 100'000;
+inline constexpr std::size_t kMaxPeerKeys = 16;
+inline constexpr std::size_t kMaxSources = 64;  // files, or URLs, of one trustpoint
 
 }  // namespace oakgate::conf

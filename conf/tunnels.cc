@@ -90,17 +90,11 @@ std::vector<TransformSet> read_sets(const std::optional<Field>& field, const Tra
   for (const Field& item : one_or_many(*field, "a list of transform sets' names")) {
     const auto name = free_text(item, "a transform set's name");
     if (!name) continue;
-    const auto found = declared.by_name.find(*name);
-    if (found == declared.by_name.end()) {
-      if (item.report->full()) break;
-      std::vector<std::string_view> names;
-      for (const auto& [known, set] : declared.by_name) names.push_back(known);
-      item.fail({"there is no transform set " + quote(*name),
-                 names.empty() ? "it under transform_sets" : any_of(names), nearest(*name, names)});
-    } else if (!seen.insert(*name).second) {
+    const Reference<TransformSet> set = refer(item, *name, declared, "transform set", "transform_sets");
+    if (set.known && !seen.insert(*name).second) {
       item.fail({"transform set " + quote(*name) + " is listed twice", "each set once"});
-    } else if (found->second) {
-      sets.push_back(*found->second);
+    } else if (set.value != nullptr) {
+      sets.push_back(*set.value);
     }
   }
   return sets;

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,11 @@ namespace oakgate::conf {
 // A DNS name in lower case (RFC 1123 section 2.1).
 [[nodiscard]] Parsed<std::string> parse_host_name(std::string_view text);
 [[nodiscard]] Parsed<PeerAddress> parse_peer_address(std::string_view text);
+// "CN=gw-a,O=corp" as RFC 4514 has it, or with blanks as IOS prints it; its form alone, the names of its
+// attributes are pki/'s to know. As written.
+[[nodiscard]] Parsed<std::string> parse_distinguished_name(std::string_view text);
+// SCHEME://HOST[:PORT][/...], of one of `schemes`, without a password: URLs are logged.
+[[nodiscard]] Parsed<std::string> parse_url(std::string_view text, std::span<const std::string_view> schemes);
 // `address` gives none: the address that the exchange uses.
 [[nodiscard]] Parsed<std::optional<Identity>> parse_identity(std::string_view text);
 // "10.1.0.0/24", "10.1.0.0/24 tcp 179"

@@ -29,7 +29,9 @@ TEST(Checks, TheAddressChoosesThePeer) {
                    peer("b", "policies: 10, address: 192.0.2.2, identity: hostname:b", "10.3.0.0/24")),
       ElementsAre(
           "f.yaml:9:3: peers.b: has the same address as peers.a (line 8), and with pre-shared keys the "
-          "address chooses the peer; expected a different address, or one peer with the tunnels of both"));
+          "address chooses the peer; expected a different address, or one peer with the tunnels of both (or, "
+          "of "
+          "each, an `identity` that it signs for or sends in Aggressive Mode)"));
   EXPECT_THAT(
       peers_errors(peer("a", "policies: 10, address: GW.example.net, identity: hostname:x", "10.2.0.0/24") +
                    peer("b", "policies: 10, address: gw.example.net, identity: hostname:x", "10.3.0.0/24")),

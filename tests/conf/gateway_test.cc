@@ -82,10 +82,9 @@ INSTANTIATE_TEST_SUITE_P(
              "17: gateway.name: `a b` cannot be a name; expected a letter or digit, then letters, digits, "
              "`.`, `_` and "
              "`-`, at most 64"},
-        Case{"identity: dn",
-             "21: gateway.identity: `dn` is not an identity; expected address, an IP address, hostname:NAME "
-             "or "
-             "user-fqdn:USER@HOST"},
+        Case{"identity: dm",
+             "21: gateway.identity: `dm` is not an identity; expected address, an IP address, hostname:NAME, "
+             "user-fqdn:USER@HOST, dn or dn:NAME"},
         Case{"listen: []",
              "11: gateway.listen: the list is empty; expected a list of this machine's addresses; leave "
              "`listen` out "

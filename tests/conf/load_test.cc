@@ -98,6 +98,63 @@ TEST_F(Load, SecretErrorsPointAtTheLineThatNamesTheFile) {
                           "others; expected mode 0600 (chmod 600 /b.psk)"));
 }
 
+// A configuration with a signing key, one that decrypts, and a peer's key in a file.
+std::string with_keys() {
+  std::string text = with_peer("policies: [10]");
+  return text +
+         "keys: {encr: {file: encr.key, usage: encryption}}\n"
+         "trustpoints: {corp: {ca: ca.pem, certificate: c.pem, key: {file: sig.key}}}\n"
+         "public_keys: {p: {file: p.pem}, q: {key_string: \"3003 0201 05\"}}\n";
+}
+
+TEST_F(Load, KeysThatAreNotThereYetAreNoError) {
+  write("b.psk", "a pre-shared key of some length\n");
+  const auto outcome = load_config(write("f.yaml", with_keys()), environment_);
+  EXPECT_THAT(lines(outcome), IsEmpty());
+  EXPECT_TRUE(outcome.private_keys.empty());
+  EXPECT_EQ(outcome.public_keys.size(), 1U);
+  EXPECT_EQ(to_hex(outcome.public_keys.at("q")), "3003020105");
+}
+
+TEST_F(Load, ReadsKeyFiles) {
+  write("b.psk", "a pre-shared key of some length\n");
+  write("encr.key", "one");
+  write("sig.key", "two!");
+  write("p.pem", "three", 0644);
+  const auto outcome = load_config(write("f.yaml", with_keys()), environment_);
+  EXPECT_THAT(lines(outcome), IsEmpty());
+  EXPECT_EQ(outcome.private_keys.at("encr").size(), 3U);
+  EXPECT_EQ(outcome.private_keys.at("corp").size(), 4U);
+  EXPECT_EQ(to_hex(outcome.public_keys.at("p")), "7468726565");
+}
+
+TEST_F(Load, PrivateKeysAreTheirOwnersAlone) {
+  write("b.psk", "a pre-shared key of some length\n");
+  write("encr.key", "s3cret", 0640);
+  write("sig.key", std::string(kMaxKeyFileBytes + 1, 'x'));
+  fs::create_directory(folder_ / "p.pem");
+  const std::string path = write("f.yaml", with_keys());
+  EXPECT_THAT(
+      load_lines(path),
+      ElementsAre(
+          "/f.yaml:14:8: keys.encr: /encr.key can be read or changed by others; expected mode 0600 "
+          "(chmod 600 /encr.key)",
+          "/f.yaml:15:15: trustpoints.corp.key: /sig.key is too long for a key; expected at most 65536 "
+          "bytes",
+          "/f.yaml:16:15: public_keys.p.file: /p.pem is a directory; expected a regular file"));
+  const auto outcome = load_config(path, environment_);
+  EXPECT_TRUE(outcome.private_keys.empty() && outcome.public_keys.empty() && outcome.pre_shared_keys.empty());
+  if (geteuid() != 0) return;
+  write("encr.key", "s3cret");
+  write("sig.key", "s3cret");
+  fs::remove(folder_ / "p.pem");
+  ASSERT_EQ(chown((folder_ / "sig.key").c_str(), 12345, 0), 0);
+  EXPECT_THAT(
+      load_lines(path),
+      ElementsAre("/f.yaml:15:15: trustpoints.corp.key: /sig.key belongs to user 12345; expected root or "
+                  "user 0 as its owner (chown root /sig.key)"));
+}
+
 TEST_F(Load, SecretErrorsComeWithAllOthers) {
   const auto outcome = load_config(write("f.yaml", with_peer("nat_traversal: x", "pfs: x")), environment_);
   EXPECT_EQ(outcome.issues.size(), 5U);  // both, the missing file, and two weak words
@@ -122,14 +179,15 @@ TEST(Parse, RootIsAMapOfKnownSections) {
   EXPECT_THAT(
       errors("peers"),
       ElementsAre("f.yaml:1:1: is a single value; expected a map with the keys gateway, isakmp_policies, "
-                  "transform_sets or peers"));
+                  "transform_sets, trustpoints, keys, public_keys or peers"));
   EXPECT_THAT(
-      errors("trustpoints: {}\nper: {}\n<<: {}\n"),
-      ElementsAre("f.yaml:1:1: trustpoints: `trustpoints` is not a known key; expected gateway, "
-                  "isakmp_policies, transform_sets or peers",
-                  "f.yaml:2:1: per: `per` is not a known key; expected gateway, isakmp_policies, "
-                  "transform_sets or peers",
-                  "f.yaml:3:1: <<: merge keys (`<<`) are not supported; expected the values written out"));
+      errors("trustpoint: {}\nper: {}\n<<: {}\n"),
+      ElementsAre(
+          "f.yaml:1:1: trustpoint: `trustpoint` is not a known key; expected gateway, isakmp_policies, "
+          "transform_sets, trustpoints, keys, public_keys or peers; did you mean `trustpoints`?",
+          "f.yaml:2:1: per: `per` is not a known key; expected gateway, isakmp_policies, "
+          "transform_sets, trustpoints, keys, public_keys or peers",
+          "f.yaml:3:1: <<: merge keys (`<<`) are not supported; expected the values written out"));
 }
 
 TEST(Parse, WithoutPoliciesOrSetsPeersSaySo) {
@@ -168,7 +226,8 @@ TEST(Parse, IssuesAreData) {
   EXPECT_EQ(issue.column, 1);
   EXPECT_EQ(issue.key_path, "gatway");
   EXPECT_EQ(issue.message, "`gatway` is not a known key");
-  EXPECT_EQ(issue.expected, "gateway, isakmp_policies, transform_sets or peers");
+  EXPECT_EQ(issue.expected,
+            "gateway, isakmp_policies, transform_sets, trustpoints, keys, public_keys or peers");
   EXPECT_EQ(issue.nearest, "gateway");
 }
 

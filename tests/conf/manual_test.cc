@@ -46,7 +46,10 @@ TEST(Manual, HasEveryKey) {
        {std::string("gateway: {?: 1}"), std::string("isakmp_policies: {1: {?: 1}}"),
         std::string("transform_sets: {s: {?: 1}}"), std::string("peers: {b: {?: 1}}"),
         std::string("peers: {b: {allow_weak: {?: 1}}}"), std::string("peers: {b: {tunnels: {l: {?: 1}}}}"),
-        std::string("peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}")}) {
+        std::string("peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}"),
+        std::string("trustpoints: {c: {?: 1}}"), std::string("trustpoints: {c: {crl: {?: 1}}}"),
+        std::string("trustpoints: {c: {enrollment: {?: 1}}}"), std::string("keys: {k: {?: 1}}"),
+        std::string("public_keys: {k: {?: 1}}"), std::string("peers: {b: {rsa_encr: {?: 1}}}")}) {
     std::string asked = probe;
     asked.replace(asked.find('?'), 1, "zzzz");
     int keys = 0;

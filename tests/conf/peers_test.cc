@@ -22,9 +22,9 @@ TEST(Peers, Defaults) {
   EXPECT_EQ(peer.identity, std::nullopt);
   ASSERT_EQ(peer.policies.size(), 2U);
   EXPECT_EQ(peer.policies[0].number, 10);
-  EXPECT_EQ(peer.pre_shared_key.kind, PskSource::Kind::file);
-  EXPECT_EQ(peer.pre_shared_key.name, "b.psk");
-  EXPECT_EQ(peer.pre_shared_key.position.line, 10);
+  EXPECT_EQ(peer.pre_shared_key->kind, PskSource::Kind::file);
+  EXPECT_EQ(peer.pre_shared_key->name, "b.psk");
+  EXPECT_EQ(peer.pre_shared_key->position.line, 10);
   EXPECT_EQ(peer.nat_traversal, NatTraversal::rfc);
   EXPECT_EQ(peer.position.line, 8);
   EXPECT_EQ(peer.tunnels.size(), 1U);
@@ -49,8 +49,8 @@ TEST(Peers, EveryKey) {
   EXPECT_EQ(peer.identity->to_string(), "user-fqdn:b@example.net");
   ASSERT_EQ(peer.policies.size(), 2U);
   EXPECT_EQ(peer.policies[0].number, 10);  // by number, however listed
-  EXPECT_EQ(peer.pre_shared_key.kind, PskSource::Kind::credential);
-  EXPECT_EQ(peer.pre_shared_key.name, "b.psk");
+  EXPECT_EQ(peer.pre_shared_key->kind, PskSource::Kind::credential);
+  EXPECT_EQ(peer.pre_shared_key->name, "b.psk");
   EXPECT_EQ(peer.nat_traversal, NatTraversal::off);
   using namespace std::chrono;
   EXPECT_EQ(
@@ -62,7 +62,7 @@ TEST(Peers, SecretPathsStartAtTheConfigurationsFolder) {
   const auto path = [](const std::string& file, const std::string& psk) {
     std::string text = with_peer("policies: [10]");
     text.replace(text.find("b.psk"), 5, psk);
-    return only_peer(text, file).pre_shared_key.name;
+    return only_peer(text, file).pre_shared_key->name;
   };
   EXPECT_EQ(path("/etc/oakgate/f.yaml", "b.psk"), "/etc/oakgate/b.psk");
   EXPECT_EQ(path("/etc/oakgate/f.yaml", "psk/b"), "/etc/oakgate/psk/b");
@@ -102,29 +102,27 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kGood, {}},
         Case{"b:",
              {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
-              "pre_shared_key, allow_weak, nat_traversal or tunnels"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
+              "or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
               "any",
-              "f.yaml:8:3: peers.b: `pre_shared_key` is missing; expected {file: PATH} or {credential: "
-              "NAME}; keys "
-              "themselves do not belong here",
-              "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one",
-              "f.yaml:8:3: peers.b: may use the weak `3des` (isakmp_policies.20) and has no waiver for it; "
-              "expected "
-              "`allow_weak: {algorithms: [3des, group2]}` in this peer, or something stronger",
-              "f.yaml:8:3: peers.b: may use the weak `group2` (isakmp_policies.20) and has no waiver for it; "
-              "expected "
-              "`allow_weak: {algorithms: [3des, group2]}` in this peer, or something stronger"}},
+              "f.yaml:8:3: peers.b: nothing says what proves the peer; expected `pre_shared_key`, "
+              "`trustpoint` or "
+              "`rsa_encr`, as the authentication of its policies",
+              "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one"}},
         Case{with("dpd: {interval: 30s}"),
              {"f.yaml:8:7: peers.b.dpd: `dpd` is not a known key; expected address, identity, policies, "
-              "pre_shared_key, "
-              "allow_weak, nat_traversal or tunnels"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
+              "or "
+              "tunnels"}},
         Case{with("identiy: address"),
              {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
               "policies, "
-              "pre_shared_key, allow_weak, nat_traversal or tunnels; did you mean `identity`?"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
+              "or "
+              "tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "

@@ -82,11 +82,12 @@ INSTANTIATE_TEST_SUITE_P(
              {"f.yaml:2:3: isakmp_policies.10: `encryption` is missing; expected 3des, aes-128, aes-192 or "
               "aes-256",
               "f.yaml:2:3: isakmp_policies.10: `hash` is missing; expected sha, sha256, sha384 or sha512",
-              "f.yaml:2:3: isakmp_policies.10: `authentication` is missing; expected pre-share",
+              "f.yaml:2:3: isakmp_policies.10: `authentication` is missing; expected pre-share, rsa-sig, "
+              "rsa-encr, rsa-encr-rev or ecdsa-sig",
               "f.yaml:2:3: isakmp_policies.10: `group` is missing; expected group2, group5, group14, "
               "group15, group16, "
               "group19, group20 or group21"}},
-        Case{policy("encryption: eas-256, hash: sha1, group: 3, authentication: rsa-sig"),
+        Case{policy("encryption: eas-256, hash: sha1, group: 3, authentication: rsa-sign"),
              {"f.yaml:1:36: isakmp_policies.10.encryption: `eas-256` is not known here; expected 3des, "
               "aes-128, aes-192 "
               "or aes-256; did you mean `aes-256`?",
@@ -96,8 +97,8 @@ INSTANTIATE_TEST_SUITE_P(
               "f.yaml:1:64: isakmp_policies.10.group: `3` is not a known group; expected group2, group5, "
               "group14, "
               "group15, group16, group19, group20 or group21; did you mean `group2`?",
-              "f.yaml:1:83: isakmp_policies.10.authentication: `rsa-sig` is not known here; expected "
-              "pre-share"}},
+              "f.yaml:1:83: isakmp_policies.10.authentication: `rsa-sign` is not known here; expected "
+              "pre-share, rsa-sig, rsa-encr, rsa-encr-rev or ecdsa-sig; did you mean `rsa-sig`?"}},
         Case{policy(std::string(kGoodPolicy) + ", lifetime: 59s"),
              {"f.yaml:1:107: isakmp_policies.10.lifetime: `59s` is too short; expected 1m to 30d"}},
         Case{policy(std::string(kGoodPolicy) + ", lifetime: 31d"),

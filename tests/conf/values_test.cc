@@ -132,17 +132,40 @@ TEST(Values, PeerAddressContains) {
 
 TEST(Values, Identity) {
   EXPECT_FALSE(parse_identity("address")->has_value());
-  for (const char* same :
-       {"hostname:GW-a.example.net", "user-fqdn:ops@example.net", "192.168.7.2", "2001:db8::7"}) {
+  for (const char* same : {"hostname:GW-a.example.net", "user-fqdn:ops@example.net", "192.168.7.2",
+                           "2001:db8::7", "dn", "dn:CN=gw-a,O=corp", "dn:OU = sjvpn, O = cisco, C = us",
+                           "dn:CN=a\\,b+2.5.4.5=1234", "dn:O=\"a, b\""}) {
     const auto identity = parse_identity(same);
     ASSERT_TRUE(identity && *identity) << same;
     EXPECT_EQ((*identity)->to_string(), same);
   }
-  for (const char* bad : {"dn", "hostname:", "hostname:a b", "user-fqdn:example.net", "user-fqdn:@a",
+  for (const char* bad : {"dn:", "dn:gw-a", "dn:CN=", "dn:CN=a,,O=b", "dn:=a", "dn:C N=a", "dnn",
+                          "hostname:", "hostname:a b", "user-fqdn:example.net", "user-fqdn:@a",
                           "user-fqdn:a@", "user-fqdn:a@b@c", "user-fqdn:a b@c", "0.0.0.0", "gw-a"}) {
     EXPECT_FALSE(parse_identity(bad)) << bad;
   }
   EXPECT_EQ(parse_identity("hotsname:gw-a").error().nearest, "hostname:");
+}
+
+TEST(Values, Url) {
+  constexpr auto kSchemes = std::to_array<std::string_view>({"http", "ldap"});
+  for (const char* good :
+       {"http://ca.example/corp.crl", "ldap://192.0.2.1:389", "http://[2001:db8::1]:80/a?b",
+        "http://ca.example:8080", "ldap://ca.example/CN=CRL1,O=corp?certificateRevocationList"}) {
+    const auto url = parse_url(good, kSchemes);
+    ASSERT_TRUE(url) << good;
+    EXPECT_EQ(*url, good);
+  }
+  for (const char* bad :
+       {"https://ca.example/", "http:/ca.example", "ca.example", "http://", "http://a b/",
+        "http://ca.example:0/", "http://ca.example:99999/", "http://[::1/", "http://[192.0.2.1]/",
+        "http://ca.example/a b", "http://ca.example/\xc3\xa4", "file:///etc/shadow"}) {
+    EXPECT_FALSE(parse_url(bad, kSchemes)) << bad;
+  }
+  // A password in a URL is not repeated.
+  const auto secret = parse_url("http://me:s3cret@ca.example/", kSchemes);
+  ASSERT_FALSE(secret);
+  EXPECT_EQ((secret.error().message + secret.error().expected).find("s3cret"), std::string::npos);
 }
 
 TEST(Values, Selector) {
