@@ -191,7 +191,7 @@ Result<crypto::PublicKeyInfo> Certificate::key_info() const {
 }
 
 std::string Certificate::signature_digest() const {
-  return digest_of_signature(X509_get_signature_nid(x509_.get()));
+  return digest_of_signature(X509_get0_tbs_sigalg(x509_.get()));
 }
 
 std::optional<KeyUsageBits> Certificate::key_usage() const {

@@ -69,7 +69,7 @@ class Certificate {
   [[nodiscard]] Bytes public_key() const;  // SubjectPublicKeyInfo
   // Of the kinds we can use: see crypto::public_key_info.
   [[nodiscard]] Result<crypto::PublicKeyInfo> key_info() const;
-  // "md5", "sha1", "sha256" ...; what it is signed with; empty if unknown.
+  // "md5", "sha1", "sha256" ...: see digest_of_signature.
   [[nodiscard]] std::string signature_digest() const;
 
   [[nodiscard]] std::optional<KeyUsageBits> key_usage() const;  // none: the extension is absent

@@ -34,12 +34,11 @@ class Crl {
   [[nodiscard]] std::size_t entries() const;
   [[nodiscard]] std::string number() const;  // hexadecimal; empty: the extension is absent
   [[nodiscard]] std::string signature_digest() const;
-  [[nodiscard]] std::vector<std::string> issuing_point_urls() const;  // of its issuing distribution point
   [[nodiscard]] Bytes scope()
       const;  // DER of the issuing distribution point; empty: everything of the issuer
 
   // ErrorCode::crl_invalid: another name, keyUsage without cRLSign (RFC 5280 section 6.3.3 (f)), or a
-  // signature that does not verify.
+  // signature that does not verify. A good signature is remembered.
   [[nodiscard]] Result<void> signed_by(const Certificate& issuer) const;
   // ErrorCode::crl_invalid: "New CRL Not Yet Valid (router time not synched to CA?)", or nextUpdate passed.
   [[nodiscard]] Result<void> current(WallTime now) const;

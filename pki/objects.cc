@@ -1,9 +1,12 @@
 #include "pki/objects.h"
 
 #include <fmt/format.h>
+#include <openssl/rsa.h>
 
+#include <array>
 #include <climits>
 #include <ctime>
+#include <string_view>
 
 namespace oakgate::pki {
 
@@ -47,12 +50,52 @@ std::string hex_serial(const ASN1_INTEGER* serial) {
   return out;
 }
 
-std::string digest_of_signature(int signature_nid) {
+namespace {
+
+using PssParameters = crypto::Owned<RSA_PSS_PARAMS, RSA_PSS_PARAMS_free>;
+
+// RFC 4055 section 3.1: the hash is in the parameters, SHA-1 if it is absent.
+int pss_digest(const X509_ALGOR* algorithm) {
+  const void* value = nullptr;
+  int type = V_ASN1_UNDEF;
+  X509_ALGOR_get0(nullptr, &type, &value, algorithm);
+  if (type != V_ASN1_SEQUENCE) return NID_undef;
+  const auto* sequence = static_cast<const ASN1_STRING*>(value);
+  const unsigned char* cursor = ASN1_STRING_get0_data(sequence);
+  const PssParameters parameters(d2i_RSA_PSS_PARAMS(nullptr, &cursor, ASN1_STRING_length(sequence)));
+  if (parameters == nullptr) {
+    crypto::drop_openssl_errors();
+    return NID_undef;
+  }
+  return parameters->hashAlgorithm == nullptr ? NID_sha1 : OBJ_obj2nid(parameters->hashAlgorithm->algorithm);
+}
+
+}  // namespace
+
+std::string digest_of_signature(const X509_ALGOR* algorithm) {
+  if (algorithm == nullptr) return {};
+  const int nid = OBJ_obj2nid(algorithm->algorithm);
+  if (nid == NID_ED25519 || nid == NID_ED448) return "none";
   int digest_nid = NID_undef;
-  if (OBJ_find_sigid_algs(signature_nid, &digest_nid, nullptr) != 1 || digest_nid == NID_undef) return {};
+  if (nid == NID_rsassaPss) {
+    digest_nid = pss_digest(algorithm);
+  } else {
+    OBJ_find_sigid_algs(nid, &digest_nid, nullptr);
+  }
+  if (digest_nid == NID_undef) return {};
   std::string out(OBJ_nid2sn(digest_nid));
   for (char& c : out) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return out;
+}
+
+std::string reason_text(long reason) {
+  constexpr std::array<std::string_view, 11> kReasons = {
+      "unspecified",   "keyCompromise",        "cACompromise",    "affiliationChanged",
+      "superseded",    "cessationOfOperation", "certificateHold", "",
+      "removeFromCRL", "privilegeWithdrawn",   "aACompromise"};
+  return reason < 0 || reason >= static_cast<long>(kReasons.size())
+             ? std::string()
+             : std::string(kReasons[static_cast<std::size_t>(reason)]);
 }
 
 Bytes digest(const char* name, ByteView data) {

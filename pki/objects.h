@@ -43,8 +43,11 @@ template <typename T, typename Encode>
   return out;
 }
 [[nodiscard]] std::string hex_serial(const ASN1_INTEGER* serial);  // "0" if it is zero; '-' before a negative
-// "sha1" of NID_sha1WithRSAEncryption; empty if the algorithm names no digest or is unknown.
-[[nodiscard]] std::string digest_of_signature(int signature_nid);
+// The digest of a signature algorithm: "sha1" of sha1WithRSAEncryption, that of its parameters for
+// RSASSA-PSS, "none" for EdDSA; empty if it is unknown.
+[[nodiscard]] std::string digest_of_signature(const X509_ALGOR* algorithm);
+// RFC 5280 section 5.3.1: "keyCompromise"; empty if it is none of them.
+[[nodiscard]] std::string reason_text(long reason);
 // A digest by OpenSSL's name of it; empty if there is none.
 [[nodiscard]] Bytes digest(const char* name, ByteView data);
 
