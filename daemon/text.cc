@@ -7,24 +7,6 @@
 
 namespace oakgate {
 
-std::string printable(std::string_view text, std::size_t max) {
-  std::string out;
-  const std::string_view kept = text.substr(0, max);
-  out.reserve(kept.size());
-  for (const char character : kept) {
-    const auto byte = static_cast<unsigned char>(character);
-    if (character == '\\') {
-      out += "\\\\";
-    } else if (byte >= 0x20 && byte < 0x7f) {
-      out += character;
-    } else {
-      out += fmt::format("\\x{:02x}", byte);
-    }
-  }
-  if (kept.size() < text.size()) out += "...";
-  return out;
-}
-
 std::string iso_time(WallTime time) {
   const auto day = std::chrono::floor<std::chrono::days>(time);
   const std::chrono::year_month_day date(day);

@@ -1,4 +1,4 @@
-// Small text makers that log, status and commands share: escaping what others wrote, times, sizes.
+// Small text makers that log, status and commands share: times, sizes, errors; escaping by ike/base.
 // Nothing here knows the protocol.
 #pragma once
 
@@ -7,16 +7,11 @@
 #include <string>
 #include <string_view>
 
+#include "ike/base/printable.h"
 #include "ike/base/result.h"
 #include "ike/base/types.h"
 
 namespace oakgate {
-
-inline constexpr std::size_t kMaxFieldText = 256;
-
-// What somebody else wrote, made safe for a terminal and a log: printable ASCII stays, everything else
-// becomes \xNN (a backslash \\), and past `max` source bytes the rest is cut and marked "...".
-[[nodiscard]] std::string printable(std::string_view text, std::size_t max = kMaxFieldText);
 
 [[nodiscard]] std::string iso_time(WallTime time);  // "2026-11-20T20:11:04Z"
 
