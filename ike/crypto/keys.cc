@@ -60,6 +60,27 @@ Result<SecretBytes> skeyid_for_signatures(IkeHash algorithm, ByteView nonce_i, B
   return prf(algorithm, nonces, {g_xy.view()});
 }
 
+Result<SecretBytes> skeyid_for_encryption(IkeHash algorithm, SkeyidForm form, ByteView nonce_i,
+                                          ByteView nonce_r, const CookiePair& cookies) {
+  SecretBytes key(nonce_i.size() + nonce_r.size());
+  std::copy(nonce_r.begin(), nonce_r.end(),
+            std::copy(nonce_i.begin(), nonce_i.end(), key.mutable_view().begin()));
+  if (form != SkeyidForm::ios) {
+    auto hashed = hash(algorithm, {key.view()});
+    if (!hashed) return fail(std::move(hashed.error()));
+    key = SecretBytes(std::move(*hashed));
+  }
+  return prf(algorithm, key.view(), {cookies.initiator, cookies.responder});
+}
+
+// RFC 2409 section 5.3: "Ne_i = prf(Ni_b, CKY-I)", and Ke_i "in the manner described in Appendix B".
+Result<SecretBytes> revised_mode_key(IkeHash algorithm, IkeCipher cipher, ByteView nonce,
+                                     const Cookie& cookie) {
+  const auto ne = prf(algorithm, nonce, {cookie});
+  if (!ne) return fail(ne.error());
+  return cipher_key(algorithm, cipher, *ne);
+}
+
 // RFC 2409 section 5:
 //   SKEYID_d = prf(SKEYID, g^xy | CKY-I | CKY-R | 0)
 //   SKEYID_a = prf(SKEYID, SKEYID_d | g^xy | CKY-I | CKY-R | 1)

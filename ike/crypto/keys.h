@@ -9,6 +9,7 @@
 #include "ike/base/bytes.h"
 #include "ike/base/result.h"
 #include "ike/base/secret.h"
+#include "ike/base/trust.h"
 #include "ike/base/types.h"
 
 namespace oakgate::crypto {
@@ -24,6 +25,14 @@ struct Phase1Keys {
 // SKEYID for signatures: prf(Ni_b | Nr_b, g^xy). (For pre-shared keys the KeyStore computes SKEYID.)
 [[nodiscard]] Result<SecretBytes> skeyid_for_signatures(IkeHash prf, ByteView nonce_i, ByteView nonce_r,
                                                         const SecretBytes& g_xy);
+// SKEYID for public key encryption. rfc: prf(hash(Ni_b | Nr_b), CKY-I | CKY-R); ios: prf(Ni_b | Nr_b, CKY-I |
+// CKY-R), as recorded from IOS; `form` is one of these. The nonces are secret here.
+[[nodiscard]] Result<SecretBytes> skeyid_for_encryption(IkeHash prf, SkeyidForm form, ByteView nonce_i,
+                                                        ByteView nonce_r, const CookiePair& cookies);
+// Revised mode of public key encryption, RFC 2409 section 5.3: Ke_i or Ke_r from the sender's nonce and
+// cookie, as long as the cipher's key. "Ephemeral and MUST be discarded after use".
+[[nodiscard]] Result<SecretBytes> revised_mode_key(IkeHash prf, IkeCipher cipher, ByteView nonce,
+                                                   const Cookie& cookie);
 [[nodiscard]] Result<Phase1Keys> derive_phase1_keys(IkeHash prf, IkeCipher cipher, SecretBytes skeyid,
                                                     const SecretBytes& g_xy, const CookiePair& cookies);
 // IV of the first encrypted phase 1 message: hash(g^xi | g^xr), cut to the block size.

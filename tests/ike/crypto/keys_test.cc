@@ -39,6 +39,36 @@ TEST(Phase1Keys, CutOrExpandTheCipherKey) {
   EXPECT_EQ(exact.cipher_key, exact.skeyid_e);
 }
 
+TEST(Skeyid, OfEncryptionInBothForms) {
+  const CookiePair cookies{{1}, {2}};
+  const Bytes ni(8, 1);
+  const Bytes nr(20, 2);
+  const Bytes both = join({ni, nr});
+  const auto form = [&](SkeyidForm which) {
+    return to_hex(skeyid_for_encryption(IkeHash::sha256, which, ni, nr, cookies).value().view());
+  };
+  const auto expected = [&](ByteView key) {
+    return to_hex(prf(IkeHash::sha256, key, {cookies.initiator, cookies.responder}).value().view());
+  };
+  EXPECT_EQ(form(SkeyidForm::rfc), expected(hash(IkeHash::sha256, {ni, nr}).value()));
+  EXPECT_EQ(form(SkeyidForm::ios), expected(both));
+}
+
+TEST(RevisedModeKey, IsCutOrExpandedFromTheNonceAndItsSendersCookie) {
+  const Bytes nonce(20, 7);
+  const Cookie cookie{1, 2, 3};
+  // RFC 2409 section 5.3: "Ke_i and Ke_r are derived from the most significant bits of Ne_i and Ne_r" ...
+  const SecretBytes ne = prf(IkeHash::sha, nonce, {cookie}).value();
+  EXPECT_EQ(to_hex(revised_mode_key(IkeHash::sha, IkeCipher::aes_128, nonce, cookie).value().view()),
+            to_hex(ne.view().first(16)));
+  // ... or from K1 = prf(Ne_i, 0), K2 = prf(Ne_i, K1) if they are longer.
+  const SecretBytes k1 = prf(IkeHash::sha, ne.view(), {Bytes(1)}).value();
+  const SecretBytes k2 = prf(IkeHash::sha, ne.view(), {k1.view()}).value();
+  const Bytes expanded = join({k1.view(), k2.view()});
+  EXPECT_EQ(to_hex(revised_mode_key(IkeHash::sha, IkeCipher::aes_256, nonce, cookie).value().view()),
+            to_hex(ByteView(expanded).first(32)));
+}
+
 TEST(Ivs, AreAsLongAsTheBlock) {
   for (const IkeCipherInfo& row : ike_ciphers()) {
     EXPECT_EQ(phase1_iv(IkeHash::sha, row.id, Bytes(4), Bytes(4)).value().size(), row.block_bytes);

@@ -12,10 +12,12 @@
 namespace oakgate::crypto {
 namespace {
 
+enum class Method { pre_shared_key, signature, encryption };
+
 struct Case {
   std::string name;
   IkeHash hash{};
-  bool pre_shared = false;
+  Method method{};
   Bytes psk, ni, nr, g_xy, cky_i, cky_r, skeyid, skeyid_d, skeyid_a, skeyid_e;
 };
 
@@ -26,13 +28,24 @@ CookiePair cookies_of(const Case& c) {
   return cookies;
 }
 
+Result<SecretBytes> skeyid_of(const Case& c, const SecretBytes& g_xy) {
+  switch (c.method) {
+    case Method::pre_shared_key:
+      return prf(c.hash, c.psk, {c.ni, c.nr});
+    case Method::signature:
+      return skeyid_for_signatures(c.hash, c.ni, c.nr, g_xy);
+    case Method::encryption:
+      return skeyid_for_encryption(c.hash, SkeyidForm::rfc, c.ni, c.nr, cookies_of(c));
+  }
+  return fail(ErrorCode::internal, "no such method");
+}
+
 void expect_derived(const Case& c) {
   SCOPED_TRACE(c.name);
   ASSERT_EQ(c.cky_i.size(), 8U);
   ASSERT_EQ(c.cky_r.size(), 8U);
   const SecretBytes g_xy(c.g_xy);
-  auto skeyid =
-      c.pre_shared ? prf(c.hash, c.psk, {c.ni, c.nr}) : skeyid_for_signatures(c.hash, c.ni, c.nr, g_xy);
+  auto skeyid = skeyid_of(c, g_xy);
   ASSERT_TRUE(skeyid);
   ASSERT_EQ(to_hex(skeyid->view()), to_hex(c.skeyid));
   const auto keys = derive_phase1_keys(c.hash, IkeCipher::aes_128, std::move(*skeyid), g_xy, cookies_of(c));
@@ -51,14 +64,23 @@ IkeHash hash_of(const oakgate::test::FaxRecord& record) {
   throw std::runtime_error("a case under no hash");
 }
 
-std::size_t run_fax(const char* file, bool pre_shared) {
+std::size_t run_fax(const char* file, Method method) {
   std::size_t run = 0;
   for (const auto& r : oakgate::test::parse_fax(oakgate::test::read_text(file))) {
-    Case c{std::to_string(run), hash_of(r),      pre_shared,        {},
-           r.hex("Ni"),         r.hex("Nr"),     r.hex("g^xy"),     r.hex("CKY_I"),
-           r.hex("CKY_R"),      r.hex("SKEYID"), r.hex("SKEYID_d"), r.hex("SKEYID_a"),
+    Case c{std::to_string(run),
+           hash_of(r),
+           method,
+           {},
+           r.hex("Ni"),
+           r.hex("Nr"),
+           r.hex("g^xy"),
+           r.hex("CKY_I"),
+           r.hex("CKY_R"),
+           r.hex("SKEYID"),
+           r.hex("SKEYID_d"),
+           r.hex("SKEYID_a"),
            r.hex("SKEYID_e")};
-    if (pre_shared) c.psk = r.hex("pre-shared-key");
+    if (method == Method::pre_shared_key) c.psk = r.hex("pre-shared-key");
     expect_derived(c);
     ++run;
   }
@@ -66,17 +88,16 @@ std::size_t run_fax(const char* file, bool pre_shared) {
 }
 
 TEST(Skeyid, NistPreSharedKey) {
-  EXPECT_EQ(run_fax("tests/vectors/kdf-ikev1/ikev1_psk.fax", true), 1700U);
+  EXPECT_EQ(run_fax("tests/vectors/kdf-ikev1/ikev1_psk.fax", Method::pre_shared_key), 1700U);
 }
 
 TEST(Skeyid, NistDigitalSignature) {
-  EXPECT_EQ(run_fax("tests/vectors/kdf-ikev1/ikev1_dsa.fax", false), 1700U);
+  EXPECT_EQ(run_fax("tests/vectors/kdf-ikev1/ikev1_dsa.fax", Method::signature), 1700U);
 }
 
 TEST(Skeyid, Acvp) {
   std::size_t run = 0;
   std::size_t other_hash = 0;
-  std::size_t other_method = 0;
   std::size_t bit_strings = 0;
   for (const auto& v : oakgate::test::read_json("tests/vectors/kdf-ikev1/acvp_ikev1_unit_cases.json")) {
     const std::string auth = v.at("auth");
@@ -85,9 +106,11 @@ TEST(Skeyid, Acvp) {
     const auto row = std::find_if(hashes.begin(), hashes.end(), [&size](const IkeHashInfo& h) {
       return size == "DigestSizes.d" + std::to_string(h.bytes * 8);
     });
-    if (auth != "psk" && auth != "dsa") {
-      ++other_method;
-      continue;
+    const Method method = auth == "psk"   ? Method::pre_shared_key
+                          : auth == "dsa" ? Method::signature
+                                          : Method::encryption;
+    if (method == Method::encryption) {
+      ASSERT_EQ(auth, "pke");
     }
     if (v.at("name").get<std::string>().find("non-byte-aligned") != std::string::npos) {
       ++bit_strings;  // 521 bits, which no group's g^xy has: RFC 5903 has whole bytes
@@ -98,21 +121,26 @@ TEST(Skeyid, Acvp) {
       continue;
     }
     using oakgate::test::hex;
-    Case c{v.at("name"),         row->id,
-           auth == "psk",        {},
-           hex(v, "niHex"),      hex(v, "nrHex"),
-           hex(v, "gxyHex"),     hex(v, "ckyiHex"),
-           hex(v, "ckyrHex"),    hex(v, "sKeyIdHex"),
-           hex(v, "sKeyIdDHex"), hex(v, "sKeyIdAHex"),
+    Case c{v.at("name"),
+           row->id,
+           method,
+           {},
+           hex(v, "niHex"),
+           hex(v, "nrHex"),
+           hex(v, "gxyHex"),
+           hex(v, "ckyiHex"),
+           hex(v, "ckyrHex"),
+           hex(v, "sKeyIdHex"),
+           hex(v, "sKeyIdDHex"),
+           hex(v, "sKeyIdAHex"),
            hex(v, "sKeyIdEHex")};
-    if (c.pre_shared) c.psk = hex(v, "pskHex");
+    if (method == Method::pre_shared_key) c.psk = hex(v, "pskHex");
     expect_derived(c);
     ++run;
   }
-  EXPECT_EQ(run, 8U);
-  EXPECT_EQ(bit_strings, 2U);
-  EXPECT_EQ(other_hash, 2U) << "SHA-224";
-  EXPECT_EQ(other_method, 6U) << "public key encryption";
+  EXPECT_EQ(run, 12U);
+  EXPECT_EQ(bit_strings, 3U);
+  EXPECT_EQ(other_hash, 3U) << "SHA-224";
 }
 
 }  // namespace

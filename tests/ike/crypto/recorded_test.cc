@@ -12,6 +12,7 @@
 #include "ike/crypto/dh.h"
 #include "ike/crypto/keys.h"
 #include "ike/crypto/prf.h"
+#include "ike/crypto/private_key.h"
 #include "ike/wire/message.h"
 #include "tests/support/json.h"
 #include "tests/support/pcap.h"
@@ -139,7 +140,10 @@ class Recorded : public testing::Test {
     exchange_ = read_json("tests/vectors/recorded-exchanges.json").at(name);
     for (const auto& message : exchange_.at("messages")) datagrams_.push_back(hex(message, "hex"));
     messages_.resize(datagrams_.size());
-    for (std::size_t i = 0; i < 4; ++i) ASSERT_NO_FATAL_FAILURE(parse_clear(datagrams_[i], messages_[i]));
+    for (std::size_t i = 0; i < 4; ++i) {
+      ASSERT_NO_FATAL_FAILURE(parse_clear(datagrams_[i], messages_[i]));
+      EXPECT_EQ(to_hex(wire::encode(messages_[i].header, messages_[i].body.payloads)), to_hex(datagrams_[i]));
+    }
     suite_ = suite_of(*find<wire::SaPayload>(messages_[1].body));
     ASSERT_TRUE(suite_.hash);
     hash_ = *suite_.hash;
@@ -172,6 +176,7 @@ class Recorded : public testing::Test {
       nonce_r_ = find<wire::NoncePayload>(messages_[3].body)->data;
       skeyid = prf(hash_, as_bytes(psk), {nonce_i_, nonce_r_}).value();
     }
+    if (exchange_.at("psk").is_null()) open_rsa_blocks(skeyid);
     EXPECT_EQ(to_hex(skeyid.view()), exchange_.at("skeyid"));
     auto keys = derive_phase1_keys(hash_, suite_.cipher, std::move(skeyid), *g_xy, cookies_);
     ASSERT_TRUE(keys);
@@ -179,6 +184,29 @@ class Recorded : public testing::Test {
     EXPECT_EQ(to_hex(keys_.skeyid_d.view()), exchange_.at("skeyid_d"));
     EXPECT_EQ(to_hex(keys_.skeyid_a.view()), exchange_.at("skeyid_a"));
     EXPECT_EQ(to_hex(keys_.skeyid_e.view()), exchange_.at("skeyid_e"));
+  }
+
+  // Message 4's blocks are for the initiator, whose private key is in the file; message 3's are for the
+  // responder: its nonce and identity are what the file says, since HASH_I verifies with them.
+  void open_rsa_blocks(SecretBytes& skeyid) {
+    const auto key = PrivateKey::parse(
+        SecretBytes(as_bytes(exchange_.at("initiator_rsa_private_key_pem").get<std::string>())));
+    ASSERT_TRUE(key) << key.error().text;
+    const auto nonce = key->decrypt(find<wire::NoncePayload>(messages_[3].body)->data, 8, 256);
+    const auto id = key->decrypt(find<wire::IdPayload>(messages_[3].body)->body(), 4, 260);
+    ASSERT_TRUE(nonce && id);
+    EXPECT_EQ(to_hex(nonce->view()), exchange_.at("nonce_r"));
+    EXPECT_EQ(to_hex(id->view()), exchange_.at("id_r"));
+    const auto theirs =
+        parse_public_key(as_bytes(exchange_.at("responder_rsa_public_key_pem").get<std::string>()));
+    ASSERT_TRUE(theirs);
+    const std::size_t block = public_key_info(*theirs)->block_bytes;
+    EXPECT_EQ(find<wire::NoncePayload>(messages_[2].body)->data.size(), block);
+    EXPECT_EQ(find<wire::IdPayload>(messages_[2].body)->body().size(), block);
+    nonce_i_ = hex(exchange_, "nonce_i");
+    nonce_r_ = to_bytes(nonce->view());
+    skeyid = skeyid_for_encryption(hash_, SkeyidForm::ios, nonce_i_, nonce_r_, cookies_).value();
+    EXPECT_FALSE(skeyid == *skeyid_for_encryption(hash_, SkeyidForm::rfc, nonce_i_, nonce_r_, cookies_));
   }
 
   // HASH_I of message 5 and HASH_R of message 6. The identities come from the file: with RSA-encrypted nonces
@@ -256,7 +284,7 @@ TEST_F(Recorded, MainModeWithAPreSharedKeyAndAResponderLifetimeNotification) {
             find<wire::HashPayload>(last.body)->data);
 }
 
-TEST_F(Recorded, MainModeWithRsaEncryptedNoncesFromItsSkeyidOn) {
+TEST_F(Recorded, MainModeWithRsaEncryptedNonces) {
   ASSERT_NO_FATAL_FAILURE(load("main-mode-rsa-encrypted-nonces"));
   ASSERT_EQ(messages_.size(), 9U);
   EXPECT_EQ(suite_.group, DhGroup::modp1536);
