@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <thread>
+#include <utility>
 
 #include "daemon/data_plane_choice.h"
 #include "daemon/text.h"
@@ -37,12 +38,12 @@ std::vector<std::string> needs_restart(const conf::GatewayConfig& before, const 
 
 }  // namespace
 
-Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, conf::LoadOutcome loaded,
+Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConfiguration loaded,
                                                const Log& log) {
   if (const Result<void> allowed = check_privileges(); !allowed) return fail(allowed.error());
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), log));
-  daemon->config_ = std::move(*loaded.config);
-  daemon->loaded_keys_ = std::move(loaded.pre_shared_keys);
+  daemon->config_ = std::move(*loaded.outcome.config);
+  daemon->loaded_keys_ = std::move(loaded.keys);
   using Step = Result<void> (Daemon::*)();
   // The data plane comes last: ending it after a later failure would take away the guard that a killed daemon
   // left behind.
@@ -97,7 +98,7 @@ Result<void> Daemon::make_workers() {
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
   if (!engine) return fail(engine.error());
   engine_config_ = std::move(*engine);
-  return {};
+  return keep_keys(std::exchange(loaded_keys_, {}));
 }
 
 Result<void> Daemon::open_network() {
@@ -152,9 +153,13 @@ void Daemon::assemble() {
   shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
 }
 
+Result<void> Daemon::keep_keys(LoadedKeys keys) {
+  const Result<void> kept = keys_.replace_private_keys(std::move(keys.private_keys));
+  if (kept) keys_.replace(std::move(keys.pre_shared));
+  return kept;
+}
+
 void Daemon::start_core() {
-  keys_.replace(std::move(loaded_keys_));
-  loaded_keys_.clear();
   driver_->start(std::move(engine_config_));
   addresses_->configure(config_.peers);
 }
@@ -190,26 +195,30 @@ ReloadOutcome Daemon::reload() {
     outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
     return outcome;
   }
-  conf::LoadOutcome loaded = conf::load_config(options_.config_file, options_.environment);
+  LoadedConfiguration configuration = load_configuration(options_.config_file, options_.environment);
+  conf::LoadOutcome& loaded = configuration.outcome;
   if (!loaded.config) {
     log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
     for (const conf::Issue& issue : loaded.issues) log_.error(conf::to_string(issue));
     outcome.issues = std::move(loaded.issues);
     return outcome;
   }
-  Result<ike::EngineConfig> engine = make_engine_config(*loaded.config, loaded.pre_shared_keys, reqids_);
+  Result<ike::EngineConfig> engine = make_engine_config(*loaded.config, configuration.keys, reqids_);
+  if (engine) {
+    if (Result<void> kept = keep_keys(std::move(configuration.keys)); !kept) engine = fail(kept.error());
+  }
   if (!engine) {
     log_.error(error_text(engine.error()));
     outcome.error = std::move(engine.error());
     return outcome;
   }
+  for (const conf::Issue& warning : loaded.warnings) log_.warning(conf::to_string(warning));
   outcome.needs_restart = needs_restart(config_.gateway, loaded.config->gateway);
   for (const std::string& key : outcome.needs_restart) {
     log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
   }
   notify_reloading();
   config_ = std::move(*loaded.config);
-  keys_.replace(std::move(loaded.pre_shared_keys));
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
   addresses_->configure(config_.peers);
   log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));

@@ -29,8 +29,8 @@ class Daemon final : private DataPlaneListener {
  public:
   // `loaded` holds a configuration. Everything that can be missing is found here: privileges, locks, ports,
   // data plane. Nothing is left behind on an error.
-  [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(DaemonOptions options, conf::LoadOutcome loaded,
-                                                              const Log& log);
+  [[nodiscard]] static Result<std::unique_ptr<Daemon>> create(DaemonOptions options,
+                                                              LoadedConfiguration loaded, const Log& log);
   ~Daemon() override;
   Daemon(const Daemon&) = delete;
   Daemon& operator=(const Daemon&) = delete;
@@ -51,6 +51,7 @@ class Daemon final : private DataPlaneListener {
   void start_core();
   void watch_signals();
   [[nodiscard]] ReloadOutcome reload();
+  [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
   void on_hangup();
   void begin_shutdown(const char* signal_name);
   void on_core_event(const ike::Event& event, WallTime at);
@@ -72,7 +73,7 @@ class Daemon final : private DataPlaneListener {
   std::vector<ProcessLock> locks_;
   std::unique_ptr<SystemRng> rng_;
   conf::Config config_;
-  PreSharedKeys loaded_keys_;  // between create() and run()
+  LoadedKeys loaded_keys_;  // between create() and run()
   MemoryKeyStore keys_;
   ike::EngineConfig engine_config_;  // likewise
   ReqidTable reqids_;

@@ -57,9 +57,10 @@ int run(const Arguments& arguments) {
   forbid_core_dumps();
 
   DaemonOptions options{arguments.config, environment()};
-  conf::LoadOutcome loaded = conf::load_config(options.config_file, options.environment);
-  if (!loaded.config) {
-    for (const conf::Issue& issue : loaded.issues) {
+  LoadedConfiguration loaded = load_configuration(options.config_file, options.environment);
+  for (const conf::Issue& warning : loaded.outcome.warnings) log.warning(conf::to_string(warning));
+  if (!loaded.outcome.config) {
+    for (const conf::Issue& issue : loaded.outcome.issues) {
       complain(log, arguments.foreground, conf::to_string(issue));
     }
     return static_cast<int>(Exit::configuration);

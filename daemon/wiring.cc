@@ -16,6 +16,29 @@ Identity identity_or_own_address(const std::optional<Identity>& identity) {
   return identity.value_or(Identity{});
 }
 
+// "dn" without a name is our certificate's subject: where we never sign there is none.
+Identity local_identity(const std::optional<Identity>& gateway, const conf::PeerConfig& peer) {
+  const bool signs = std::any_of(peer.policies.begin(), peer.policies.end(), [](const IsakmpPolicy& policy) {
+    return info(policy.authentication).signs;
+  });
+  if (gateway && gateway->kind == IdentityKind::dn && gateway->text.empty() && !signs) return {};
+  return identity_or_own_address(gateway);
+}
+
+// Keys that are not there yet are left out.
+ike::RsaEncryption make_rsa_encryption(const conf::RsaEncryptionConfig& from, const LoadedKeys& keys) {
+  ike::RsaEncryption rsa;
+  for (const std::string& name : from.peer_keys) {
+    const auto key = keys.public_keys.find(name);
+    if (key != keys.public_keys.end()) rsa.peer_keys.push_back({name, key->second});
+  }
+  rsa.own_key = from.own_key;
+  const auto own = keys.private_keys.find(from.own_key);
+  if (own != keys.private_keys.end()) rsa.own_spki = own->second.key.public_key();
+  rsa.skeyid = from.skeyid;
+  return rsa;
+}
+
 std::vector<Subnet> called_from(const conf::PeerAddress& address) {
   using Kind = conf::PeerAddress::Kind;
   switch (address.kind) {
@@ -31,15 +54,16 @@ std::vector<Subnet> called_from(const conf::PeerAddress& address) {
   return {};
 }
 
-std::vector<Weak> needs_waiver(const conf::PeerConfig& peer, const PreSharedKeys& keys) {
+std::vector<Weak> needs_waiver(const conf::PeerConfig& peer, const LoadedKeys& keys) {
   std::set<Weak> needed;
   const auto add = [&](const std::vector<Weak>& words) { needed.insert(words.begin(), words.end()); };
   for (const IsakmpPolicy& policy : peer.policies) add(weak_things(policy));
   for (const conf::TunnelConfig& tunnel : peer.tunnels) {
     for (const TransformSet& set : tunnel.transform_sets) add(weak_things(set, tunnel.pfs));
   }
-  const auto key = keys.find(peer.name);
-  if (key != keys.end() && key->second.size() < kShortPskBytes) needed.insert(Weak::short_psk);
+  const auto key = keys.pre_shared.find(peer.name);
+  if (key != keys.pre_shared.end() && key->second.size() < kShortPskBytes) needed.insert(Weak::short_psk);
+  add(weak_rsa_keys(peer, keys));
   return {needed.begin(), needed.end()};
 }
 
@@ -104,7 +128,7 @@ Result<Reqid> ReqidTable::get(const Key& key) {
               "fewer entries in `local` and `remote` lists", "join neighbouring networks");
 }
 
-Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const PreSharedKeys& keys,
+Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const LoadedKeys& keys,
                                              ReqidTable& reqids) {
   ike::EngineConfig engine;
   engine.gateway = gateway_name(config);
@@ -113,12 +137,16 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const P
     ike::PeerConfig peer;
     peer.name = from.name;
     peer.called_from = called_from(from.address);
-    peer.local_identity = identity_or_own_address(config.gateway.identity);
+    peer.local_identity = local_identity(config.gateway.identity, from);
     peer.remote_identity = identity_or_own_address(from.identity);
     peer.policies = from.policies;
     peer.waiver = from.allow_weak.value_or(WeakWaiver{});
     peer.needs_waiver = needs_waiver(from, keys);
     peer.nat_traversal = from.nat_traversal == conf::NatTraversal::rfc;
+    peer.aggressive = from.aggressive;
+    peer.send_certificate = from.send_certificate;
+    peer.trustpoint = from.trustpoint;
+    if (from.rsa_encr) peer.rsa_encryption = make_rsa_encryption(*from.rsa_encr, keys);
     for (const conf::TunnelConfig& tunnel : from.tunnels) {
       Result<ike::TunnelConfig> made = make_tunnel(from.name, tunnel, reqids);
       if (!made) return fail(made.error());

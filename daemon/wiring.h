@@ -1,5 +1,5 @@
 // From the operator's configuration (conf/) to the core's (ike/config.h): addresses to ranges, selector pairs
-// to reqids, and which weak things a peer can use.
+// to reqids, names of keys to public keys, and which weak things a peer can use.
 #pragma once
 
 #include <map>
@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "conf/config.h"
-#include "daemon/key_store.h"
+#include "daemon/key_files.h"
 #include "ike/config.h"
 
 namespace oakgate {
@@ -31,9 +31,9 @@ class ReqidTable {
   std::uint32_t next_ = 0;
 };
 
-// `keys` is only looked at for lengths. `gateway` is the name events carry.
-[[nodiscard]] Result<ike::EngineConfig> make_engine_config(const conf::Config& config,
-                                                           const PreSharedKeys& keys, ReqidTable& reqids);
+// Of secret keys only lengths and public halves are looked at. `gateway` is the name events carry.
+[[nodiscard]] Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const LoadedKeys& keys,
+                                                           ReqidTable& reqids);
 
 // The smallest set of subnets that covers exactly first..last (one family, first <= last).
 [[nodiscard]] std::vector<Subnet> subnets_of_range(const IpAddress& first, const IpAddress& last);

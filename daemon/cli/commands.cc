@@ -13,6 +13,7 @@
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/screen.h"
 #include "daemon/issue_json.h"
+#include "daemon/key_files.h"
 #include "daemon/loop.h"
 
 namespace oakgate::cli {
@@ -131,14 +132,18 @@ int run_over_socket(const Arguments& arguments) {
 int check(const Arguments& arguments) {
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   const conf::LoadOutcome loaded =
-      conf::load_config(arguments.file, {credentials != nullptr ? credentials : "", ::geteuid()});
+      load_configuration(arguments.file, {credentials != nullptr ? credentials : "", ::geteuid()}).outcome;
   const bool valid = loaded.config.has_value();
   if (arguments.json) {
     Json json{{"version", kControlVersion}, {"file", arguments.file}, {"valid", valid}};
     json["issues"] = issues_json(loaded.issues);
+    json["warnings"] = issues_json(loaded.warnings);
     print_line(json);
   } else {
     for (const conf::Issue& issue : loaded.issues) fmt::print(stderr, "{}\n", conf::to_string(issue));
+    for (const conf::Issue& warning : loaded.warnings) {
+      fmt::print(stderr, "warning: {}\n", conf::to_string(warning));
+    }
     if (valid) {
       print(fmt::format("{}: valid, {} peer{}\n", arguments.file, loaded.config->peers.size(),
                         loaded.config->peers.size() == 1 ? "" : "s"));

@@ -37,9 +37,9 @@ conf::Config config_of(std::vector<conf::PeerConfig> peers) {
   return config;
 }
 
-PreSharedKeys keys_of(const char* name, std::string_view key) {
-  PreSharedKeys keys;
-  keys.emplace(name, SecretBytes(as_bytes(key)));
+LoadedKeys keys_of(const char* name, std::string_view key) {
+  LoadedKeys keys;
+  keys.pre_shared.emplace(name, SecretBytes(as_bytes(key)));
   return keys;
 }
 
@@ -82,6 +82,41 @@ TEST(Wiring, IdentitiesDefaultToTheAddressInUse) {
   EXPECT_EQ(engine->peers[0].remote_identity, Identity{});
   EXPECT_TRUE(engine->peers[0].remote_identity.address.is_any());
   EXPECT_EQ(engine->peers[1].remote_identity.to_string(), "user-fqdn:b@example.net");
+}
+
+TEST(Wiring, ProofsAreCarriedOver) {
+  conf::Config config = config_of({peer("b")});
+  config.peers[0].trustpoint = "corp";
+  config.peers[0].aggressive = true;
+  config.peers[0].send_certificate = SendCertificate::never;
+  config.peers[0].rsa_encr =
+      conf::RsaEncryptionConfig{{"first", "missing", "second"}, "ours", SkeyidForm::ios, {}};
+  LoadedKeys keys;
+  keys.public_keys = {{"second", Bytes{2}}, {"first", Bytes{1}}};
+  ReqidTable reqids;
+  const auto engine = make_engine_config(config, keys, reqids);
+  ASSERT_TRUE(engine);
+  const ike::PeerConfig& made = engine->peers[0];
+  EXPECT_EQ(made.trustpoint, "corp");
+  EXPECT_TRUE(made.aggressive);
+  EXPECT_EQ(made.send_certificate, SendCertificate::never);
+  EXPECT_EQ(*made.rsa_encryption,
+            (ike::RsaEncryption{{{"first", {1}}, {"second", {2}}}, "ours", {}, SkeyidForm::ios}));
+}
+
+// `dn` is our certificate's subject, so it is for the peers that we sign for.
+TEST(Wiring, TheCertificatesSubjectIsForWhereWeSign) {
+  conf::Config config = config_of({peer("psk"), peer("sig")});
+  config.gateway.identity = Identity{IdentityKind::dn, {}, ""};
+  config.peers[1].policies[0].authentication = AuthMethod::rsa_sig;
+  ReqidTable reqids;
+  auto engine = make_engine_config(config, {}, reqids);
+  ASSERT_TRUE(engine);
+  EXPECT_EQ(engine->peers[0].local_identity, Identity{});
+  EXPECT_EQ(engine->peers[1].local_identity.kind, IdentityKind::dn);
+  config.gateway.identity->text = "CN=gw-a";
+  engine = make_engine_config(config, {}, reqids);
+  EXPECT_EQ(engine->peers[0].local_identity.to_string(), "dn:CN=gw-a");
 }
 
 TEST(Wiring, CallersComeFromTheConfiguredPlaces) {
