@@ -190,6 +190,10 @@ Result<Crl> Crl::parse(ByteView file) {
   return out;
 }
 
+bool Crl::is_of(const X509_NAME* issuer) const {
+  return X509_NAME_cmp(X509_CRL_get_issuer(content_->crl.get()), issuer) == 0;
+}
+
 const Bytes& Crl::der() const {
   return content_->der;
 }
@@ -226,7 +230,7 @@ Bytes Crl::scope() const {
 
 Result<void> Crl::signed_by(const Certificate& issuer) const {
   const std::string whose = "the CRL of \"" + issuer_text() + '"';
-  if (X509_NAME_cmp(X509_CRL_get_issuer(content_->crl.get()), X509_get_subject_name(issuer.native())) != 0) {
+  if (!is_of(X509_get_subject_name(issuer.native()))) {
     return invalid(whose + " is not of \"" + issuer.subject_text() + '"');
   }
   // RFC 5280 section 6.3.3 (f): "If a key usage extension is present in the CRL issuer's certificate, verify
@@ -269,7 +273,7 @@ Result<void> Crl::current(WallTime now) const {
 ReasonMask Crl::covers(const Certificate& certificate) const {
   X509* native = certificate.native();
   const X509_NAME* issuer = X509_get_issuer_name(native);
-  if (X509_NAME_cmp(X509_CRL_get_issuer(content_->crl.get()), issuer) != 0) return 0;
+  if (!is_of(issuer)) return 0;
   const ISSUING_DIST_POINT* scope = content_->point.get();
   if (scope == nullptr) return kAllReasons;
   const bool is_ca = (X509_get_extension_flags(native) & EXFLAG_CA) != 0;

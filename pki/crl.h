@@ -51,6 +51,8 @@ class Crl {
   };
   // Of the certificate with that serial number: it has to be covered.
   [[nodiscard]] std::optional<Entry> find(const Certificate& certificate) const;
+  // Whether it is in that name: RFC 5280 section 7.1.
+  [[nodiscard]] bool is_of(const X509_NAME* issuer) const;
 
  private:
   struct Content;

@@ -73,10 +73,12 @@ struct CrlToRefresh {
   WallTime next_update{};
 };
 
+struct TrustStoreParts;
 class TrustStore final : public PeerVerifier {
  public:
-  // The cache is `state_dir`/crls; empty: nothing is kept on disk.
-  explicit TrustStore(std::filesystem::path state_dir);
+  // The cache is `state_dir`/crls, and what an earlier run left there is read; empty: nothing is kept on
+  // disk.
+  explicit TrustStore(const std::filesystem::path& state_dir);
   ~TrustStore() override;
   TrustStore(const TrustStore&) = delete;
   TrustStore& operator=(const TrustStore&) = delete;
@@ -85,10 +87,10 @@ class TrustStore final : public PeerVerifier {
   // one that is broken, or a certificate that is not its key's, is an error naming file and reason, and then
   // nothing changes. All errors come at once; empty: done.
   [[nodiscard]] std::vector<Error> replace(const std::vector<TrustpointConfig>& configs,
-                                           const PublicKeyOf& public_key_of, WallTime now);
+                                           const PublicKeyOf& public_key_of);
   // `crl: files` that changed since they were read; the errors name the files, whose earlier content stays.
   // `changed` tells whether a list is new.
-  [[nodiscard]] std::vector<Error> reread_crl_files(WallTime now, bool& changed);
+  [[nodiscard]] std::vector<Error> reread_crl_files(bool& changed);
 
   [[nodiscard]] Verification verify(const PeerProof& proof, WallTime now, bool last) const override;
   // Again for VerifiedPeer::chain, when revocation lists are new: the errors of verify but those of the
@@ -99,6 +101,10 @@ class TrustStore final : public PeerVerifier {
   // What a fetch brought, CRL or OCSP answer, checked before it is kept. True: it is new; false: we have it,
   // or a newer one. ErrorCode::crl_invalid, ErrorCode::crl_unavailable.
   [[nodiscard]] Result<bool> add_answer(const RevocationSource& source, ByteView body, WallTime now);
+  // A fetch that failed: verify(..., last) says why there is no CRL. Forgotten at the source's next answer.
+  void add_failure(const RevocationSource& source, const Error& error);
+  // Files of the cache that could not be read at the start; they are left alone.
+  [[nodiscard]] const std::vector<Error>& cache_errors() const { return cache_errors_; }
   // The lists that were fetched, each with the source it came from.
   [[nodiscard]] std::vector<CrlToRefresh> fetched_crls() const;
   // Where the lists of a trustpoint may be had, as configured and as its own CAs' and our certificates name
@@ -111,8 +117,11 @@ class TrustStore final : public PeerVerifier {
   [[nodiscard]] std::vector<TrustpointView> trustpoints(WallTime now) const;
 
  private:
-  struct Impl;
-  std::unique_ptr<Impl> impl_;
+  [[nodiscard]] Result<bool> add_crl(const RevocationSource& source, ByteView body, WallTime now);
+  [[nodiscard]] Result<bool> add_ocsp(const RevocationSource& source, ByteView body, WallTime now);
+
+  std::unique_ptr<TrustStoreParts> parts_;
+  std::vector<Error> cache_errors_;
 };
 
 }  // namespace oakgate::pki
