@@ -20,7 +20,7 @@ using ike::EventId;
 // stay as they are.
 constexpr std::array kTable{
     EventRow{EventId::phase1_started, LogLevel::info,
-             "ISAKMP: beginning Main Mode exchange with {remote} as {role}"},
+             "ISAKMP: beginning {exchange} exchange with {remote} as {role}"},
     EventRow{EventId::phase1_policy_chosen, LogLevel::info,
              "ISAKMP: atts are acceptable: {policy}, lifetime {lifetime} s"},
     EventRow{EventId::phase1_no_policy, LogLevel::warning,
@@ -31,7 +31,7 @@ constexpr std::array kTable{
         EventId::phase1_established, LogLevel::notice,
         "ISAKMP: SA is up (QM_IDLE) with {remote} as {role}: {policy}, lifetime {lifetime} s, NAT {nat}"},
     EventRow{EventId::phase1_failed, LogLevel::warning,
-             "%CRYPTO-6-IKMP_MODE_FAILURE: Processing of Main mode failed with peer at {address}"},
+             "%CRYPTO-6-IKMP_MODE_FAILURE: Processing of {mode} failed with peer at {address}"},
     EventRow{EventId::phase1_deleted, LogLevel::notice,
              "ISAKMP: deleting SA with {remote}, by {by}, reason \"{reason}\""},
     EventRow{EventId::phase1_rekeying, LogLevel::info, "ISAKMP: renewing the SA with {remote}"},
@@ -57,6 +57,8 @@ constexpr std::array kTable{
 
     EventRow{EventId::own_identity_changed, LogLevel::notice,
              "ISAKMP: My ID configured as {from}, but it is not in Cert! Using {to} as My ID"},
+    EventRow{EventId::own_identity_unproved, LogLevel::warning,
+             "ISAKMP: My ID {identity} is not in my Cert: the peer may refuse it"},
     EventRow{EventId::certificate_requested, LogLevel::debug,
              "ISAKMP: peer wants a CT_X509_SIGNATURE cert from {authority}"},
     EventRow{EventId::certificate_verified, LogLevel::info,

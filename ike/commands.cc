@@ -151,8 +151,17 @@ void on(Core& core, SetPeerAddresses set) {
 }
 
 void on(Core& core, SetTrustpoint set) {
+  EngineState& state = core.state();
   const std::string name = set.state.name;
-  core.state().trustpoints.insert_or_assign(name, std::move(set.state));
+  TrustpointState& kept = state.trustpoints[name];
+  const bool renewed = set.state.own && kept.own != set.state.own;
+  kept = std::move(set.state);
+  if (!renewed) return;
+  // What failed for want of a certificate need not wait for its next try.
+  for (const std::string& peer : std::vector(state.peer_order)) {
+    Peer* user = core.find_peer(peer);
+    if (user != nullptr && user->config.trustpoint == name) start_configured(core, *user);
+  }
 }
 
 void on(Core& core, PeerRevoked revoked) {
@@ -164,6 +173,7 @@ void on(Core& core, PeerRevoked revoked) {
   take_down(core, *peer, pairs_meant(*peer, {}), "certificate revoked");
   take_down_phase1(core, *peer, "certificate revoked");
   set_error(core, *peer, revoked.error);
+  for (auto& [reqid, pair] : peer->pairs) set_error(core, *peer, pair, revoked.error);
 }
 
 void on(Core& core, Reconfigure reconfigure) {

@@ -78,8 +78,11 @@ struct Limits {
   std::size_t remembered_messages = 1024;  // message ids of an IKE SA that a replay is recognised by
   Milliseconds retransmit_first{1000};     // doubled each time, up to:
   Milliseconds retransmit_ceiling{8000};
-  int retransmit_tries = 5;            // after the first transmission
+  int retransmit_tries = 5;  // after the first transmission
+  // More tries for our authentication with a certificate: the peer may be waiting for its CRL.
+  int verification_tries = 3;
   Milliseconds half_open_life{30000};  // a responder's patience for an unauthenticated peer
+  int half_open_extensions = 2;        // so often again, while a computation or verification of ours lasts
   Milliseconds retry_first{5000};      // before a failed tunnel starts again; doubled, up to:
   Milliseconds retry_ceiling{60000};
   Milliseconds old_sa_grace{10000};  // a replaced SA still receives for so long

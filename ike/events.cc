@@ -26,6 +26,7 @@ constexpr auto kNames = std::to_array<std::string_view>({
     "phase2-deleted",
     "phase2-expired",
     "own-identity-changed",
+    "own-identity-unproved",
     "certificate-requested",
     "certificate-verified",
     "peer-revoked",

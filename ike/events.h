@@ -17,12 +17,12 @@ namespace oakgate::ike {
 
 enum class EventId : std::uint8_t {
   // phase 1
-  phase1_started,        // fields: role
+  phase1_started,        // fields: exchange, role
   phase1_policy_chosen,  // "atts are acceptable"; fields: policy, lifetime
   phase1_no_policy,      // "no offers accepted"; error
   phase1_authenticated,  // "SA has been authenticated"; fields: identity
   phase1_established,    // fields: policy, lifetime, nat ("none", "local", "remote", "both"), role
-  phase1_failed,         // error
+  phase1_failed,         // fields: mode ("Main mode", "Aggressive mode": as IOS spells it); error
   phase1_deleted,        // fields: by ("us", "peer"), reason
   phase1_rekeying,
   phase1_expired,
@@ -37,6 +37,7 @@ enum class EventId : std::uint8_t {
   phase2_expired,  // fields: spi_in
   // proofs
   own_identity_changed,   // our address is not in our certificate: another identity is sent; fields: from, to
+  own_identity_unproved,  // our identity is not in our certificate, and sent all the same; fields: identity
   certificate_requested,  // CERT_REQ; fields: authority
   certificate_verified,   // fields: subject, issuer, serial, until
   peer_revoked,           // error

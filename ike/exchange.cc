@@ -8,6 +8,7 @@
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
+#include "ike/signatures.h"
 #include "ike/transport.h"
 
 namespace oakgate::ike {
@@ -194,6 +195,9 @@ std::span<const Step> steps_of(ExchangeKind kind, Role role, AuthMethod method) 
   switch (method) {
     case AuthMethod::pre_share:
       return pre_shared_key_steps(role);
+    case AuthMethod::rsa_sig:
+    case AuthMethod::ecdsa_sig:
+      return signature_steps(role);
     default:
       return {};
   }

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ike/crypto/distinguished_name.h"
+
 namespace oakgate::ike {
 
 namespace {
@@ -98,6 +100,9 @@ IdPayload phase1_id(const Identity& identity, const IpAddress& own) {
     const IpAddress& address = identity.address.is_any() ? own : identity.address;
     id.type = address.is_v4() ? IdType::ipv4_addr : IdType::ipv6_addr;
     id.data = to_bytes(address.bytes());
+  } else if (identity.kind == IdentityKind::dn) {
+    id.type = IdType::der_asn1_dn;
+    id.data = identity.der;
   } else {
     id.type = identity.kind == IdentityKind::fqdn ? IdType::fqdn : IdType::user_fqdn;
     id.data = to_bytes(as_bytes(identity.text));
@@ -115,9 +120,32 @@ Result<Identity> parse_phase1_id(const IdPayload& id) {
       return parse_name(id, IdentityKind::fqdn);
     case IdType::user_fqdn:
       return parse_name(id, IdentityKind::user_fqdn);
+    case IdType::der_asn1_dn:
+      if (auto text = crypto::name_text(id.data))
+        return Identity{IdentityKind::dn, {}, std::move(*text), id.data};
+      return invalid_id(id, "a distinguished name in DER");
     default:
-      return invalid_id(id, "an address, a host name or a user name");
+      return invalid_id(id, "an address, a host name, a user name or a distinguished name");
   }
+}
+
+bool identity_fits(const Identity& wanted, const Identity& claimed, const IpAddress& source,
+                   bool behind_nat) {
+  if (wanted.kind != claimed.kind) return false;
+  switch (wanted.kind) {
+    case IdentityKind::address:
+      if (!wanted.address.is_any()) return wanted.address == claimed.address;
+      return claimed.address == source || behind_nat;
+    case IdentityKind::dn: {
+      if (wanted.text.empty()) return true;  // whatever its certificate says
+      const auto der = crypto::name_from_text(wanted.text);
+      return der && crypto::same_name(*der, claimed.der);
+    }
+    case IdentityKind::fqdn:
+    case IdentityKind::user_fqdn:
+      break;
+  }
+  return wanted.text == claimed.text;
 }
 
 IdPayload client_id(const Selector& selector) {

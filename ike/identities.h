@@ -11,10 +11,14 @@
 
 namespace oakgate::ike {
 
-// `own` stands in for an identity of kind address that is the any-address.
+// `own` stands in for an identity of kind address that is the any-address. A distinguished name needs `der`.
 [[nodiscard]] wire::IdPayload phase1_id(const Identity& identity, const IpAddress& own);
-// Addresses, host names and user names; anything else is INVALID-ID-INFORMATION.
+// Addresses, host names, user names and distinguished names; anything else is INVALID-ID-INFORMATION.
 [[nodiscard]] Result<Identity> parse_phase1_id(const wire::IdPayload& id);
+// Whether a configured identity allows a claimed one, whatever proves it. An any-address stands for `source`,
+// and behind a NAT for every address: a peer knows only its inner one there.
+[[nodiscard]] bool identity_fits(const Identity& wanted, const Identity& claimed, const IpAddress& source,
+                                 bool behind_nat);
 
 // A host becomes an address, a network a subnet: the forms IOS sends and expects.
 [[nodiscard]] wire::IdPayload client_id(const Selector& selector);

@@ -104,6 +104,8 @@ struct Phase1Exchange : Exchange {
   Endpoint proof_local;
   Endpoint proof_remote;
   bool initial_contact = false;
+  bool certificate_wanted = false;       // the peer sent CERT_REQ
+  std::vector<wire::Payload> own_proof;  // ID and CERT, while SIG is being made
 };
 
 struct QuickMode : Exchange {
@@ -129,6 +131,7 @@ struct IkeSa {
   PeerCapabilities capabilities;
   NatSituation nat;
   std::optional<Identity> remote_identity;
+  std::optional<VerifiedPeer> certificate;  // that proved it, without its chain
   std::unique_ptr<Phase1Exchange> phase1;
   std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
   // Message ids that were used, oldest first: a replayed first message is recognised by them.
@@ -140,6 +143,7 @@ struct IkeSa {
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId keepalive_timer;
+  int patience = 0;       // how often half_open_timer was armed anew, while a job was under way
   int notifies_sent = 0;  // in clear, before authentication: bounded
   [[nodiscard]] bool established() const { return state == State::established; }
   [[nodiscard]] bool half_open() const { return role == Role::responder && !established(); }

@@ -37,52 +37,73 @@ void raise_notify(Core& core, const IkeSa& sa, const wire::NotifyPayload& notify
   core.raise(std::move(event));
 }
 
-// What a refusal by the peer means to us.
+// What a refusal by the peer means to us: it depends on what we tried.
+enum class Tried : std::uint8_t { key, certificate, quick_mode };
 struct Refusal {
   NotifyType type;
-  bool phase1;  // INVALID-ID-INFORMATION means another thing in each phase
+  Tried tried;
   ErrorCode code;
   std::string_view expected;
   std::string_view remedy;
 };
 constexpr std::string_view kAuthentication = "that it takes our authentication";
 constexpr std::string_view kCompareKeys = "compare the pre-shared key configured here and at the peer";
+constexpr std::string_view kOurPolicies = "that it takes one of our isakmp policies";
+constexpr std::string_view kGivePolicy =
+    "give the peer one of our isakmp policies, or configure one of its here";
+constexpr std::string_view kOurIdentity = "that it takes our identity";
+constexpr std::string_view kSetIdentity = "set the identity that the peer expects of this gateway";
+constexpr std::string_view kCertificate = "that it takes our certificate and signature";
+constexpr std::string_view kCompareTrust =
+    "see the peer's log: whether it trusts our certificate's authority, and has its CRL and the right time; "
+    "see `send_certificate`";
 constexpr auto kRefusals = std::to_array<Refusal>({
-    {NotifyType::no_proposal_chosen, true, ErrorCode::no_proposal_chosen,
-     "that it takes one of our isakmp policies",
-     "give the peer one of our isakmp policies, or configure one of its here"},
-    {NotifyType::no_proposal_chosen, false, ErrorCode::no_proposal_chosen,
+    {NotifyType::no_proposal_chosen, Tried::key, ErrorCode::no_proposal_chosen, kOurPolicies, kGivePolicy},
+    {NotifyType::no_proposal_chosen, Tried::certificate, ErrorCode::no_proposal_chosen, kOurPolicies,
+     kGivePolicy},
+    {NotifyType::no_proposal_chosen, Tried::quick_mode, ErrorCode::no_proposal_chosen,
      "that it takes one of the tunnel's transform sets",
      "give the peer one of our transform sets, or configure one of its here; compare pfs"},
-    {NotifyType::invalid_id_information, true, ErrorCode::identity_mismatch, "that it takes our identity",
-     "set the identity that the peer expects of this gateway"},
-    {NotifyType::invalid_id_information, false, ErrorCode::proxy_id_mismatch,
+    {NotifyType::invalid_id_information, Tried::key, ErrorCode::identity_mismatch, kOurIdentity,
+     kSetIdentity},
+    {NotifyType::invalid_id_information, Tried::certificate, ErrorCode::identity_mismatch, kOurIdentity,
+     kSetIdentity},
+    {NotifyType::invalid_id_information, Tried::quick_mode, ErrorCode::proxy_id_mismatch,
      "that it takes the tunnel's `local` and `remote`",
      "make `local` and `remote` the exact mirror of the peer's access list"},
-    {NotifyType::authentication_failed, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
-    {NotifyType::invalid_hash_information, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
-    {NotifyType::payload_malformed, true, ErrorCode::wrong_key, kAuthentication,
+    {NotifyType::authentication_failed, Tried::key, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::invalid_hash_information, Tried::key, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::payload_malformed, Tried::key, ErrorCode::wrong_key, kAuthentication,
      "compare the pre-shared keys: a message that decrypts to garbage looks malformed"},
-    {NotifyType::invalid_key_information, true, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::invalid_key_information, Tried::key, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::authentication_failed, Tried::certificate, ErrorCode::peer_refused, kCertificate,
+     kCompareTrust},
+    {NotifyType::invalid_signature, Tried::certificate, ErrorCode::peer_refused, kCertificate, kCompareTrust},
+    {NotifyType::invalid_certificate, Tried::certificate, ErrorCode::peer_refused, kCertificate,
+     kCompareTrust},
+    {NotifyType::invalid_cert_authority, Tried::certificate, ErrorCode::peer_refused, kCertificate,
+     kCompareTrust},
+    {NotifyType::certificate_unavailable, Tried::certificate, ErrorCode::peer_refused, kCertificate,
+     kCompareTrust},
 });
 
-enum class Refused : std::uint8_t { phase1_unauthenticated, phase1, phase2 };
-
-Error refusal_error(NotifyType type, Refused what) {
-  const bool phase1 = what != Refused::phase2;
+Error refusal_error(NotifyType type, Tried tried) {
   Error error{ErrorCode::peer_refused,
               "the peer refused with " + type_text(type),
               "that it goes on with the negotiation",
               "see the peer's log for its reason",
               {}};
-  if (what == Refused::phase1_unauthenticated) error.text += " (unauthenticated)";
   for (const Refusal& refusal : kRefusals) {
-    if (refusal.type != type || refusal.phase1 != phase1) continue;
+    if (refusal.type != type || refusal.tried != tried) continue;
     error.code = refusal.code;
     error.expected = refusal.expected;
     error.remedy = refusal.remedy;
   }
   return error;
+}
+
+Tried tried_in_phase1(const IkeSa& sa) {
+  return sa.policy && info(sa.policy->authentication).signs ? Tried::certificate : Tried::key;
 }
 
 // Which of our Quick Modes a refusal is about: the one whose SPI it names, else the only one under way.
@@ -119,7 +140,7 @@ void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
     take_responder_lifetime(core, sa, notify);
   } else if (is_error(notify.type)) {
     if (QuickMode* quick = refused_exchange(sa, notify)) {
-      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, Refused::phase2));
+      quick_mode_failed(core, sa, *quick, refusal_error(notify.type, Tried::quick_mode));
     }
   }
 }
@@ -159,7 +180,7 @@ void take_refusal(Core& core, IkeSa& sa, const wire::Body& body) {
   for (const auto* notify : payloads_of<wire::NotifyPayload>(body)) {
     raise_notify(core, sa, *notify, false);
     if (!is_error(notify->type)) continue;
-    phase1_failed(core, sa, refusal_error(notify->type, Refused::phase1));
+    phase1_failed(core, sa, refusal_error(notify->type, tried_in_phase1(sa)));
     return;
   }
 }
@@ -198,7 +219,8 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body)) {
     raise_notify(core, sa, *notify, false);
     if (sa.phase1 == nullptr || sa.established() || !is_error(notify->type)) continue;
-    sa.phase1->hint = refusal_error(notify->type, Refused::phase1_unauthenticated);
+    sa.phase1->hint = refusal_error(notify->type, tried_in_phase1(sa));
+    sa.phase1->hint->text += " (unauthenticated)";
     phase1_hint(core, sa, *sa.phase1->hint);
   }
 }

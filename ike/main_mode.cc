@@ -2,6 +2,7 @@
 
 #include <array>
 
+#include "ike/certificates.h"
 #include "ike/identities.h"
 #include "ike/phase1.h"
 #include "ike/phase1_parts.h"
@@ -29,12 +30,18 @@ std::vector<Payload> first_payloads(const Peer& peer, wire::SaPayload sa) {
 // Responder, message 1: HDR, SA
 Result<void> take_offer(Run& run) {
   const auto& offer = *payload_of<wire::SaPayload>(run.message->body);
-  auto chosen = choose_policy(peer_of(run).config.policies, offer);
+  auto policies = usable_policies(run.core, peer_of(run));
+  if (!policies) {
+    policies.error().notify = NotifyType::no_proposal_chosen;
+    return fail(std::move(policies.error()));
+  }
+  auto chosen = choose_policy(*policies, offer);
   if (!chosen) {
     no_policy(run, chosen.error());
     return fail(std::move(chosen.error()));
   }
   read_vendor_ids(run);
+  read_certificate_requests(run);
   policy_chosen(run, *chosen);
   phase1_of(run).sa_body = offer.raw_body;
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection,
@@ -43,14 +50,16 @@ Result<void> take_offer(Run& run) {
 
 // Initiator, message 2: HDR, SA
 Result<void> take_choice(Run& run) {
-  auto chosen =
-      check_chosen_policy(peer_of(run).config.policies, *payload_of<wire::SaPayload>(run.message->body));
+  auto policies = usable_policies(run.core, peer_of(run));
+  if (!policies) return fail(std::move(policies.error()));
+  auto chosen = check_chosen_policy(*policies, *payload_of<wire::SaPayload>(run.message->body));
   if (!chosen) {
     no_policy(run, chosen.error());
     return fail(std::move(chosen.error()));
   }
   set_responder_cookie(run.core, run.sa, run.message->header.cookies.responder);
   read_vendor_ids(run);
+  read_certificate_requests(run);
   policy_chosen(run, *chosen);
   start_job(run, DhGenerate{run.sa.policy->group});
   return {};
@@ -62,40 +71,10 @@ Result<void> send_key_exchange(Run& run, const Bytes& nonce) {
   std::vector<Payload> payloads;
   payloads.emplace_back(wire::KeyExchangePayload{run.exchange.key_exchange.ours->public_value});
   payloads.emplace_back(wire::NoncePayload{nonce});
+  append_certificate_requests(run, payloads);
   if (auto appended = append_nat_detection(run, payloads); !appended) return appended;
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads,
                     Expect::answer);
-}
-
-// Initiator: our key pair is there; message 3: HDR, KE, Ni
-Result<void> offer_key(Run& run) {
-  take_own_key(run);
-  return send_key_exchange(run, run.exchange.nonce_i);
-}
-
-// Responder, message 3
-Result<void> take_key(Run& run) {
-  if (auto read = read_key_exchange(run); !read) return read;
-  if (auto read = read_nat(run); !read) return read;
-  start_job(run, DhGenerate{run.sa.policy->group});
-  return {};
-}
-
-// Responder: message 4: HDR, KE, Nr; meanwhile g^xy is computed.
-Result<void> answer_key(Run& run) {
-  take_own_key(run);
-  // The peer has shown that it receives at its address, so message 4 may be repeated unasked.
-  if (auto sent = send_key_exchange(run, run.exchange.nonce_r); !sent) return sent;
-  start_shared(run);
-  return {};
-}
-
-// Initiator, message 4
-Result<void> take_key_answer(Run& run) {
-  if (auto read = read_key_exchange(run); !read) return read;
-  if (auto read = read_nat(run); !read) return read;
-  start_shared(run);
-  return {};
 }
 
 // SKEYID = prf(pre-shared-key, Ni_b | Nr_b), computed where the key is.
@@ -160,12 +139,6 @@ Result<void> take_and_answer_authentication(Run& run) {
 constexpr std::array kFirstPayloads{PayloadRule{PayloadType::sa, 1, 1},
                                     PayloadRule{PayloadType::vendor_id, 0, kManyPayloads},
                                     PayloadRule{PayloadType::certificate_request, 0, kManyPayloads}};
-constexpr std::array kKeyPayloads{PayloadRule{PayloadType::key_exchange, 1, 1},
-                                  PayloadRule{PayloadType::nonce, 1, 1},
-                                  PayloadRule{PayloadType::nat_d, 0, kManyPayloads},
-                                  PayloadRule{PayloadType::nat_d_draft, 0, kManyPayloads},
-                                  PayloadRule{PayloadType::vendor_id, 0, kManyPayloads},
-                                  PayloadRule{PayloadType::certificate_request, 0, kManyPayloads}};
 constexpr std::array kAuthPayloads{PayloadRule{PayloadType::identification, 1, 1},
                                    PayloadRule{PayloadType::hash, 1, 1},
                                    PayloadRule{PayloadType::notification, 0, kManyPayloads},
@@ -210,13 +183,48 @@ std::span<const Step> main_mode_first_steps(Role role) {
   return kResponderFirst;
 }
 
+// Initiator: our key pair is there; message 3: HDR, KE, Ni
+Result<void> offer_key(Run& run) {
+  take_own_key(run);
+  return send_key_exchange(run, run.exchange.nonce_i);
+}
+
+// Responder, message 3
+Result<void> take_key(Run& run) {
+  if (auto read = read_key_exchange(run); !read) return read;
+  if (auto read = read_nat(run); !read) return read;
+  read_certificate_requests(run);
+  start_job(run, DhGenerate{run.sa.policy->group});
+  return {};
+}
+
+// Responder: message 4: HDR, KE, Nr; meanwhile g^xy is computed.
+Result<void> answer_key(Run& run) {
+  take_own_key(run);
+  // The peer has shown that it receives at its address, so message 4 may be repeated unasked.
+  if (auto sent = send_key_exchange(run, run.exchange.nonce_r); !sent) return sent;
+  start_shared(run);
+  return {};
+}
+
+// Initiator, message 4
+Result<void> take_key_answer(Run& run) {
+  if (auto read = read_key_exchange(run); !read) return read;
+  if (auto read = read_nat(run); !read) return read;
+  read_certificate_requests(run);
+  start_shared(run);
+  return {};
+}
+
 std::span<const Step> pre_shared_key_steps(Role role) {
   if (role == Role::initiator) return kInitiator;
   return kResponder;
 }
 
 Result<void> send_first_offer(Core& core, IkeSa& sa, const Peer& peer) {
-  const wire::SaPayload offer = offer_policies(peer.config.policies);
+  auto policies = usable_policies(core, peer);
+  if (!policies) return fail(std::move(policies.error()));
+  const wire::SaPayload offer = offer_policies(*policies);
   sa.phase1->sa_body = wire::encode_sa_body(offer);
   return send_clear(core, sa, *sa.phase1, ExchangeType::identity_protection, first_payloads(peer, offer),
                     Expect::answer);

@@ -11,6 +11,7 @@
 //                             <--   HDR*, IDir, HASH_R
 #pragma once
 
+#include <array>
 #include <span>
 
 #include "ike/exchange.h"
@@ -21,6 +22,18 @@ namespace oakgate::ike {
 // to State::mm_r_sent_sa.
 [[nodiscard]] std::span<const Step> main_mode_first_steps(Role role);
 [[nodiscard]] std::span<const Step> pre_shared_key_steps(Role role);
+
+// Messages 3 and 4, which signatures have too; CERT_REQ is sent where the method needs it.
+[[nodiscard]] Result<void> offer_key(Run& run);        // initiator: our key pair is there; message 3
+[[nodiscard]] Result<void> take_key(Run& run);         // responder, message 3
+[[nodiscard]] Result<void> answer_key(Run& run);       // our key pair is there; message 4, and g^xy is begun
+[[nodiscard]] Result<void> take_key_answer(Run& run);  // initiator, message 4
+inline constexpr std::array kKeyPayloads{PayloadRule{wire::PayloadType::key_exchange, 1, 1},
+                                         PayloadRule{wire::PayloadType::nonce, 1, 1},
+                                         PayloadRule{wire::PayloadType::nat_d, 0, 64},
+                                         PayloadRule{wire::PayloadType::nat_d_draft, 0, 64},
+                                         PayloadRule{wire::PayloadType::vendor_id, 0, 64},
+                                         PayloadRule{wire::PayloadType::certificate_request, 0, 64}};
 
 // Initiator: message 1, with the peer's policies.
 [[nodiscard]] Result<void> send_first_offer(Core& core, IkeSa& sa, const Peer& peer);

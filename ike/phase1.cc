@@ -38,7 +38,8 @@ std::unique_ptr<IkeSa> new_sa(Core& core, const Peer& peer, Role role) {
 
 void raise_started(Core& core, const IkeSa& sa) {
   Event event = core.event(EventId::phase1_started, sa);
-  event.fields = {{"role", sa.role == Role::initiator ? "initiator" : "responder"}};
+  event.fields = {{"exchange", std::string(exchange_title(sa.phase1->kind))},
+                  {"role", sa.role == Role::initiator ? "initiator" : "responder"}};
   event.authenticated = sa.role == Role::initiator;
   core.raise(std::move(event));
 }
@@ -47,6 +48,15 @@ void raise_started(Core& core, const IkeSa& sa) {
 Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
   const std::string who = peer.config.name + " (" + sa.remote.address.to_string() + ")";
   const std::string asked = " after " + std::to_string(tries + 1) + " attempts";
+  if (sa.state == State::mm_i_sent_auth && info(sa.policy->authentication).signs) {
+    return {
+        ErrorCode::no_answer,
+        who + " did not answer our certificate and signature" + asked +
+            ": it refuses them without a word, or still looks for its CRL",
+        "the peer's SIG_R",
+        "see the peer's log: whether it has our CA's certificate, reaches its CRL, and expects our identity",
+        {}};
+  }
   if (sa.state == State::mm_i_sent_auth) {
     return {ErrorCode::wrong_key,
             who + " did not answer our authentication" + asked +
@@ -218,6 +228,7 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
     if (sa.role == Role::initiator) send_delete_isakmp(core, sa);
   }
   Event event = core.event(EventId::phase1_failed, sa);
+  event.fields = {{"mode", sa.phase1->kind == ExchangeKind::main_mode ? "Main mode" : "Aggressive mode"}};
   event.error = error;
   core.raise(std::move(event));
   Peer* peer = core.find_peer(sa.peer);

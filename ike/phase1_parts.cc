@@ -24,14 +24,6 @@ Payload initial_contact(const IkeSa& sa) {
       wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::initial_contact, std::move(spi), {}};
 }
 
-bool identity_fits(Run& run, const Identity& wanted, const Identity& proved) {
-  if (wanted.kind != proved.kind) return false;
-  if (wanted.kind != IdentityKind::address) return wanted.text == proved.text;
-  if (!wanted.address.is_any()) return wanted.address == proved.address;
-  // Behind a NAT a peer knows only its inner address; the key, chosen by the outer one, is what proves it.
-  return proved.address == phase1_of(run).proof_remote.address || run.sa.nat.remote;
-}
-
 }  // namespace
 
 Phase1Exchange& phase1_of(Run& run) {
@@ -232,7 +224,7 @@ Result<Identity> check_identity(Run& run, const wire::IdPayload& id) {
   auto proved = parse_phase1_id(id);
   if (!proved) return proved;
   const Identity& wanted = peer_of(run).config.remote_identity;
-  if (identity_fits(run, wanted, *proved)) return proved;
+  if (identity_fits(wanted, *proved, phase1_of(run).proof_remote.address, run.sa.nat.remote)) return proved;
   const std::string expected = wanted.kind == IdentityKind::address && wanted.address.is_any()
                                    ? phase1_of(run).proof_remote.address.to_string()
                                    : wanted.to_string();

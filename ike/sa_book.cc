@@ -145,6 +145,13 @@ void on_phase1_expired(Core& core, IkeSa& sa) {
 
 void on_half_open_expired(Core& core, IkeSa& sa) {
   sa.half_open_timer = TimerId{};
+  // What lasts is ours: a certificate's CRL may have to be fetched. The peer is not to blame.
+  if (sa.phase1->job && sa.patience < core.limits().half_open_extensions) {
+    ++sa.patience;
+    sa.half_open_timer =
+        core.arm(core.limits().half_open_life, {TimerKind::half_open_expired, sa.id.value, 0});
+    return;
+  }
   Error error = sa.phase1->hint.value_or(
       Error{ErrorCode::no_answer,
             "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),

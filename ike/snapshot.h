@@ -9,6 +9,7 @@
 #include "ike/base/result.h"
 #include "ike/config.h"
 #include "ike/ports/data_plane.h"
+#include "ike/ports/peer_verifier.h"
 
 namespace oakgate::ike {
 
@@ -24,10 +25,11 @@ struct IkeSaSnapshot {
   Endpoint remote;
   std::string state;  // "QM_IDLE", "MM_KEY_EXCH", ...: the IOS words
   bool established = false;
-  bool current = false;                // the one new exchanges use
-  std::optional<IsakmpPolicy> policy;  // as negotiated, once it is
-  std::string nat;                     // "none", "local", "remote", "both"
-  std::string remote_identity;         // proved; empty before
+  bool current = false;                     // the one new exchanges use
+  std::optional<IsakmpPolicy> policy;       // as negotiated, once it is
+  std::string nat;                          // "none", "local", "remote", "both"
+  std::string remote_identity;              // proved; empty before
+  std::optional<VerifiedPeer> certificate;  // that proved it, without its chain
   std::optional<Instant> established_at;
   std::optional<Instant> rekey_at;
   std::optional<Instant> expires_at;

@@ -17,6 +17,7 @@ IkeSaSnapshot snapshot_of(const EngineState& state, const IkeSa& sa) {
   shot.policy = sa.policy;
   shot.nat = sa.nat.to_string();
   if (sa.remote_identity) shot.remote_identity = sa.remote_identity->to_string();
+  shot.certificate = sa.certificate;
   shot.established_at = sa.established_at;
   shot.rekey_at = state.timers.when(sa.rekey_timer);
   shot.expires_at = state.timers.when(sa.expiry_timer);

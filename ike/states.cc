@@ -14,10 +14,14 @@ std::string_view ios_state(State state) {
       return "MM_SA_SETUP";
     case State::mm_i_sharing:
     case State::mm_i_keying:
+    case State::mm_i_signing:
     case State::mm_i_sent_auth:
+    case State::mm_i_verifying:
     case State::mm_r_sharing:
     case State::mm_r_keying:
     case State::mm_r_sent_ke:
+    case State::mm_r_verifying:
+    case State::mm_r_signing:
       return "MM_KEY_EXCH";
     default:
       return "QM_IDLE";

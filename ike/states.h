@@ -13,15 +13,19 @@ enum class State : std::uint8_t {
   mm_i_sent_ke,     // message 3 is out
   mm_i_sharing,     // message 4 was good; g^xy is being computed
   mm_i_keying,      // the KeyStore computes SKEYID
+  mm_i_signing,     // signatures: the KeyStore makes SIG_I
   mm_i_sent_auth,   // message 5 is out
+  mm_i_verifying,   // signatures: message 6 was well-formed; the peer's certificate is being looked at
   // Main Mode, responder
   mm_r_start,    // nothing yet
   mm_r_sent_sa,  // message 2 is out
   mm_r_generating,
   mm_r_sharing,  // message 4 is out; g^xy is being computed
   mm_r_keying,
-  mm_r_sent_ke,  // keys are there; message 5 is awaited
-  established,   // phase 1 is done
+  mm_r_sent_ke,    // keys are there; message 5 is awaited
+  mm_r_verifying,  // signatures: message 5 was well-formed; the peer's certificate is being looked at
+  mm_r_signing,    // the KeyStore makes SIG_R
+  established,     // phase 1 is done
   // Quick Mode, initiator
   qm_i_generating,  // with PFS: our key pair is being made
   qm_i_sent_sa,     // message 1 is out

@@ -129,6 +129,11 @@ wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) 
   return header;
 }
 
+int tries_of(const Core& core, const IkeSa& sa) {
+  const bool verifying = sa.state == State::mm_i_sent_auth && info(sa.policy->authentication).signs;
+  return core.limits().retransmit_tries + (verifying ? core.limits().verification_tries : 0);
+}
+
 void answer_timeout(Core& core, IkeSa& sa, Exchange& exchange) {
   if (is_phase1(exchange.kind)) {
     phase1_timed_out(core, sa);
@@ -170,7 +175,7 @@ void on_message(Core& core, const Datagram& datagram) {
 
 void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
   exchange.retransmit_timer = TimerId{};
-  if (exchange.tries >= core.limits().retransmit_tries) {
+  if (exchange.tries >= tries_of(core, sa)) {
     answer_timeout(core, sa, exchange);
     return;
   }
@@ -178,7 +183,7 @@ void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
   Event event = core.event(EventId::retransmitting, sa);
   event.fields = {{"exchange", std::string(exchange_title(exchange.kind))},
                   {"try", std::to_string(exchange.tries)},
-                  {"of", std::to_string(core.limits().retransmit_tries)}};
+                  {"of", std::to_string(tries_of(core, sa))}};
   core.raise(std::move(event));
   const Milliseconds wait =
       std::min(core.limits().retransmit_first * (std::int64_t{1} << std::min(exchange.tries, 20)),

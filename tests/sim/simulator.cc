@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ike/crypto/prf.h"
+#include "tests/sim/fake_trust.h"
 
 namespace oakgate::sim {
 
@@ -43,6 +44,7 @@ void Gateway::start() {
   ike::Effects effects;
   engine_->start({network_.now(), network_.rng, effects}, config_);
   carry_out(std::move(effects));
+  if (trustpoint) command(ike::SetTrustpoint{*trustpoint});
   for (const ike::PeerConfig& peer : config_.peers) {
     std::optional<IpAddress> remote;
     if (!peer.called_from.empty() && peer.called_from.front().is_host())
@@ -91,7 +93,9 @@ void Gateway::carry_out(ike::Effects effects) {
     if (auto* send = std::get_if<ike::SendDatagram>(&effect)) {
       if (!send->keepalive) network_.send(send->local, send->remote, send->data);
     } else if (auto* job = std::get_if<ike::StartJob>(&effect)) {
-      answer_job(*job);
+      complete_later(Milliseconds(0), do_job(*job));
+    } else if (auto* verify = std::get_if<ike::VerifyPeer>(&effect)) {
+      complete_later(verification, {verify->id, ike::JobOutput(fake_verdict(verify->proof, revoked))});
     } else if (auto* sas = std::get_if<ike::InstallSas>(&effect)) {
       install(*sas);
     } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {
@@ -109,33 +113,52 @@ void Gateway::carry_out(ike::Effects effects) {
   if (running()) arm();
 }
 
-void Gateway::answer_job(const ike::StartJob& start) {
+ike::JobDone Gateway::do_job(const ike::StartJob& start) const {
   using Outcome = decltype(ike::JobDone::result);
-  auto done = std::make_shared<ike::JobDone>(ike::JobDone{start.id, fail(ErrorCode::internal, "unset")});
-  if (const auto* generate = std::get_if<ike::DhGenerate>(&start.job)) {
-    crypto::DhKeyPair pair{generate->group, Bytes(info(generate->group).public_bytes),
-                           SecretBytes(std::size_t{8})};
-    network_.rng.fill(pair.public_value);
-    done->result = ike::JobOutput(std::move(pair));
-  } else if (const auto* shared = std::get_if<ike::DhShared>(&start.job)) {
-    done->result =
-        ike::JobOutput(fake_shared(shared->ours.group, shared->ours.public_value, shared->peer_public));
-  } else {
-    const auto& prf = std::get<ike::PreSharedKeyPrf>(start.job);
-    const auto key = pre_shared_keys.find(prf.peer);
-    if (key == pre_shared_keys.end()) {
-      done->result = Outcome(fail(ErrorCode::not_found, "No pre-shared key with " + prf.peer));
-    } else if (auto skeyid = crypto::prf(prf.prf, as_bytes(key->second), {prf.data})) {
-      done->result = ike::JobOutput(std::move(*skeyid));
+  struct Visitor {
+    const Gateway& self;
+    Outcome operator()(const ike::DhGenerate& generate) const {
+      crypto::DhKeyPair pair{generate.group, Bytes(info(generate.group).public_bytes),
+                             SecretBytes(std::size_t{8})};
+      self.network_.rng.fill(pair.public_value);
+      return ike::JobOutput(std::move(pair));
     }
-  }
-  network_.after(Milliseconds(network_.rng.between(0, network_.faults.job_delay.count())),
-                 [this, life = life_, done] {
-                   if (life != life_ || !running()) return;
-                   ike::Effects effects;
-                   engine_->on_completion({network_.now(), network_.rng, effects}, std::move(*done));
-                   carry_out(std::move(effects));
-                 });
+    Outcome operator()(const ike::DhShared& shared) const {
+      // Real ones refuse some public values, too; 0 is none in any group.
+      if (std::all_of(shared.peer_public.begin(), shared.peer_public.end(),
+                      [](auto byte) { return byte == 0; }))
+        return reject(NotifyType::invalid_key_information, ErrorCode::malformed, "no public value");
+      return ike::JobOutput(fake_shared(shared.ours.group, shared.ours.public_value, shared.peer_public));
+    }
+    Outcome operator()(const ike::PreSharedKeyPrf& prf) const {
+      const auto key = self.pre_shared_keys.find(prf.peer);
+      if (key == self.pre_shared_keys.end())
+        return fail(ErrorCode::not_found, "No pre-shared key with " + prf.peer);
+      auto skeyid = crypto::prf(prf.prf, as_bytes(key->second), {prf.data});
+      if (!skeyid) return fail(std::move(skeyid.error()));
+      return ike::JobOutput(std::move(*skeyid));
+    }
+    Outcome operator()(const ike::Sign& sign) const {
+      return ike::JobOutput(fake_signature(sign.key, sign.hash));
+    }
+    Outcome operator()(const ike::EncryptBlocks&) const {
+      return fail(ErrorCode::unsupported, "no such key");
+    }
+    Outcome operator()(const ike::DecryptBlocks&) const {
+      return fail(ErrorCode::unsupported, "no such key");
+    }
+  };
+  return {start.id, std::visit(Visitor{*this}, start.job)};
+}
+
+void Gateway::complete_later(Milliseconds time, ike::JobDone done) {
+  const Milliseconds delay = time + Milliseconds(network_.rng.between(0, network_.faults.job_delay.count()));
+  network_.after(delay, [this, life = life_, kept = std::make_shared<ike::JobDone>(std::move(done))] {
+    if (life != life_ || !running()) return;
+    ike::Effects effects;
+    engine_->on_completion({network_.now(), network_.rng, effects}, std::move(*kept));
+    carry_out(std::move(effects));
+  });
 }
 
 void Gateway::install(ike::InstallSas& request) {
@@ -294,6 +317,20 @@ void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans
   there.configure(std::move(theirs));
   here.pre_shared_keys[there.name] = key;
   there.pre_shared_keys[here.name] = key;
+}
+
+void use_certificates(Gateway& here, Gateway& there, AuthMethod method) {
+  for (Gateway* gateway : {&here, &there}) {
+    gateway->trustpoint = fake_trustpoint(
+        fake_certificate(gateway->name, gateway->address.to_string(),
+                         method == AuthMethod::rsa_sig ? crypto::KeyKind::rsa : crypto::KeyKind::ec_p256));
+    gateway->pre_shared_keys.clear();
+    for (ike::PeerConfig& peer : gateway->config().peers) {
+      peer.trustpoint = "corp";
+      if (method == AuthMethod::ecdsa_sig) peer.policies.resize(1);  // the other's hash has no curve
+      for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
+    }
+  }
 }
 
 }  // namespace oakgate::sim

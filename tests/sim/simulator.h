@@ -49,6 +49,7 @@ class Gateway {
   Gateway(Simulator& network, std::string name, IpAddress address);
 
   void configure(ike::EngineConfig config) { config_ = std::move(config); }
+  [[nodiscard]] ike::EngineConfig& config() { return config_; }  // before start()
   void start();
   // The process is gone with all it knew, its data plane too; start() begins a new life.
   void kill();
@@ -69,13 +70,17 @@ class Gateway {
   std::map<std::string, std::string> pre_shared_keys;  // by peer
   std::vector<ike::Event> events;
   std::map<std::uint64_t, Result<void>> command_results;
+  std::optional<ike::TrustpointState> trustpoint;  // told at start
+  std::set<std::string> revoked;                   // serials that verifications refuse
   // Test hooks.
   bool refuse_installs = false;
+  Milliseconds verification{0};  // takes so long, besides a job's delay
 
  private:
   friend class Simulator;
   void carry_out(ike::Effects effects);
-  void answer_job(const ike::StartJob& start);
+  [[nodiscard]] ike::JobDone do_job(const ike::StartJob& start) const;
+  void complete_later(Milliseconds time, ike::JobDone done);
   void install(ike::InstallSas& install);
   void arm();
 
@@ -149,6 +154,8 @@ struct TunnelPlan {
 void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans,
              Seconds phase1_life = Seconds(86400), std::uint32_t reqid = kReqidBase,
              const std::string& key = "sharedkeysharedkey");
+// Both prove themselves by certificates instead, and by nothing else.
+void use_certificates(Gateway& here, Gateway& there, AuthMethod method = AuthMethod::rsa_sig);
 [[nodiscard]] ike::PeerConfig peer_config(const Gateway& here, const Gateway& there,
                                           const std::vector<TunnelPlan>& plans, Seconds phase1_life,
                                           std::uint32_t reqid, bool mirrored);
