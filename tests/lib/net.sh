@@ -158,10 +158,18 @@ drop_nothing() { at outside nft delete table ip drops 2>/dev/null || true; }
 
 # --- configuration
 
+# own VARIABLE PEER [DEFAULT]: VARIABLE_PEER, or else VARIABLE, or else DEFAULT
+own() {
+  local -n of_peer=$1_$2 of_all=$1
+  echo "${of_peer-${of_all-${3-}}}"
+}
+
 # config SELF PEER...: writes SELF's configuration with one peer and tunnel (`lan`) for each PEER, and the key files.
-# Variables change it: ike, sets, esp (bodies of the YAML), tunnel (its other keys), extra_tunnels, peer_keys, gateway_keys (whole lines), psk (psk_b: the one with gw-b only), family and lan (4 or 6), local_nets, remote_nets, peer_address.
+# Variables change it: ike, sets, esp (bodies of the YAML), tunnel (its other keys), extra_tunnels, peer_keys, gateway_keys,
+# sections (whole lines), proof (the line in place of pre_shared_key), psk, family and lan (4 or 6), local_nets,
+# remote_nets, peer_address. peer_keys_b and so on: of the peer gw-b only (peer_keys, peer_address, proof, psk).
 config() {
-  local self=$1 peer own_psk here there file=$work/$1/oakgate.yaml
+  local self=$1 peer here there file=$work/$1/oakgate.yaml
   local policy="10: {encryption: aes-256, hash: sha256, group: 14, authentication: pre-share, lifetime: 24h}"
   shift
   {
@@ -176,21 +184,21 @@ isakmp_policies:
   ${ike:-$policy}
 transform_sets:
   ${sets:-strong: [esp-aes-256, esp-sha256-hmac]}
+${sections:-}
 peers:
 YAML
     for peer; do
       here=${local_nets:-\"$(lan_net "$self")\"} there=${remote_nets:-\"$(lan_net "$peer")\"}
       cat <<YAML
   gw-$peer:
-    address: "${peer_address:-$(outer "$peer")}"
-    pre_shared_key: {file: gw-$peer.psk}
-${peer_keys:-}
+    address: "$(own peer_address "$peer" "$(outer "$peer")")"
+    $(own proof "$peer" "pre_shared_key: {file: gw-$peer.psk}")
+$(own peer_keys "$peer")
     tunnels:
       lan: {local: $here, remote: $there, transform_sets: ${esp:-[strong]}, ${tunnel:-start: responder}}
 ${extra_tunnels:-}
 YAML
-      own_psk=psk_$peer
-      (umask 077 && echo "${!own_psk:-${psk:-a pre-shared key that is long enough}}" >"$work/$self/gw-$peer.psk")
+      (umask 077 && own psk "$peer" "a pre-shared key that is long enough" >"$work/$self/gw-$peer.psk")
     done
   } | sed '/^ *$/d' >"$file"
 }

@@ -1,10 +1,12 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # Certification authorities by the openssl command, and servers that hand their CRLs out, for scripts of tests/lib/net.sh.
 #
 #   ca corp                          a root in $work/pki/corp: ca.pem, ca.key
 #   ca east corp                     one below it; chain.pem holds both
 #   san=DNS:gw-a.example issue corp gw-a      $work/pki/corp/gw-a.pem and gw-a.key
 #   give corp gw-a a                 ca.pem, gw-a.pem and gw-a.key into gw-a's configuration folder $work/a
+#   certified a b                    issue and give for gw-a and gw-b: their addresses and gw-X.example.net are in it
+#   by_certificate a b               config of gw-a with the peer gw-b, both by signatures and the trustpoint corp
 #   crl corp                         $work/pki/corp/crl.pem and crl.der; revoke corp gw-a: then make a new one
 #   web outside 192.0.2.254          nginx: $work/web on http://192.0.2.254/; publish corp: its crl.der as corp.crl there
 #   directory outside 192.0.2.254    slapd: ldap://192.0.2.254/; directory_crl outside corp puts its CRL under $crl_dn
@@ -17,6 +19,7 @@
 #   subject  of issue: "/O=example/CN=NAME" is the default   san      DNS:..., IP:..., email:...; none by default
 #   from, until   dates as date(1) takes them: "2 days ago"  usage, eku   keyUsage, extendedKeyUsage; none by default
 #   cdp      "URI:http://..." or "dn" (the directory name $crl_dn); ocsp: the responder's URL
+#   method, policy, revocation, trust_keys    of by_certificate: rsa-sig; whole policy; `none`; more lines of the trustpoint
 #   crl_from, crl_until   a CRL's thisUpdate and nextUpdate; crl_digest
 
 crl_dn='cn=CRL1,ou=sjvpn,o=cisco,c=us'
@@ -150,6 +153,30 @@ issue() {
 give() {
   cp "$work/pki/$1/chain.pem" "$work/$3/ca.pem" && cp "$work/pki/$1/$2.pem" "$work/$3/${own:-$2}.pem" &&
     cp "$work/pki/$1/$2.key" "$work/$3/${own:-$2}.key" && chmod 600 "$work/$3/${own:-$2}.key"
+}
+
+# certified GATEWAY...: by the CA corp, or $by
+certified() {
+  local self
+  for self; do
+    san=${san-IP:$(outer "$self"),DNS:gw-$self.example.net} issue "${by:-corp}" "gw-$self" && give "${by:-corp}" "gw-$self" "$self" ||
+      return
+  done
+}
+
+# by_certificate SELF PEER...: config, with `certified`'s files
+by_certificate() {
+  local rsa_sig="10: {encryption: aes-256, hash: sha256, group: 14, authentication: ${method:-rsa-sig}}"
+  local ike=${policy:-$rsa_sig} proof=${proof:-trustpoint: corp} sections
+  sections="trustpoints:
+  corp:
+    ca: ca.pem
+    certificate: gw-$1.pem
+    key: {file: gw-$1.key}
+    revocation: ${revocation:-none}
+${trust_keys:-}
+${more_sections:-}"
+  config "$@"
 }
 
 # revoke CA NAME [REASON]

@@ -1,10 +1,10 @@
 # shellcheck shell=bash disable=SC2154
 # For tests/net/refused.sh and vanishes.sh: gw-a has two peers, gw-b that fails and gw-c that must not notice.
 
-# Both tunnels are configured, the good one is up.
+# Both tunnels are configured, by config or $configure; the good one is up.
 good_tunnel_up() {
-  config a b c
-  config c a
+  "${configure:-config}" a b c
+  "${configure:-config}" c a
   start a c
   exits 0 og a up gw-c
   good=$(og a status gw-c --json | jq -c '[.peers[] | select(.name == "gw-c") | .tunnels[].sas[].in[].spi]')

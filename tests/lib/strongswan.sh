@@ -5,7 +5,8 @@ strongswan=$top/tests/peers/strongswan
 if [ "$PLANE" = kernel ]; then swan_plane=kernel; else swan_plane=libipsec; fi
 
 # swan_config SELF PEER: one connection, gw-PEER, with one child, lan. Variables change it: swan_ike and swan_esp
-# (proposals), encap (yes: the plane of user space knows nothing else), swan_keys and swan_child (more keys), psk, family, lan.
+# (proposals), encap (yes: the plane of user space knows nothing else), swan_keys and swan_child (more keys), psk, family,
+# lan, swan_auth (psk), swan_id and swan_peer_id, swan_local and swan_remote (more keys of each side).
 swan_config() {
   local self=$1 peer=$2
   mkdir -p "$work/$self/swan"
@@ -19,12 +20,14 @@ connections {
     proposals = ${swan_ike:-aes256-sha256-modp2048}
     ${swan_keys:-}
     local {
-      auth = psk
-      id = $(outer "$self")
+      auth = ${swan_auth:-psk}
+      id = ${swan_id:-$(outer "$self")}
+      ${swan_local:-}
     }
     remote {
-      auth = psk
+      auth = ${swan_auth:-psk}
       id = ${swan_peer_id:-$(outer "$peer")}
+      ${swan_remote:-}
     }
     children {
       lan {
@@ -42,6 +45,17 @@ secrets {
   }
 }
 CONF
+}
+
+# swan_certificate GATEWAY [CERTIFICATE-NAME]: what tests/lib/pki.sh's `give` put there; charon looks for it in these folders
+swan_certificate() {
+  local from=$work/$1 to=$work/$1/swan name=${2:-gw-$1}
+  mkdir -p "$to/x509" "$to/x509ca" "$to/private"
+  rm -f "$to"/x509/* "$to"/x509ca/* "$to"/private/*
+  # one certificate a file
+  csplit -sz -f "$to/x509ca/ca" -b '%d.pem' "$from/ca.pem" '/BEGIN CERTIFICATE/' '{*}'
+  csplit -sz -f "$to/x509/$name" -b '%d.pem' "$from/$name.pem" '/BEGIN CERTIFICATE/' '{*}'
+  cp "$from/$name.key" "$to/private/$name.pem"
 }
 
 swan_start() {
