@@ -32,7 +32,8 @@ constexpr std::array kVerdicts = std::to_array<Verdict>({
      "its issuer's key is unreadable",
      {}},
     {X509_V_ERR_INVALID_CA, ErrorCode::certificate_invalid,
-     "it is not a CA's, and yet it issued a certificate", "basicConstraints with CA:TRUE"},
+     "it is not a CA's, and yet it issued a certificate",
+     "basicConstraints with CA:TRUE, and keyCertSign if there is a keyUsage"},
     {X509_V_ERR_PATH_LENGTH_EXCEEDED,
      ErrorCode::certificate_invalid,
      "more CAs below it than its path length allows",
@@ -91,10 +92,6 @@ Error no_issuer(const X509* certificate, const PathSettings& settings) {
   error.text = "a certificate chain could not be constructed: " + text_of(certificate) + " is issued by " +
                issuer_of(certificate);
   switch (certificate == nullptr ? X509_V_OK : refused_issuer(certificate, settings)) {
-    case X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
-      error.text += ", whose key may not sign certificates";
-      error.expected = "keyUsage with keyCertSign in the issuer's certificate";
-      return error;
     case X509_V_ERR_AKID_SKID_MISMATCH:
     case X509_V_ERR_AKID_ISSUER_SERIAL_MISMATCH:
       error.text += ", but by another key of it than the one we know";
