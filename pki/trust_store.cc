@@ -122,6 +122,15 @@ Result<bool> TrustStore::add_ocsp(const RevocationSource& source, ByteView body,
   if (!question) return fail(ErrorCode::crl_invalid, "an OCSP answer that nobody asked for");
   const auto status = read_ocsp_answer(body, question->subject, question->issuer, now);
   if (!status) return tl::unexpected(status.error());
+  const auto trustpoints = parts_->trustpoints();
+  const auto trustpoint = trustpoints->find(source.trustpoint);
+  if (trustpoint == trustpoints->end()) {
+    return fail(ErrorCode::not_found, "there is no trustpoint " + printable(source.trustpoint));
+  }
+  for (const std::string& digest : status->signature_digests) {
+    const auto strong = check_digest(digest, "the OCSP answer", trustpoint->second.config.allow_weak, now);
+    if (!strong) return tl::unexpected(strong.error());
+  }
   const std::lock_guard lock(parts_->mutex);
   auto& answers = parts_->ocsp_answers;
   const auto known = answers.find(source.request);
