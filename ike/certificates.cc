@@ -4,6 +4,7 @@
 #include <array>
 
 #include "ike/crypto/distinguished_name.h"
+#include "ike/peer_keys.h"
 #include "ike/phase1_parts.h"
 
 namespace oakgate::ike {
@@ -115,6 +116,12 @@ Result<std::vector<IsakmpPolicy>> usable_policies(Core& core, const Peer& peer) 
     if (info(policy.authentication).signs) {
       if (auto own = own_certificate(core, peer, policy); !own) {
         if (!why) why = std::move(own.error());
+        continue;
+      }
+    }
+    if (info(policy.authentication).encrypts) {
+      if (auto keys = rsa_encryption_of(peer); !keys) {
+        if (!why) why = std::move(keys.error());
         continue;
       }
     }

@@ -18,7 +18,7 @@ inline constexpr std::size_t kMaxAuthorities = 16;              // CERT_REQ payl
 // that the hash names (RFC 4754 section 3). ErrorCode::no_certificate otherwise.
 [[nodiscard]] Result<const OwnCertificate*> own_certificate(Core& core, const Peer& peer,
                                                             const IsakmpPolicy& policy);
-// The peer's policies without those that we have no certificate for; if none is left, why.
+// The peer's policies without those that we have no certificate or RSA keys for; if none is left, why.
 [[nodiscard]] Result<std::vector<IsakmpPolicy>> usable_policies(Core& core, const Peer& peer);
 
 // Who we say we are, as a certificate can prove it: an address it does not hold becomes its first host name,

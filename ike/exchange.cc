@@ -7,6 +7,7 @@
 #include "ike/main_mode.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
+#include "ike/rsa_encryption.h"
 #include "ike/sa_book.h"
 #include "ike/signatures.h"
 #include "ike/transport.h"
@@ -106,10 +107,11 @@ Result<void> open_message(Run& run, const Step& step, Received& message) {
                   step.encrypted ? "a message that has to be encrypted came in clear"
                                  : "a message that has to be in clear came encrypted");
   }
-  if (auto opened = step.encrypted ? decrypt_message(run.sa, run.exchange.iv, message) : parse_clear(message);
-      !opened) {
-    return opened;
-  }
+  const auto open = [&] {
+    if (step.open != nullptr) return step.open(run, message);
+    return step.encrypted ? decrypt_message(run.sa, run.exchange.iv, message) : parse_clear(message);
+  };
+  if (auto opened = open(); !opened) return opened;
   return check_payloads(step, message.body);
 }
 
@@ -198,9 +200,11 @@ std::span<const Step> steps_of(ExchangeKind kind, Role role, AuthMethod method) 
     case AuthMethod::rsa_sig:
     case AuthMethod::ecdsa_sig:
       return signature_steps(role);
-    default:
-      return {};
+    case AuthMethod::rsa_encr:
+    case AuthMethod::rsa_encr_rev:
+      return rsa_encryption_steps(role);
   }
+  return {};
 }
 
 Result<void> check_payloads(const Step& step, const wire::Body& body) {
@@ -268,11 +272,12 @@ void run_job(Core& core, IkeSa& sa, Exchange& exchange, JobDone* job) {
   Run run{core, sa, exchange};
   const MessageId id = exchange.id;
   const IkeSaId sa_id = sa.id;
-  if (job != nullptr && !job->result) {
+  const Step* step = find_step(run, Trigger::job);
+  if (job != nullptr && !job->result && (step == nullptr || !step->takes_failure)) {
     Error error = std::move(job->result.error());
     run.tampered = error.notify.has_value();
     job_failed(run, std::move(error));
-  } else if (const Step* step = find_step(run, Trigger::job)) {
+  } else if (step != nullptr) {
     run.job = job;
     if (auto outcome = step->handler(run); !outcome) {
       job_failed(run, std::move(outcome.error()));

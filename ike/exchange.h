@@ -55,6 +55,8 @@ struct Run {
 };
 
 using Handler = Result<void> (*)(Run&);
+// As decrypt_message (transport.h), for a message that may be under one of several keys.
+using Opener = Result<void> (*)(Run&, Received&);
 
 struct Step {
   State state{};
@@ -65,6 +67,8 @@ struct Step {
   Handler handler = nullptr;
   State next{};
   std::string_view rfc;
+  Opener open = nullptr;
+  bool takes_failure = false;  // the job's error is the handler's to judge
 };
 
 [[nodiscard]] std::string_view exchange_title(ExchangeKind kind);  // "Main Mode"

@@ -15,6 +15,7 @@
 #include "ike/crypto/dh.h"
 #include "ike/crypto/keys.h"
 #include "ike/effects.h"
+#include "ike/encrypted_payloads.h"
 #include "ike/nat_traversal.h"
 #include "ike/states.h"
 #include "ike/timers.h"
@@ -96,6 +97,27 @@ struct Exchange {
   virtual ~Exchange() = default;
 };
 
+// What RSA-encrypted nonces need between messages 2 and 6 (rsa_encryption.cc). Secret.
+struct EncryptedNonces {
+  Bytes peer_spki;  // whom we encrypt to
+  SecretBytes nonce_i;
+  SecretBytes nonce_r;
+  Bytes own_id;         // the ID body we send
+  SecretBytes peer_id;  // the ID body that came, decrypted; bytes of any kind until HASH verifies
+  std::vector<EncryptedBody> received;  // of message 3 or 4
+  Endpoint local;                       // that message's ends
+  Endpoint remote;
+  bool hopeless = false;              // what came cannot be the peer's, which must not show before HASH
+  bool proved = false;                // HASH verified
+  SkeyidForm form = SkeyidForm::rfc;  // of IkeSa::keys
+  // Responder: the keys by each form of SKEYID that the peer may use; those that fit become IkeSa::keys.
+  struct Form {
+    SkeyidForm form{};
+    crypto::Phase1Keys keys;
+  };
+  std::vector<Form> forms;
+};
+
 // Phase 1's own; given up once the SA is established and duplicates need no answer any more.
 struct Phase1Exchange : Exchange {
   Bytes sa_body;  // SAi_b
@@ -106,6 +128,7 @@ struct Phase1Exchange : Exchange {
   bool initial_contact = false;
   bool certificate_wanted = false;       // the peer sent CERT_REQ
   std::vector<wire::Payload> own_proof;  // ID and CERT, while SIG is being made
+  std::unique_ptr<EncryptedNonces> encrypted;
 };
 
 struct QuickMode : Exchange {

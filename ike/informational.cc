@@ -38,7 +38,7 @@ void raise_notify(Core& core, const IkeSa& sa, const wire::NotifyPayload& notify
 }
 
 // What a refusal by the peer means to us: it depends on what we tried.
-enum class Tried : std::uint8_t { key, certificate, quick_mode };
+enum class Tried : std::uint8_t { key, encryption, certificate, quick_mode };
 struct Refusal {
   NotifyType type;
   Tried tried;
@@ -48,6 +48,8 @@ struct Refusal {
 };
 constexpr std::string_view kAuthentication = "that it takes our authentication";
 constexpr std::string_view kCompareKeys = "compare the pre-shared key configured here and at the peer";
+constexpr std::string_view kCompareRsaKeys =
+    "compare the public keys of both sides (`oakgate pki show key`), and see `skeyid`";
 constexpr std::string_view kOurPolicies = "that it takes one of our isakmp policies";
 constexpr std::string_view kGivePolicy =
     "give the peer one of our isakmp policies, or configure one of its here";
@@ -76,6 +78,18 @@ constexpr auto kRefusals = std::to_array<Refusal>({
     {NotifyType::payload_malformed, Tried::key, ErrorCode::wrong_key, kAuthentication,
      "compare the pre-shared keys: a message that decrypts to garbage looks malformed"},
     {NotifyType::invalid_key_information, Tried::key, ErrorCode::wrong_key, kAuthentication, kCompareKeys},
+    {NotifyType::no_proposal_chosen, Tried::encryption, ErrorCode::no_proposal_chosen, kOurPolicies,
+     kGivePolicy},
+    {NotifyType::invalid_id_information, Tried::encryption, ErrorCode::identity_mismatch, kOurIdentity,
+     kSetIdentity},
+    {NotifyType::authentication_failed, Tried::encryption, ErrorCode::wrong_key, kAuthentication,
+     kCompareRsaKeys},
+    {NotifyType::invalid_hash_information, Tried::encryption, ErrorCode::wrong_key, kAuthentication,
+     kCompareRsaKeys},
+    {NotifyType::payload_malformed, Tried::encryption, ErrorCode::wrong_key, kAuthentication,
+     kCompareRsaKeys},
+    {NotifyType::invalid_key_information, Tried::encryption, ErrorCode::wrong_key, kAuthentication,
+     kCompareRsaKeys},
     {NotifyType::authentication_failed, Tried::certificate, ErrorCode::peer_refused, kCertificate,
      kCompareTrust},
     {NotifyType::invalid_signature, Tried::certificate, ErrorCode::peer_refused, kCertificate, kCompareTrust},
@@ -103,7 +117,9 @@ Error refusal_error(NotifyType type, Tried tried) {
 }
 
 Tried tried_in_phase1(const IkeSa& sa) {
-  return sa.policy && info(sa.policy->authentication).signs ? Tried::certificate : Tried::key;
+  if (!sa.policy) return Tried::key;
+  const AuthMethodInfo& method = info(sa.policy->authentication);
+  return method.signs ? Tried::certificate : method.encrypts ? Tried::encryption : Tried::key;
 }
 
 // Which of our Quick Modes a refusal is about: the one whose SPI it names, else the only one under way.
@@ -177,6 +193,8 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
 // Before phase 1 is done, under its keys: nobody but the one we exchanged keys with has them, and if that one
 // refuses, nobody else can go on.
 void take_refusal(Core& core, IkeSa& sa, const wire::Body& body) {
+  // It has the same keys, so another form of SKEYID would not help.
+  if (sa.phase1 != nullptr && sa.phase1->encrypted != nullptr) sa.phase1->encrypted->proved = true;
   for (const auto* notify : payloads_of<wire::NotifyPayload>(body)) {
     raise_notify(core, sa, *notify, false);
     if (!is_error(notify->type)) continue;

@@ -67,6 +67,8 @@ struct Peer {
   std::map<Reqid, Pair> pairs;
   std::optional<LastError> last_error;
   bool waiver_expired = false;
+  SkeyidForm skeyid =
+      SkeyidForm::automatic;  // the form of RSA-encrypted nonces it uses; automatic: not known yet
 };
 
 // An `up` that waits for its pairs.

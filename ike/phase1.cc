@@ -5,6 +5,7 @@
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
+#include "ike/rsa_encryption.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
 #include "ike/tunnels.h"
@@ -48,6 +49,10 @@ void raise_started(Core& core, const IkeSa& sa) {
 Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
   const std::string who = peer.config.name + " (" + sa.remote.address.to_string() + ")";
   const std::string asked = " after " + std::to_string(tries + 1) + " attempts";
+  if ((sa.state == State::mm_i_sent_ke || sa.state == State::mm_i_sent_auth) &&
+      info(sa.policy->authentication).encrypts) {
+    return rsa_encryption_silence(sa, who, asked);
+  }
   if (sa.state == State::mm_i_sent_auth && info(sa.policy->authentication).signs) {
     return {
         ErrorCode::no_answer,
@@ -234,9 +239,14 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
   Peer* peer = core.find_peer(sa.peer);
   const bool ours = peer != nullptr && peer->negotiating == sa.id;
   if (ours) peer->negotiating.reset();
+  const bool again = ours && try_other_skeyid(sa, *peer);
   remove_ike_sa(core, sa);
   if (peer == nullptr) return;
   if (core.current_sa(*peer) == nullptr) set_error(core, *peer, error);
+  if (again && !core.state().shutting_down) {
+    start_phase1(core, *peer);
+    return;
+  }
   if (ours) phase1_lost(core, *peer, error);
 }
 

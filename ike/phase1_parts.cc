@@ -109,14 +109,17 @@ Result<void> read_key_exchange(Run& run) {
 }
 
 Result<void> read_nat(Run& run) {
-  if (!run.sa.capabilities.nat_traversal) return {};
   std::vector<Bytes> hashes;
   for (const auto* payload : payloads_of<wire::NatDetectionPayload>(run.message->body)) {
     if (payload->type == PayloadType::nat_d) hashes.push_back(payload->hash);
   }
-  const Datagram& datagram = run.message->datagram;
-  auto nat =
-      detect_nat(run.sa.policy->hash, run.message->header.cookies, datagram.local, datagram.remote, hashes);
+  return judge_nat(run, run.message->datagram.local, run.message->datagram.remote, hashes);
+}
+
+Result<void> judge_nat(Run& run, const Endpoint& local, const Endpoint& remote,
+                       const std::vector<Bytes>& hashes) {
+  if (!run.sa.capabilities.nat_traversal) return {};
+  auto nat = detect_nat(run.sa.policy->hash, run.sa.cookies, local, remote, hashes);
   if (!nat) return fail(std::move(nat.error()));
   run.sa.nat = *nat;
   if (!nat->any()) return {};

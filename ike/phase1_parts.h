@@ -38,6 +38,9 @@ void no_policy(Run& run, const Error& error);
 [[nodiscard]] Result<void> read_key_exchange(Run& run);
 // NAT-D, if both sides speak RFC 3947: what is found is kept and told.
 [[nodiscard]] Result<void> read_nat(Run& run);
+// The same, of NAT-D hashes that came from `remote` to `local`.
+[[nodiscard]] Result<void> judge_nat(Run& run, const Endpoint& local, const Endpoint& remote,
+                                     const std::vector<Bytes>& hashes);
 [[nodiscard]] Result<void> append_nat_detection(const Run& run, std::vector<wire::Payload>& payloads);
 // RFC 3947 section 4: from message 5 (Aggressive Mode: 3) on port 4500 is used if there is a NAT.
 void float_ports(IkeSa& sa);

@@ -8,10 +8,14 @@ std::string_view ios_state(State state) {
     case State::mm_i_sent_sa:
       return "MM_NO_STATE";
     case State::mm_i_generating:
+    case State::mm_i_encrypting:
     case State::mm_i_sent_ke:
     case State::mm_r_sent_sa:
+    case State::mm_r_decrypting:
     case State::mm_r_generating:
+    case State::mm_r_encrypting:
       return "MM_SA_SETUP";
+    case State::mm_i_decrypting:
     case State::mm_i_sharing:
     case State::mm_i_keying:
     case State::mm_i_signing:

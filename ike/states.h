@@ -10,17 +10,21 @@ enum class State : std::uint8_t {
   // Main Mode, initiator
   mm_i_sent_sa,     // message 1 is out
   mm_i_generating,  // message 2 was good; our key pair is being made
+  mm_i_encrypting,  // RSA-encrypted nonces: our nonce and identity are being encrypted
   mm_i_sent_ke,     // message 3 is out
+  mm_i_decrypting,  // RSA-encrypted nonces: the KeyStore opens message 4's
   mm_i_sharing,     // message 4 was good; g^xy is being computed
   mm_i_keying,      // the KeyStore computes SKEYID
   mm_i_signing,     // signatures: the KeyStore makes SIG_I
   mm_i_sent_auth,   // message 5 is out
   mm_i_verifying,   // signatures: message 6 was well-formed; the peer's certificate is being looked at
   // Main Mode, responder
-  mm_r_start,    // nothing yet
-  mm_r_sent_sa,  // message 2 is out
+  mm_r_start,       // nothing yet
+  mm_r_sent_sa,     // message 2 is out
+  mm_r_decrypting,  // RSA-encrypted nonces: the KeyStore opens message 3's
   mm_r_generating,
-  mm_r_sharing,  // message 4 is out; g^xy is being computed
+  mm_r_encrypting,  // RSA-encrypted nonces: our nonce and identity are being encrypted
+  mm_r_sharing,     // message 4 is out; g^xy is being computed
   mm_r_keying,
   mm_r_sent_ke,    // keys are there; message 5 is awaited
   mm_r_verifying,  // signatures: message 5 was well-formed; the peer's certificate is being looked at

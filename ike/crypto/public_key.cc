@@ -21,6 +21,7 @@ namespace {
 // 8192 bits of modulus, an exponent and the frame around them; whatever is longer is not looked at.
 constexpr std::size_t kMaxSpkiBytes = 2048;
 constexpr std::size_t kMaxPublicFileBytes = 65536;
+constexpr unsigned kUsualExponent = 65537;
 
 tl::unexpected<Error> no_key(std::string text) {
   drop_openssl_errors();
@@ -210,6 +211,29 @@ Result<Bytes> rsa_encrypt(ByteView spki, ByteView content) {
     return openssl_failure("encrypt with RSA");
   }
   return out;
+}
+
+Result<Bytes> decoy_public_key(int bits, ByteView random) {
+  const BigNumber n(BN_bin2bn(random.data(), static_cast<int>(random.size()), nullptr));
+  const BigNumber e(BN_new());
+  const ParameterBuilder builder(OSSL_PARAM_BLD_new());
+  const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "RSA", nullptr));
+  // As a modulus is: odd, and exactly so many bits long.
+  if (!n || !e || !builder || !context || BN_set_word(e.get(), kUsualExponent) != 1 ||
+      BN_set_bit(n.get(), bits) != 1 || BN_mask_bits(n.get(), bits) != 1 ||
+      BN_set_bit(n.get(), bits - 1) != 1 || BN_set_bit(n.get(), 0) != 1 ||
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_N, n.get()) != 1 ||
+      OSSL_PARAM_BLD_push_BN(builder.get(), OSSL_PKEY_PARAM_RSA_E, e.get()) != 1) {
+    return openssl_failure("make a modulus");
+  }
+  const Parameters parameters(OSSL_PARAM_BLD_to_param(builder.get()));
+  EVP_PKEY* made = nullptr;
+  if (!parameters || EVP_PKEY_fromdata_init(context.get()) != 1 ||
+      EVP_PKEY_fromdata(context.get(), &made, EVP_PKEY_PUBLIC_KEY, parameters.get()) != 1) {
+    return openssl_failure("make a public key");
+  }
+  const Key key(made);
+  return encode_public(key.get());
 }
 
 }  // namespace oakgate::crypto

@@ -33,5 +33,8 @@ struct PublicKeyInfo {
 
 // One block, PKCS#1 type 2. `content` at most modulus - 11 bytes: ErrorCode::key_too_small otherwise.
 [[nodiscard]] Result<Bytes> rsa_encrypt(ByteView spki, ByteView content);
+// A key of so many bits that nobody has the private half of; `random` has as many bits. What is encrypted to
+// it looks like what is encrypted to any.
+[[nodiscard]] Result<Bytes> decoy_public_key(int bits, ByteView random);
 
 }  // namespace oakgate::crypto

@@ -5,6 +5,7 @@
 
 #include "ike/crypto/distinguished_name.h"
 #include "ike/crypto/prf.h"
+#include "ike/crypto/public_key.h"
 #include "ike/identities.h"
 
 namespace oakgate::sim {
@@ -12,6 +13,8 @@ namespace oakgate::sim {
 namespace {
 
 constexpr std::string_view kAuthorityKey = "authority";
+constexpr std::size_t kFakeKeyBits = 512;
+constexpr std::size_t kOwnerBytes = 8;
 
 struct Content {
   std::string subject, host, address, key;
@@ -93,6 +96,33 @@ PeerVerdict fake_verdict(const PeerProof& proof, const std::set<std::string>& re
                                 content.key,   WallTime{},      {leaf->data}};
   }
   return verdict;
+}
+
+Bytes fake_public_key(const std::string& key) {
+  return *crypto::decoy_public_key(kFakeKeyBits, *crypto::hash(IkeHash::sha512, {as_bytes(key)}));
+}
+
+// Whose it is, how long the content is, the content, and something to make each block another.
+Bytes fake_block(ByteView spki, ByteView content, Rng& rng) {
+  Bytes block(kFakeKeyBits / 8);
+  rng.fill(block);
+  const Bytes whose = *crypto::hash(IkeHash::sha256, {spki});
+  std::copy_n(whose.begin(), kOwnerBytes, block.begin());
+  block[kOwnerBytes] = static_cast<std::uint8_t>(content.size());
+  std::copy(content.begin(), content.end(), block.begin() + kOwnerBytes + 1);
+  return block;
+}
+
+SecretBytes fake_opened(const std::string& key, ByteView block, std::size_t at_least, std::size_t at_most) {
+  const Bytes whose = *crypto::hash(IkeHash::sha256, {fake_public_key(key)});
+  if (block.size() == kFakeKeyBits / 8 &&
+      std::equal(block.begin(), block.begin() + kOwnerBytes, whose.begin())) {
+    const std::size_t size = block[kOwnerBytes];
+    if (size >= at_least && size <= std::min(at_most, block.size() - kOwnerBytes - 1)) {
+      return SecretBytes(block.subspan(kOwnerBytes + 1, size));
+    }
+  }
+  return crypto::prf(IkeHash::sha256, as_bytes(key), {block})->slice(0, std::max<std::size_t>(at_least, 20));
 }
 
 }  // namespace oakgate::sim

@@ -141,11 +141,17 @@ ike::JobDone Gateway::do_job(const ike::StartJob& start) const {
     Outcome operator()(const ike::Sign& sign) const {
       return ike::JobOutput(fake_signature(sign.key, sign.hash));
     }
-    Outcome operator()(const ike::EncryptBlocks&) const {
-      return fail(ErrorCode::unsupported, "no such key");
+    Outcome operator()(const ike::EncryptBlocks& encrypt) const {
+      std::vector<Bytes> blocks;
+      for (const SecretBytes& content : encrypt.contents)
+        blocks.push_back(fake_block(encrypt.spki, content.view(), self.network_.rng));
+      return ike::JobOutput(std::move(blocks));
     }
-    Outcome operator()(const ike::DecryptBlocks&) const {
-      return fail(ErrorCode::unsupported, "no such key");
+    Outcome operator()(const ike::DecryptBlocks& decrypt) const {
+      std::vector<SecretBytes> contents;
+      for (const auto& block : decrypt.blocks)
+        contents.push_back(fake_opened(decrypt.key, block.data, block.at_least, block.at_most));
+      return ike::JobOutput(std::move(contents));
     }
   };
   return {start.id, std::visit(Visitor{*this}, start.job)};
@@ -328,6 +334,21 @@ void use_certificates(Gateway& here, Gateway& there, AuthMethod method) {
     for (ike::PeerConfig& peer : gateway->config().peers) {
       peer.trustpoint = "corp";
       if (method == AuthMethod::ecdsa_sig) peer.policies.resize(1);  // the other's hash has no curve
+      for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
+    }
+  }
+}
+
+void use_rsa_encryption(Gateway& here, Gateway& there, AuthMethod method) {
+  for (Gateway* gateway : {&here, &there}) {
+    const Gateway& other = gateway == &here ? there : here;
+    gateway->pre_shared_keys.clear();
+    for (ike::PeerConfig& peer : gateway->config().peers) {
+      peer.rsa_encryption =
+          ike::RsaEncryption{{{other.name + ".example.net", fake_public_key(other.name + "-rsa")}},
+                             gateway->name + "-rsa",
+                             fake_public_key(gateway->name + "-rsa"),
+                             SkeyidForm::automatic};
       for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
     }
   }

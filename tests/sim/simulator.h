@@ -156,6 +156,8 @@ void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans
              const std::string& key = "sharedkeysharedkey");
 // Both prove themselves by certificates instead, and by nothing else.
 void use_certificates(Gateway& here, Gateway& there, AuthMethod method = AuthMethod::rsa_sig);
+// Both prove themselves by RSA-encrypted nonces instead: `rsa_encr` or `rsa_encr_rev`.
+void use_rsa_encryption(Gateway& here, Gateway& there, AuthMethod method);
 [[nodiscard]] ike::PeerConfig peer_config(const Gateway& here, const Gateway& there,
                                           const std::vector<TunnelPlan>& plans, Seconds phase1_life,
                                           std::uint32_t reqid, bool mirrored);

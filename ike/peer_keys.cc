@@ -1,0 +1,95 @@
+#include "ike/peer_keys.h"
+
+#include <algorithm>
+
+#include "ike/crypto/public_key.h"
+#include "ike/identities.h"
+#include "ike/sa_book.h"
+
+namespace oakgate::ike {
+
+namespace {
+
+struct Candidate {
+  Peer* peer = nullptr;
+  const PublicKey* key = nullptr;
+};
+
+bool same_choice(const IsakmpPolicy& a, const IsakmpPolicy& b) {
+  return a.encryption == b.encryption && a.hash == b.hash && a.group == b.group &&
+         a.authentication == b.authentication;
+}
+
+bool may_call(const Peer& peer, const IpAddress& source, const IsakmpPolicy& policy) {
+  return std::any_of(peer.called_from.begin(), peer.called_from.end(),
+                     [&](const Subnet& subnet) { return subnet.contains(source); }) &&
+         std::any_of(peer.config.policies.begin(), peer.config.policies.end(),
+                     [&](const IsakmpPolicy& own) { return same_choice(own, policy); });
+}
+
+// The SA's own peer first; the others have to be reached with the same key of ours, which has decrypted.
+std::vector<Candidate> candidates_for(Core& core, const IkeSa& sa, const IpAddress& source) {
+  std::vector<Candidate> found;
+  Peer& first = *core.find_peer(sa.peer);
+  const RsaEncryption& ours = *first.config.rsa_encryption;
+  for (const PublicKey& key : ours.peer_keys) found.push_back({&first, &key});
+  for (const std::string& name : core.state().peer_order) {
+    Peer& peer = *core.find_peer(name);
+    const auto& keys = peer.config.rsa_encryption;
+    if (&peer == &first || !keys || keys->own_key != ours.own_key || !may_call(peer, source, *sa.policy)) {
+      continue;
+    }
+    if (!peer.config.needs_waiver.empty() && peer.config.waiver.expired(core.now().wall)) continue;
+    for (const PublicKey& key : keys->peer_keys) found.push_back({&peer, &key});
+  }
+  return found;
+}
+
+// IOS names a peer's key by its host name or its address.
+bool names(const PublicKey& key, const Identity& identity) {
+  return key.name == (identity.kind == IdentityKind::address ? identity.address.to_string() : identity.text);
+}
+
+}  // namespace
+
+Result<const RsaEncryption*> rsa_encryption_of(const Peer& peer) {
+  const auto& keys = peer.config.rsa_encryption;
+  if (!keys || keys->peer_keys.empty()) {
+    return fail(ErrorCode::no_public_key, "no RSA keys with " + peer.config.name,
+                "the peer's public key in rsa_encr",
+                "add the peer's key to public_keys and name it in the peer's rsa_encr");
+  }
+  if (keys->own_spki.empty()) {
+    return fail(ErrorCode::no_public_key,
+                "no RSA key of ours with " + peer.config.name + ": " + keys->own_key + " is not there yet",
+                "the private key that own_key names", "`oakgate pki generate-key` or `oakgate pki import`");
+  }
+  return &*keys;
+}
+
+Result<Bytes> choose_peer_key(Core& core, IkeSa& sa, const IpAddress& source, const wire::IdPayload& id) {
+  const std::vector<Candidate> candidates = candidates_for(core, sa, source);
+  if (candidates.size() == 1) return candidates.front().key->spki;
+  const auto usual = crypto::public_key_info(candidates.front().key->spki);
+  if (!usual) return fail(usual.error());
+  // Made whether it is needed or not: a miss takes no longer than a hit.
+  auto decoy = crypto::decoy_public_key(usual->bits, core.random(usual->block_bytes));
+  const auto identity = parse_phase1_id(id);
+  if (!decoy || !identity) return decoy;
+  const auto find = [&](auto&& matches) {
+    const auto found = std::find_if(candidates.begin(), candidates.end(), matches);
+    return found == candidates.end() ? nullptr : &*found;
+  };
+  const Candidate* chosen = find([&](const Candidate& one) { return names(*one.key, *identity); });
+  if (chosen == nullptr) {
+    chosen = find([&](const Candidate& one) {
+      return identity_fits(one.peer->config.remote_identity, *identity, source, false);
+    });
+  }
+  if (chosen == nullptr) return decoy;
+  Bytes spki = chosen->key->spki;
+  if (chosen->peer->config.name != sa.peer) move_to_peer(core, sa, chosen->peer->config.name);
+  return spki;
+}
+
+}  // namespace oakgate::ike
