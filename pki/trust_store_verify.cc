@@ -193,8 +193,16 @@ RevocationFinding look_for_revocation(TrustStoreParts& parts, const Inquiry& inq
                                       const std::vector<Crl>& sent) {
   RevocationInput input{inquiry.path, inquiry.settings, parts.crls_for(inquiry.trustpoint, inquiry.path), {}};
   input.crls.insert(input.crls.end(), sent.begin(), sent.end());
-  input.ocsp = [&parts, &inquiry](const Certificate& subject, const Certificate& issuer) {
-    return parts.ocsp_answer(subject, issuer, inquiry.now);
+  input.ocsp = [&parts, &inquiry](const Certificate& subject,
+                                  const Certificate& issuer) -> std::optional<OcspStatus> {
+    auto status = parts.ocsp_answer(subject, issuer, inquiry.now);
+    if (!status) return std::nullopt;
+    for (const std::string& digest : status->signature_digests) {
+      // As if it had not come: weak signatures need the trustpoint's waiver here too.
+      if (!check_digest(digest, "an OCSP answer", inquiry.settings.allow_weak, inquiry.now))
+        return std::nullopt;
+    }
+    return status;
   };
   return check_revocation(input, inquiry.now);
 }

@@ -2,6 +2,7 @@
 
 #include <openssl/conf.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <openssl/pem.h>
 #include <openssl/pkcs7.h>
 #include <openssl/rsa.h>
@@ -229,6 +230,25 @@ Bytes pkcs7(const std::vector<Bytes>& certificates, const std::vector<Bytes>& cr
     require(PKCS7_add_certificate(out.get(), parse(der).get()) == 1, "PKCS#7");
   for (const Bytes& der : crls) require(PKCS7_add_crl(out.get(), parse_crl(der).get()) == 1, "PKCS#7");
   return encode(out.get(), i2d_PKCS7);
+}
+
+Bytes ocsp_answer(const Bytes& request, const TestCa& ca, WallTime now, bool revoked) {
+  const unsigned char* cursor = request.data();
+  const Owned<OCSP_REQUEST, OCSP_REQUEST_free> asked(
+      d2i_OCSP_REQUEST(nullptr, &cursor, static_cast<long>(request.size())));
+  require(asked != nullptr, "parse an OCSP request");
+  OCSP_CERTID* id = OCSP_onereq_get0_id(OCSP_request_onereq_get0(asked.get(), 0));
+  const Owned<OCSP_BASICRESP, OCSP_BASICRESP_free> basic(OCSP_BASICRESP_new());
+  const Time begin = time_of(now);
+  const Time end = time_of(now + kDay);
+  OCSP_basic_add1_status(basic.get(), id, revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
+                         OCSP_REVOKED_STATUS_KEYCOMPROMISE, begin.get(), begin.get(), end.get());
+  const Certificate signer = parse(ca.certificate());
+  require(OCSP_basic_sign(basic.get(), signer.get(), ca.key(), EVP_sha256(), nullptr, 0) == 1,
+          "sign an answer");
+  const Owned<OCSP_RESPONSE, OCSP_RESPONSE_free> out(
+      OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
+  return encode(out.get(), i2d_OCSP_RESPONSE);
 }
 
 long serial_number(const Bytes& certificate) {

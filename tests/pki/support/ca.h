@@ -78,6 +78,8 @@ class TestCa {
 [[nodiscard]] std::string crl_pem(const Bytes& der);
 // PKCS#7 signedData with these and no signer, DER.
 [[nodiscard]] Bytes pkcs7(const std::vector<Bytes>& certificates, const std::vector<Bytes>& crls = {});
+// The answer to an OCSPRequest for one certificate, signed by the CA itself, good for a day.
+[[nodiscard]] Bytes ocsp_answer(const Bytes& request, const TestCa& ca, WallTime now, bool revoked);
 [[nodiscard]] long serial_number(const Bytes& certificate);
 
 }  // namespace oakgate::test
