@@ -1,0 +1,188 @@
+#include "daemon/fetch_queue.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "daemon/text.h"
+#include "pki/crl.h"
+#include "pki/ocsp.h"
+
+namespace oakgate {
+
+namespace {
+
+constexpr std::size_t kMaxInVain = 1024;  // remembered at once
+
+// Servers call a CRL many things; a page of HTML or an image is none. "": no type at all, and LDAP.
+const std::vector<std::string>& crl_types() {
+  static const std::vector<std::string> types{"",
+                                              "application/pkix-crl",
+                                              "application/crl",
+                                              "application/x-crl",
+                                              "application/x-pkcs7-crl",
+                                              "application/x-x509-crl",
+                                              "application/pkcs7-mime",
+                                              "application/x-pem-file",
+                                              "application/octet-stream",
+                                              "binary/octet-stream",
+                                              "text/plain"};
+  return types;
+}
+
+FetchRequest request_for(const RevocationSource& source, Milliseconds timeout) {
+  FetchRequest request;
+  request.url = source.url;
+  request.timeout = timeout;
+  request.configured = source.configured;
+  if (source.kind == RevocationSource::Kind::ocsp) {
+    // RFC 6960 appendix A.1.
+    request.body = source.request;
+    request.body_type = "application/ocsp-request";
+    request.accepted_types = {"application/ocsp-response"};
+    request.max_bytes = pki::kMaxOcspBytes;
+  } else {
+    request.accepted_types = crl_types();
+    request.max_bytes = pki::kMaxCrlBytes;
+  }
+  return request;
+}
+
+}  // namespace
+
+std::string server_of(const std::string& url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t begin = scheme == std::string::npos ? 0 : scheme + 3;
+  std::string server = url.substr(begin, url.find_first_of("/?#", begin) - begin);
+  for (char& c : server) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return server;
+}
+
+// Holds what it needs by value or shared: it may outlive everything else (WorkerPool::AtEnd::leave). A list
+// of a million entries takes a while to read, so the store takes it here and not on the loop's thread.
+class FetchQueue::FetchTask final : public Task {
+ public:
+  FetchTask(std::weak_ptr<FetchQueue*> owner, const Parts& parts, RevocationSource source,
+            Milliseconds timeout)
+      : owner_(std::move(owner)),
+        store_(parts.store),
+        fetcher_(parts.fetcher),
+        source_(std::move(source)),
+        timeout_(timeout) {}
+
+  void work() override {
+    const Result<Fetched> fetched = fetcher_->fetch(request_for(source_, timeout_));
+    if (!fetched) {
+      store_->add_failure(source_, fetched.error());
+      outcome_.error = fetched.error();
+      return;
+    }
+    const Result<bool> added = store_->add_answer(source_, fetched->body, read_clocks().wall);
+    outcome_.fresh = added.value_or(false);
+    if (!added) outcome_.error = added.error();
+  }
+  void done() override {
+    if (const auto owner = owner_.lock()) (*owner)->finished(source_, outcome_);
+  }
+
+ private:
+  std::weak_ptr<FetchQueue*> owner_;
+  std::shared_ptr<RevocationStore> store_;
+  std::shared_ptr<const Fetcher> fetcher_;
+  RevocationSource source_;
+  Milliseconds timeout_;
+  FetchOutcome outcome_;
+};
+
+Result<std::unique_ptr<FetchQueue>> FetchQueue::create(Parts parts, const FetchBounds& bounds) {
+  Result<std::unique_ptr<WorkerPool>> pool =
+      WorkerPool::create(bounds.threads, bounds.threads, WorkerPool::AtEnd::leave);
+  if (!pool) return fail(pool.error());
+  return std::unique_ptr<FetchQueue>(new FetchQueue(std::move(parts), bounds, std::move(*pool)));
+}
+
+FetchQueue::FetchQueue(Parts parts, const FetchBounds& bounds, std::unique_ptr<WorkerPool> pool)
+    : parts_(std::move(parts)), bounds_(bounds), pool_(std::move(pool)) {
+  watch_ = Watch::readable(parts_.loop, pool_->fd(), [this] { pool_->dispatch(); });
+}
+
+bool FetchQueue::ask(const RevocationSource& source, Again again, Done done) {
+  const auto known = wanted_.find(source);
+  if (known != wanted_.end()) {
+    known->second.askers.push_back(std::move(done));
+    return true;
+  }
+  if (again == Again::no && was_in_vain(source)) return false;
+  if (order_.size() >= bounds_.waiting) {
+    parts_.log.warning(fmt::format("CRYPTO_PKI: {} is not asked: {} fetches are waiting already",
+                                   printable(source.url), order_.size()));
+    return false;
+  }
+  wanted_[source].askers.push_back(std::move(done));
+  // What an operator wrote goes before what certificates name.
+  auto place = order_.end();
+  if (source.configured) {
+    place = std::find_if(order_.begin(), order_.end(),
+                         [](const RevocationSource& one) { return !one.configured; });
+  }
+  order_.insert(place, source);
+  begin_what_can();
+  return true;
+}
+
+void FetchQueue::begin_what_can() {
+  for (auto one = order_.begin(); one != order_.end() && busy_.size() < bounds_.threads;) {
+    one = begin(*one) ? order_.erase(one) : std::next(one);
+  }
+}
+
+bool FetchQueue::begin(const RevocationSource& source) {
+  const std::string server = server_of(source.url);
+  if (busy_.contains(server)) return false;
+  // The pool has room for as many as there are threads, and no more are begun.
+  if (!pool_->submit(std::make_unique<FetchTask>(self_, parts_, source, bounds_.fetch))) return false;
+  busy_.insert(server);
+  wanted_.at(source).under_way = true;
+  return true;
+}
+
+void FetchQueue::finished(const RevocationSource& source, const FetchOutcome& outcome) {
+  busy_.erase(server_of(source.url));
+  if (outcome.fresh) {
+    in_vain_until_.erase(source);
+  } else {
+    if (in_vain_until_.size() >= kMaxInVain) in_vain_until_.clear();
+    in_vain_until_[source] = read_clocks().instant + bounds_.in_vain;
+  }
+  log_outcome(source, outcome);
+  const auto found = wanted_.find(source);
+  std::vector<Done> askers = std::move(found->second.askers);
+  wanted_.erase(found);
+  begin_what_can();
+  for (const Done& done : askers) done(source, outcome);
+}
+
+bool FetchQueue::was_in_vain(const RevocationSource& source) {
+  const auto found = in_vain_until_.find(source);
+  if (found == in_vain_until_.end()) return false;
+  if (read_clocks().instant < found->second) return true;
+  in_vain_until_.erase(found);
+  return false;
+}
+
+void FetchQueue::log_outcome(const RevocationSource& source, const FetchOutcome& outcome) const {
+  const char* what = source.kind == RevocationSource::Kind::ocsp ? "OCSP answer" : "CRL";
+  const std::string head = fmt::format("CRYPTO_PKI: trustpoint {}: ", printable(source.trustpoint));
+  if (outcome.error) {
+    parts_.log.warning(fmt::format("{}no usable {} from {}: {}", head, what, printable(source.url),
+                                   printable(error_text(*outcome.error), 1024)));
+  } else if (outcome.fresh) {
+    parts_.log.notice(fmt::format("{}new {} received from {}", head, what, printable(source.url)));
+  } else {
+    parts_.log.write(LogLevel::info,
+                     fmt::format("{}the {} from {} is the one we have", head, what, printable(source.url)));
+  }
+}
+
+}  // namespace oakgate
