@@ -9,6 +9,7 @@
 
 #include "daemon/data_plane_choice.h"
 #include "daemon/text.h"
+#include "pki/fetcher.h"
 
 namespace oakgate {
 
@@ -95,6 +96,11 @@ Result<void> Daemon::make_workers() {
       WorkerPool::create(kResolvers, kNameQueue, WorkerPool::AtEnd::leave);
   if (!resolvers) return fail(resolvers.error());
   resolvers_ = std::move(*resolvers);
+  // A certificate that is granted or renewed comes into use as one that an operator puts there.
+  Result<std::unique_ptr<Enrollment>> enrollment = Enrollment::create(
+      {*loop_, log_, std::make_shared<pki::NetworkFetcher>(), [this](const std::string&) { on_hangup(); }});
+  if (!enrollment) return fail(enrollment.error());
+  enrollment_ = std::move(*enrollment);
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
   if (!engine) return fail(engine.error());
   engine_config_ = std::move(*engine);
@@ -162,6 +168,11 @@ Result<void> Daemon::keep_keys(LoadedKeys keys) {
 void Daemon::start_core() {
   driver_->start(std::move(engine_config_));
   addresses_->configure(config_.peers);
+  look_for_enrollments();
+}
+
+void Daemon::look_for_enrollments() {
+  enrollment_->configure(config_.trustpoints, config_.gateway.state_dir, options_.environment);
 }
 
 void Daemon::watch_signals() {
@@ -221,6 +232,7 @@ ReloadOutcome Daemon::reload() {
   config_ = std::move(*loaded.config);
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
   addresses_->configure(config_.peers);
+  look_for_enrollments();
   log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
   notify_ready(fmt::format("{} peers configured", config_.peers.size()));
   status_timer_->arm(kStatusDelay);

@@ -8,11 +8,13 @@
 #include "conf/load.h"
 #include "daemon/control_verbs.h"
 #include "daemon/core_driver.h"
+#include "daemon/enrollment.h"
 #include "daemon/event_log.h"
 #include "daemon/key_store.h"
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
 #include "daemon/sockets.h"
+#include "daemon/system_rng.h"
 #include "daemon/wiring.h"
 #include "daemon/workers.h"
 #include "xfrm/netlink/address_monitor.h"
@@ -53,6 +55,7 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] ReloadOutcome reload();
   [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
   void on_hangup();
+  void look_for_enrollments();
   void begin_shutdown(const char* signal_name);
   void on_core_event(const ike::Event& event, WallTime at);
   void on_outcome(ike::CommandId id, const Result<void>& result);
@@ -89,6 +92,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<PeerAddresses> addresses_;
   std::unique_ptr<WorkerPool> resolvers_;
+  std::unique_ptr<Enrollment> enrollment_;
   std::unique_ptr<Timer> status_timer_;
   std::unique_ptr<Timer> network_timer_;
   std::unique_ptr<Timer> shutdown_timer_;

@@ -5,7 +5,6 @@
 #include <linux/capability.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
-#include <sys/random.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -104,23 +103,6 @@ Result<ProcessLock> ProcessLock::take(const std::string& file, const std::string
                 "a file system with free space", "make room there");
   }
   return ProcessLock(std::move(fd));
-}
-
-Result<SystemRng> SystemRng::create() {
-  std::uint8_t probe = 0;
-  if (::getrandom(&probe, 1, 0) != 1) {
-    return fail(ErrorCode::internal,
-                fmt::format("the kernel gives no random numbers: {}", std::strerror(errno)));
-  }
-  return SystemRng();
-}
-
-void SystemRng::fill(std::span<std::uint8_t> out) {
-  while (!out.empty()) {
-    const ssize_t got = ::getrandom(out.data(), out.size(), 0);
-    // create() has shown that the call works; what is left is EINTR.
-    if (got > 0) out = out.subspan(static_cast<std::size_t>(got));
-  }
 }
 
 void notify_ready(const std::string& status) {

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "ike/base/result.h"
-#include "ike/base/rng.h"
 #include "xfrm/netlink/unique_fd.h"
 
 namespace oakgate {
@@ -26,14 +25,6 @@ class ProcessLock {
  private:
   explicit ProcessLock(UniqueFd fd) : fd_(std::move(fd)) {}
   UniqueFd fd_;
-};
-
-// The operating system's random numbers.
-class SystemRng final : public Rng {
- public:
-  // ErrorCode::internal if the kernel has none: nothing may start then.
-  [[nodiscard]] static Result<SystemRng> create();
-  void fill(std::span<std::uint8_t> out) override;
 };
 
 // sd_notify(3); without a service manager they do nothing.

@@ -9,7 +9,7 @@ namespace oakgate::cli {
 
 namespace {
 
-enum class Operand : std::uint8_t { none, peer, target, file };
+enum class Operand : std::uint8_t { none, peer, target, file, authenticate, enroll };
 
 // A verb is a path of words; those before the last are groups.
 struct VerbRow {
@@ -27,8 +27,19 @@ constexpr std::array kVerbs{
     VerbRow{Verb::reload, {"reload"}, Operand::none, "read the configuration anew"},
     VerbRow{Verb::show_isakmp_sa, {"show", "crypto", "isakmp", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_ipsec_sa, {"show", "crypto", "ipsec", "sa"}, Operand::none, "as IOS prints it"},
+    VerbRow{Verb::pki_authenticate,
+            {"pki", "authenticate"},
+            Operand::authenticate,
+            "fetch the certificate of a trustpoint's authority and accept it"},
+    VerbRow{Verb::pki_enroll,
+            {"pki", "enroll"},
+            Operand::enroll,
+            "request a certificate from a trustpoint's authority"},
 };
-constexpr const char* kGroupHelp = "the IOS words, in the IOS layouts";
+
+const char* group_help(std::string_view word) {
+  return word == "pki" ? "keys and certificates" : "the IOS words, in the IOS layouts";
+}
 
 CLI::App* child(CLI::App& parent, const char* word, const char* help) {
   const auto known = parent.get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
@@ -36,6 +47,23 @@ CLI::App* child(CLI::App& parent, const char* word, const char* help) {
   CLI::App* added = parent.add_subcommand(word, help);
   added->fallthrough();  // options of `oakgate` itself may follow the verb
   return added;
+}
+
+void add_trustpoint(CLI::App& verb, Arguments& arguments) {
+  verb.add_option("TRUSTPOINT", arguments.pki.trustpoint, "a trustpoint's name")->required();
+  verb.add_option("--config", arguments.config, "configuration file")->capture_default_str();
+}
+
+void add_enrollment(CLI::App& verb, Arguments& arguments) {
+  PkiArguments& pki = arguments.pki;
+  add_trustpoint(verb, arguments);
+  verb.add_option("--subject", pki.subject, "distinguished name, \"CN=gw-a,O=corp\"; default: CN=FQDN");
+  verb.add_option("--fqdn", pki.host_name, "our host name, into subjectAltName and the subject");
+  verb.add_option("--ip-address", pki.ip_address, "our address, likewise");
+  verb.add_option("--serial-number", pki.serial_number, "into the subject");
+  verb.add_option("--password-file", pki.password_file, "file of the challenge password, mode 0600");
+  verb.add_flag("--renew", pki.renew, "for the same names, signed with the certificate that is there");
+  verb.add_flag("--wait", pki.wait, "wait while the request is pending, and poll");
 }
 
 void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
@@ -51,6 +79,14 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
       return;
+    case Operand::authenticate:
+      add_trustpoint(verb, arguments);
+      verb.add_option("--fingerprint", arguments.pki.fingerprint,
+                      "accept exactly this certificate: MD5, SHA1 or SHA256 in hexadecimal");
+      return;
+    case Operand::enroll:
+      add_enrollment(verb, arguments);
+      return;
   }
 }
 
@@ -59,7 +95,7 @@ void add_verbs(CLI::App& app, Arguments& arguments) {
     CLI::App* at = &app;
     for (std::size_t i = 0; i < row.words.size() && row.words[i] != nullptr; ++i) {
       const bool last = i + 1 == row.words.size() || row.words[i + 1] == nullptr;
-      at = child(*at, row.words[i], last ? row.help : kGroupHelp);
+      at = child(*at, row.words[i], last ? row.help : group_help(row.words[i]));
       if (!last) at->require_subcommand(1);
     }
     add_operand(*at, row.operand, arguments);
@@ -90,6 +126,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
                               Arguments& arguments) {
   arguments.socket = environment_socket.empty() ? kDefaultSocket : std::string(environment_socket);
   arguments.file = kDefaultConfig;
+  arguments.config = kDefaultConfig;
   CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
   app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");

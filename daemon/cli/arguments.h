@@ -8,15 +8,41 @@
 
 namespace oakgate::cli {
 
-enum class Verb : std::uint8_t { status, up, down, check, monitor, reload, show_isakmp_sa, show_ipsec_sa };
+enum class Verb : std::uint8_t {
+  status,
+  up,
+  down,
+  check,
+  monitor,
+  reload,
+  show_isakmp_sa,
+  show_ipsec_sa,
+  pki_authenticate,
+  pki_enroll,
+};
+
+// What the `pki` verbs take; each uses what is its own.
+struct PkiArguments {
+  std::string trustpoint;
+  std::string fingerprint;  // authenticate: hexadecimal, what an operator was told by other means
+  std::string subject;      // enroll, and the five below
+  std::string host_name;    // --fqdn
+  std::string ip_address;
+  std::string serial_number;
+  std::string password_file;  // of the challenge password; empty: none
+  bool wait = false;
+  bool renew = false;
+};
 
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
-  std::string socket;   // --socket, OAKGATE_SOCKET, or the default
-  std::string peer;     // status, up, down
-  std::string tunnel;   // up, down: behind the slash
-  std::string file;     // check
+  std::string socket;  // --socket, OAKGATE_SOCKET, or the default
+  std::string peer;    // status, up, down
+  std::string tunnel;  // up, down: behind the slash
+  std::string file;    // check
+  std::string config;  // pki: the configuration that names files and servers
+  PkiArguments pki;
   std::string printed;  // --help or --version: what to print instead of doing anything
 };
 

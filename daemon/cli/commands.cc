@@ -11,6 +11,7 @@
 
 #include "conf/load.h"
 #include "daemon/cli/ios_layout.h"
+#include "daemon/cli/pki.h"
 #include "daemon/cli/screen.h"
 #include "daemon/issue_json.h"
 #include "daemon/key_files.h"
@@ -162,6 +163,7 @@ int report(const Failure& failure, bool json) {
     print_line(failure_json(failure));
     return static_cast<int>(failure.exit);
   }
+  std::fflush(stdout);  // what was printed before comes before
   fmt::print(stderr, "oakgate: {}\n", failure.text);
   if (!failure.expected.empty()) fmt::print(stderr, "  expected: {}\n", failure.expected);
   if (!failure.remedy.empty()) fmt::print(stderr, "  to mend it: {}\n", failure.remedy);
@@ -172,7 +174,16 @@ int report(const Failure& failure, bool json) {
 }
 
 int run(const Arguments& arguments) {
-  return arguments.verb == Verb::check ? check(arguments) : run_over_socket(arguments);
+  switch (arguments.verb) {
+    case Verb::check:
+      return check(arguments);
+    case Verb::pki_authenticate:
+      return pki_authenticate(arguments);
+    case Verb::pki_enroll:
+      return pki_enroll(arguments);
+    default:
+      return run_over_socket(arguments);
+  }
 }
 
 }  // namespace oakgate::cli

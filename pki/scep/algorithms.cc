@@ -54,7 +54,7 @@ constexpr std::array kDigests{
     DigestRow{MessageDigest::sha256, NID_sha256, "SHA256", std::nullopt},
     DigestRow{MessageDigest::sha384, NID_sha384, "SHA384", std::nullopt},
     DigestRow{MessageDigest::sha512, NID_sha512, "SHA512", std::nullopt},
-    DigestRow{MessageDigest::sha1, NID_sha1, "SHA1", Weak::sha},
+    DigestRow{MessageDigest::sha1, NID_sha1, "SHA1", std::nullopt},
     DigestRow{MessageDigest::md5, NID_md5, "MD5", Weak::md5},
 };
 
@@ -98,18 +98,13 @@ Result<ContentCipher> choose_cipher(const Capabilities& server, const Allowance&
                       words);
 }
 
-Result<MessageDigest> choose_digest(const Capabilities& server, const Allowance& allowance) {
+// "All known servers support at least triple DES and SHA-1" (RFC 8894 section 7.5); MD5 is for those of
+// DES's time, whose operator allowed just that.
+MessageDigest choose_digest(const Capabilities& server, ContentCipher cipher, const Allowance& allowance) {
   if (server.sha256 || server.standard) return MessageDigest::sha256;
   if (server.sha512) return MessageDigest::sha512;
-  if (allowed(allowance, Weak::sha)) return MessageDigest::sha1;
-  if (!server.sha1 && allowed(allowance, Weak::md5)) return MessageDigest::md5;
-  std::vector<Weak> words{Weak::sha};
-  if (!server.sha1) words.push_back(Weak::md5);
-  return weak_refusal(allowance,
-                      server.sha1 ? "the certification authority signs with SHA-1 at best"
-                                  : "the certification authority does not say that it knows SHA-256: an old "
-                                    "one signs with SHA-1 or MD5",
-                      words);
+  const bool old = cipher == ContentCipher::des && !server.sha1 && allowed(allowance, Weak::md5);
+  return old ? MessageDigest::md5 : MessageDigest::sha1;
 }
 
 // Loaded once, and for the life of the process: a provider that goes away takes the keys it holds along.
@@ -162,9 +157,7 @@ Capabilities parse_capabilities(ByteView answer) {
 Result<Algorithms> choose_algorithms(const Capabilities& server, const Allowance& allowance) {
   const auto cipher = choose_cipher(server, allowance);
   if (!cipher) return fail(cipher.error());
-  const auto digest = choose_digest(server, allowance);
-  if (!digest) return fail(digest.error());
-  return Algorithms{*cipher, *digest};
+  return Algorithms{*cipher, choose_digest(server, *cipher, allowance)};
 }
 
 Result<ContentCipher> accept_cipher(int nid, const Allowance& allowance) {

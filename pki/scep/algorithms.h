@@ -1,8 +1,10 @@
 // What a SCEP server says it can do, and the algorithms we use with it: RFC 8894 section 3.5, and the drafts
 // before it, whose servers know DES, 3DES, SHA-1 and MD5 alone.
 //
-// GetCACaps is not authenticated: whoever is on the path may take words away (RFC 8894 section 7.5). So what
-// is weak is used only if the trustpoint's `allow_weak` has the word, however the answer reads.
+// GetCACaps is not authenticated: whoever is on the path may take words away (RFC 8894 section 7.5). So DES,
+// 3DES and MD5 are used only if the trustpoint's `allow_weak` has the word, however the answer reads. SHA-1
+// needs none here: it signs messages that live for one transaction and begin with our nonce (RFC 8894 section
+// 7.9), and servers of today answer with it whatever they were asked with. In certificates it is fenced.
 #pragma once
 
 #include <openssl/crypto.h>

@@ -4,7 +4,8 @@
 
 #include <algorithm>
 
-#include "pki/scep/cms.h"
+#include "ike/crypto/openssl.h"
+#include "pki/path.h"
 
 namespace oakgate::pki::scep {
 
@@ -42,33 +43,17 @@ bool may(const Certificate& certificate, KeyUsageBits bits) {
   return !usage || (*usage & bits) != 0;
 }
 
-CertificateList list_of(const std::vector<Certificate>& certificates) {
-  CertificateList list(sk_X509_new_null());
-  for (const Certificate& certificate : certificates) {
-    if (list != nullptr) sk_X509_push(list.get(), certificate.native());
-  }
-  return list;
-}
-
-Result<void> check_dates(const Certificate& certificate, const char* what, WallTime now) {
-  if (now > certificate.not_after()) {
-    return fail(ErrorCode::certificate_expired,
-                std::string("the certificate of the ") + what + " has expired: " +
-                    certificate.subject_text() + ", at " + time_text(certificate.not_after()),
-                "one that is valid now, " + time_text(now), "Have the authority renew it, or set the clock.");
-  }
+Result<void> check_trusted(const Certificate& certificate, const char* what, const Authority& authority,
+                           WallTime now) {
   if (now < certificate.not_before()) {
     return fail(ErrorCode::certificate_not_yet_valid,
                 std::string("the certificate of the ") + what + " is not valid before " +
                     time_text(certificate.not_before()) + ": " + certificate.subject_text(),
                 "one that is valid now, " + time_text(now), "Set this machine's clock.");
   }
-  return {};
-}
-
-Result<void> check_trusted(const Certificate& certificate, const char* what, const Authority& authority) {
-  const auto path = issued_by(certificate, authority.anchors, authority.pool);
+  const auto path = issued_by(certificate, authority.anchors, authority.pool, now);
   if (path) return {};
+  if (path.error().code != ErrorCode::certificate_invalid) return fail(path.error());
   return refuse(std::string("the ") + what +
                     " that answers is not of this trustpoint: " + certificate.subject_text() +
                     ", issued by " + certificate.issuer_text() + ": " + path.error().text,
@@ -109,8 +94,8 @@ Result<Authority> choose_authority(const AuthorityCertificates& received,
   if (received.cas.empty()) return refuse("there is no certification authority");
   const Certificate& ca = received.cas.front();
   Authority out{ca, ca, {ca}, trusted, received.cas};
-  if (const auto good = check_trusted(ca, "certification authority", out); !good) return fail(good.error());
-  if (const auto good = check_dates(ca, "certification authority", now); !good) return fail(good.error());
+  if (const auto good = check_trusted(ca, "certification authority", out, now); !good)
+    return fail(good.error());
   if (received.ras.empty()) {
     if (mode == EnrollmentMode::ca) return out;
     return refuse("the server has no certificates of a registration authority",
@@ -118,8 +103,8 @@ Result<Authority> choose_authority(const AuthorityCertificates& received,
                   "Set `enrollment.mode: ca`.");
   }
   for (const Certificate& ra : received.ras) {
-    if (const auto good = check_trusted(ra, "registration authority", out); !good) return fail(good.error());
-    if (const auto good = check_dates(ra, "registration authority", now); !good) return fail(good.error());
+    if (const auto good = check_trusted(ra, "registration authority", out, now); !good)
+      return fail(good.error());
     out.signers.push_back(ra);  // keyUsage is no reason to refuse: see above
   }
   const auto encrypts = std::find_if(received.ras.begin(), received.ras.end(), [](const Certificate& ra) {
@@ -131,32 +116,12 @@ Result<Authority> choose_authority(const AuthorityCertificates& received,
 
 Result<std::vector<Certificate>> issued_by(const Certificate& certificate,
                                            const std::vector<Certificate>& anchors,
-                                           const std::vector<Certificate>& pool) {
-  const X509Store store(X509_STORE_new());
-  const X509StoreContext context(X509_STORE_CTX_new());
-  const CertificateList between = list_of(pool);
-  if (!store || !context || !between) return crypto::openssl_failure("prepare a chain");
-  for (const Certificate& anchor : anchors) {
-    if (X509_STORE_add_cert(store.get(), anchor.native()) != 1)
-      return crypto::openssl_failure("add an anchor");
-  }
-  if (X509_STORE_CTX_init(context.get(), store.get(), certificate.native(), between.get()) != 1) {
-    return crypto::openssl_failure("prepare a chain");
-  }
-  // An intermediate that the operator trusts is an anchor as well; its root need not be known.
-  X509_STORE_CTX_set_flags(context.get(), X509_V_FLAG_PARTIAL_CHAIN | X509_V_FLAG_NO_CHECK_TIME);
-  if (X509_verify_cert(context.get()) != 1) {
-    const int error = X509_STORE_CTX_get_error(context.get());
-    return refuse(X509_verify_cert_error_string(error), "a chain to one of the trustpoint's certificates");
-  }
-  std::vector<Certificate> path;
-  const STACK_OF(X509)* chain = X509_STORE_CTX_get0_chain(context.get());
-  for (int i = 0; i < sk_X509_num(chain); ++i) {
-    auto member = Certificate::from_native(sk_X509_value(chain, i));
-    if (!member) return fail(member.error());
-    path.push_back(std::move(*member));
-  }
-  return path;
+                                           const std::vector<Certificate>& pool, WallTime now) {
+  PathSettings settings;
+  settings.anchors = anchors;
+  settings.intermediates = pool;
+  // An authority's clock may be a little ahead of ours.
+  return build_path(certificate, settings, std::max(now, certificate.not_before()));
 }
 
 }  // namespace oakgate::pki::scep

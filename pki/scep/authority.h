@@ -36,10 +36,10 @@ struct Authority {
                                                  const std::vector<Certificate>& trusted, EnrollmentMode mode,
                                                  WallTime now);
 
-// The way from `certificate` to one of `anchors`, both included; a self-issued end is not asked for.
-// Dates are the caller's business. ErrorCode::certificate_invalid says what OpenSSL says.
+// The way from `certificate` to one of `anchors`, both included, as pki/path.h finds it; a certificate that
+// is not valid yet is looked at as of its beginning.
 [[nodiscard]] Result<std::vector<Certificate>> issued_by(const Certificate& certificate,
                                                          const std::vector<Certificate>& anchors,
-                                                         const std::vector<Certificate>& pool);
+                                                         const std::vector<Certificate>& pool, WallTime now);
 
 }  // namespace oakgate::pki::scep

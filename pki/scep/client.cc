@@ -52,6 +52,15 @@ MessageType request_type(const Capabilities& server, bool renewal) {
   return renewal && server.standard ? MessageType::renewal_req : MessageType::pkcs_req;
 }
 
+Error refusal(const std::string& reason) {
+  return Error{ErrorCode::enrollment_failed,
+               "the certification authority refused the request: " + reason,
+               "pkiStatus SUCCESS",
+               "Ask the authority's operator; the challenge password may be wrong, or a certificate of that "
+               "name be there already.",
+               {}};
+}
+
 std::string request_fingerprint(const SecretBytes& request) {
   std::string out = to_hex(pki::digest("MD5", request.view()));
   for (char& c : out) c = c >= 'a' && c <= 'f' ? static_cast<char>(c - 'a' + 'A') : c;
@@ -124,23 +133,16 @@ Result<Reply> Client::exchange(const Session& session, const Message& message) c
   const Expected expected{message.head.transaction, message.head.nonce, session.authority.signers,
                           message.signer,           message.key,        session.allowance,
                           message.max_reply};
-  auto reply = read_reply(answer->body, expected);
-  if (!reply) return fail(reply.error());
-  if (reply->status == Status::failure) {
-    return fail(ErrorCode::enrollment_failed,
-                "the certification authority refused the request: " + reply->reason, "pkiStatus SUCCESS",
-                "Ask the authority's operator; the challenge password may be wrong, or a certificate of "
-                "that name be there already.");
-  }
-  return reply;
+  return read_reply(answer->body, expected);
 }
 
 Result<Answer> Client::conclude(const Session& session, Transaction transaction, const Reply& reply,
                                 const crypto::PrivateKey& key, WallTime now) const {
-  if (reply.status == Status::pending) return Answer{std::move(transaction), {}};
+  if (reply.status == Status::pending) return Answer{std::move(transaction), {}, {}};
+  if (reply.status == Status::failure) return Answer{std::move(transaction), {}, refusal(reply.reason)};
   auto granted = read_granted(reply.content, key.public_key(), session.authority, now);
   if (!granted) return fail(granted.error());
-  return Answer{std::move(transaction), std::move(*granted)};
+  return Answer{std::move(transaction), std::move(*granted), {}};
 }
 
 Result<Answer> Client::enroll(const EnrollmentRequest& request, WallTime now) {

@@ -34,7 +34,9 @@ struct EnrollmentRequest {
 
 struct Answer {
   Transaction transaction;
-  std::vector<Certificate> granted;  // ours, then intermediates; empty: pending
+  std::vector<Certificate> granted;  // ours, then intermediates
+  std::optional<Error> refused;      // ErrorCode::enrollment_failed, in the authority's words
+  [[nodiscard]] bool pending() const { return granted.empty() && !refused; }
 };
 
 class Client {
@@ -48,8 +50,8 @@ class Client {
   // GetCACert: nothing of it is trusted yet.
   [[nodiscard]] Result<AuthorityCertificates> get_ca() const;
 
-  // PKCSReq or RenewalReq. ErrorCode::enrollment_failed: the authority refused, in its words, or answered
-  // nonsense (pki/scep/reply.h). ErrorCode::fetch_failed: it did not answer.
+  // PKCSReq or RenewalReq. Errors tell of answers that are none (pki/scep/reply.h): they decide nothing, for
+  // anybody may have sent them. ErrorCode::fetch_failed: it did not answer.
   [[nodiscard]] Result<Answer> enroll(const EnrollmentRequest& request, WallTime now);
   // CertPoll. Does not count the poll.
   [[nodiscard]] Result<Answer> poll(const Transaction& transaction, const crypto::PrivateKey& key,

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string_view>
 
+#include "ike/base/printable.h"
 #include "pki/scep/cms.h"
 
 namespace oakgate::pki::scep {
@@ -89,20 +90,6 @@ bool is_text(const std::optional<Bytes>& value, std::string_view text) {
 
 // ---- FAILURE -------------------------------------------------------------------------------------------
 
-// What a server writes, for a terminal and a log: printable ASCII stays.
-std::string escaped(const Bytes& text) {
-  static constexpr char kDigits[] = "0123456789abcdef";
-  std::string out;
-  for (std::size_t i = 0; i < std::min(text.size(), kMaxFailText); ++i) {
-    if (text[i] >= 0x20 && text[i] < 0x7f && text[i] != '\\') {
-      out += static_cast<char>(text[i]);
-    } else {
-      out += {'\\', 'x', kDigits[text[i] >> 4], kDigits[text[i] & 15]};
-    }
-  }
-  return out;
-}
-
 // RFC 8894 table 5.
 std::string failure_reason(const Attributes& attributes) {
   static constexpr std::string_view kReasons[] = {
@@ -116,7 +103,10 @@ std::string failure_reason(const Attributes& attributes) {
   for (std::size_t i = 0; i < std::size(kReasons); ++i) {
     if (is_text(attributes.fail_info, std::to_string(i))) out = kReasons[i];
   }
-  if (attributes.fail_text && !attributes.fail_text->empty()) out += ": " + escaped(*attributes.fail_text);
+  if (attributes.fail_text && !attributes.fail_text->empty()) {
+    const auto& text = *attributes.fail_text;
+    out += ": " + printable({reinterpret_cast<const char*>(text.data()), text.size()}, kMaxFailText);
+  }
   return out;
 }
 
@@ -308,17 +298,13 @@ Result<std::vector<Certificate>> read_granted(ByteView content, const Bytes& pub
   }
   std::vector<Certificate> pool = authority.pool;
   pool.insert(pool.end(), all.begin(), all.end());
-  auto path = issued_by(*own, authority.anchors, pool);
+  auto path = issued_by(*own, authority.anchors, pool, now);
   if (!path) {
     Error error = path.error();
+    if (error.code != ErrorCode::certificate_invalid) return fail(std::move(error));
     error.text = "the certificate granted does not chain to the trustpoint: " + own->subject_text() +
                  ", issued by " + own->issuer_text() + ": " + error.text;
     return fail(std::move(error));
-  }
-  if (now > own->not_after()) {
-    return fail(ErrorCode::certificate_expired,
-                "the certificate granted has expired already, at " + time_text(own->not_after()),
-                "one that is valid now, " + time_text(now), "Set the clock, here or at the authority.");
   }
   // A file of ours holds what the peer may miss: not what the operator trusts anyway, and no root.
   std::erase_if(*path, [&](const Certificate& member) {

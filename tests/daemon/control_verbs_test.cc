@@ -14,6 +14,7 @@
 #include "daemon/cli/client.h"
 #include "daemon/key_store.h"
 #include "daemon/process.h"
+#include "daemon/system_rng.h"
 #include "daemon/wiring.h"
 #include "tests/daemon/no_plane.h"
 

@@ -11,6 +11,8 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "daemon/system_rng.h"
+
 namespace oakgate {
 namespace {
 

@@ -59,17 +59,17 @@ INSTANTIATE_TEST_SUITE_P(
         Choice{"standard_alone", "SCEPStandard", {}, Algorithms{C::aes_128, D::sha256}, ""},
         Choice{"sha512_only", "AES\nSHA-512", {}, Algorithms{C::aes_128, D::sha512}, ""},
         Choice{"waivers_do_not_weaken", "SCEPStandard", {Weak::des, Weak::md5}, Algorithms{}, ""},
-        Choice{"des3", "DES3\nSHA-1", {Weak::des3, Weak::sha}, Algorithms{C::des3, D::sha1}, ""},
+        Choice{"des3", "DES3\nSHA-1", {Weak::des3}, Algorithms{C::des3, D::sha1}, ""},
         Choice{"des3_not_waived", "DES3\nSHA-256", {Weak::des}, std::nullopt, "`3des`"},
-        Choice{"sha1_not_waived", "AES\nSHA-1", {Weak::md5}, std::nullopt, "`sha`"},
+        Choice{"sha1", "AES\nSHA-1", {Weak::md5}, Algorithms{C::aes_128, D::sha1}, ""},
         Choice{"silent", "", {}, std::nullopt, "`3des` or `des`"},
-        Choice{"silent_des3", "", {Weak::des3, Weak::des, Weak::sha}, Algorithms{C::des3, D::sha1}, ""},
+        Choice{"silent_des3", "", {Weak::des3, Weak::des, Weak::md5}, Algorithms{C::des3, D::sha1}, ""},
         Choice{"silent_des", "", {Weak::des, Weak::md5}, Algorithms{C::des, D::md5}, ""},
-        Choice{"silent_des_without_md5", "", {Weak::des}, std::nullopt, "`sha` or `md5`"}),
+        Choice{"silent_des_without_md5", "", {Weak::des}, Algorithms{C::des, D::sha1}, ""}),
     [](const testing::TestParamInfo<Choice>& row) { return row.param.name; });
 
 TEST(ChooseAlgorithms, AWaiverThatHasEndedIsNamed) {
-  Allowance allowance = allow({Weak::des3, Weak::sha});
+  Allowance allowance = allow({Weak::des3});
   allowance.waiver.until = std::chrono::floor<std::chrono::days>(test::kTestNow) - std::chrono::days(2);
   const auto chosen = choose_algorithms(parse("DES3\nSHA-1"), allowance);
   ASSERT_FALSE(chosen);
@@ -87,7 +87,7 @@ TEST(AcceptAlgorithms, WeakOnesByTheirWord) {
   EXPECT_EQ(accept_digest(NID_sha512, allow({})), D::sha512);
   EXPECT_FALSE(accept_digest(NID_md5, allow({Weak::sha})));
   EXPECT_EQ(accept_digest(NID_md5, allow({Weak::md5})), D::md5);
-  EXPECT_FALSE(accept_digest(NID_sha1, allow({})));
+  EXPECT_EQ(accept_digest(NID_sha1, allow({})), D::sha1);
   EXPECT_EQ(accept_digest(NID_md4, allow({})).error().code, ErrorCode::unsupported);
 }
 

@@ -1,0 +1,43 @@
+// The `oakgate pki` verbs that talk to a certification authority: they run in the command's own process, read
+// the configuration file, fill the files it names, and tell a running daemon. No YAML is ever edited.
+#pragma once
+
+#include <string>
+
+#include "conf/config.h"
+#include "daemon/cli/arguments.h"
+#include "ike/ports/fetcher.h"
+
+namespace oakgate::cli {
+
+// Print and return the exit code, as run() does (daemon/cli/commands.h).
+[[nodiscard]] int pki_authenticate(const Arguments& arguments);
+[[nodiscard]] int pki_enroll(const Arguments& arguments);
+
+// ---- What the pki verbs share ----------------------------------------------------------------------------
+
+[[nodiscard]] Failure failure_of(const Error& error);
+// Exit::configuration with its issues, as `oakgate check` shows them.
+[[nodiscard]] Outcome<conf::Config> load_pki_configuration(const Arguments& arguments);
+// Exit::not_found names those there are.
+[[nodiscard]] Outcome<TrustpointConfig> find_pki_trustpoint(const conf::Config& config,
+                                                            const std::string& name);
+// Has a running daemon read keys and certificates anew, over --socket or else the configuration's socket.
+// True if it has; a daemon that does not run is fine.
+[[nodiscard]] bool tell_daemon(const Arguments& arguments, const conf::Config& config);
+
+// "1FCDF2C8 2DEDA6AC 4819D4C4 B4CFF2F5": hexadecimal in groups of eight, as IOS prints fingerprints.
+[[nodiscard]] std::string grouped_fingerprint(const std::string& hex);
+
+// The two verbs over any Fetcher and configuration; `confirm` asks a person. For tests.
+struct PkiContext {
+  const Arguments& arguments;
+  const conf::Config& config;
+  const TrustpointConfig& trustpoint;  // with `enrollment`
+  const Fetcher& fetcher;
+};
+using Confirm = bool (*)(const std::string& question);  // null: there is no one to ask
+[[nodiscard]] Outcome<Json> authenticate(const PkiContext& context, Confirm confirm);
+[[nodiscard]] Outcome<Json> enroll(const PkiContext& context);
+
+}  // namespace oakgate::cli
