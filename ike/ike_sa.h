@@ -107,6 +107,7 @@ struct EncryptedNonces {
   std::vector<EncryptedBody> received;  // of message 3 or 4
   Endpoint local;                       // that message's ends
   Endpoint remote;
+  std::vector<Bytes> nat_hashes;      // revised mode: its NAT-D, decrypted
   bool hopeless = false;              // what came cannot be the peer's, which must not show before HASH
   bool proved = false;                // HASH verified
   SkeyidForm form = SkeyidForm::rfc;  // of IkeSa::keys

@@ -189,17 +189,17 @@ Result<void> open_revised(Run& run) {
       RevisedCipher::make(policy.hash, policy.encryption, nonce_of(run, peer).view(), cookie_of(run, peer));
   if (!cipher) return fail(std::move(cipher.error()));
   const std::size_t hash_bytes = info(policy.hash).bytes;
-  std::vector<Bytes> nat_hashes;
+  state.nat_hashes.clear();
   for (const EncryptedBody& body : state.received) {
     if (body.type == PayloadType::nonce) continue;
     // Not every peer encrypts NAT-D, which is younger than this mode; encrypted ones are longer.
     if (body.type == PayloadType::nat_d && body.data.size() == hash_bytes) {
-      nat_hashes.push_back(body.data);
+      state.nat_hashes.push_back(body.data);
       continue;
     }
     auto opened = cipher->open(body.data);
     if (body.type == PayloadType::nat_d) {
-      if (opened && opened->size() == hash_bytes) nat_hashes.push_back(to_bytes(opened->view()));
+      if (opened && opened->size() == hash_bytes) state.nat_hashes.push_back(to_bytes(opened->view()));
     } else if (body.type == PayloadType::key_exchange) {
       state.hopeless = state.hopeless || !opened || opened->size() != info(policy.group).public_bytes;
       if (opened) run.exchange.key_exchange.theirs = to_bytes(opened->view());
@@ -208,7 +208,9 @@ Result<void> open_revised(Run& run) {
       if (opened) state.peer_id = std::move(*opened);
     }
   }
-  return judge_nat(run, state.local, state.remote, nat_hashes);
+  // A responder does not need it before HASH_I, and says nothing that garbage has told.
+  if (run.sa.role == Role::responder) return {};
+  return judge_nat(run, state.local, state.remote, state.nat_hashes);
 }
 
 Result<void> take_opened(Run& run) {
@@ -306,6 +308,11 @@ Result<Identity> finish_proof(Run& run) {
   run.authenticated = true;
   state.proved = true;
   keep_proof(run);
+  if (revised(run) && run.sa.role == Role::responder) {
+    if (auto judged = judge_nat(run, state.local, state.remote, state.nat_hashes); !judged) {
+      return fail(std::move(judged.error()));
+    }
+  }
   auto proved = check_identity(run, id_of_body(state.peer_id.view()));
   if (proved) peer_of(run).skeyid = state.form;
   return proved;

@@ -1,12 +1,14 @@
-// The core as responder in two recorded Main Modes with a Cisco-like gateway's answers: with the recorded
+// The core as responder in the recorded Main Modes with a Cisco-like gateway's answers: with the recorded
 // cookies, nonces and Diffie-Hellman values it must take every message of the initiator, compute the recorded
-// hashes, and in the second (no INITIAL-CONTACT: an SA is there already) send message 6 byte for byte. Then
-// Quick Mode's message 1.
+// hashes, and where an SA is there already (no INITIAL-CONTACT) send message 6 byte for byte. With
+// RSA-encrypted nonces the recorded blocks stand in for those that only the responder's private key and the
+// initiator's padding could make.
 #include <gtest/gtest.h>
 
 #include <deque>
 
 #include "ike/crypto/prf.h"
+#include "ike/crypto/private_key.h"
 #include "ike/engine.h"
 #include "ike/wire/message.h"
 #include "tests/support/json.h"
@@ -36,7 +38,8 @@ class Recorded : public testing::Test {
     peer.name = "recorded";
     peer.called_from = {Subnet::host(kInitiator.address)};
     peer.policies = {
-        {10, IkeCipher::aes_128, IkeHash::sha, DhGroup::modp1024, AuthMethod::pre_share, Seconds(86400)}};
+        {10, IkeCipher::aes_128, IkeHash::sha, DhGroup::modp1024, AuthMethod::pre_share, Seconds(86400)},
+        {20, IkeCipher::aes_128, IkeHash::sha, DhGroup::modp1536, AuthMethod::rsa_encr, Seconds(86400)}};
     TunnelConfig tunnel;
     tunnel.name = "any";
     tunnel.pairs = {{Reqid{kReqidBase}, {}}};
@@ -144,6 +147,78 @@ TEST_F(Recorded, InitiatorsMessagesAreTakenAndMessageSixIsTheRecordedOne) {
   ASSERT_NE(effect<SendDatagram>(), nullptr);
   EXPECT_EQ(to_hex(effect<SendDatagram>()->data), to_hex(message(second, 5)));
   EXPECT_EQ(engine_.snapshot({}).at(0).isakmp_sas.size(), 2U);
+}
+
+TEST_F(Recorded, RsaEncryptedNoncesInTheFormOfIos) {
+  const auto exchanges = test::read_json("tests/vectors/recorded-exchanges.json");
+  const auto& exchange = exchanges.at("main-mode-rsa-encrypted-nonces");
+  const auto initiators = crypto::PrivateKey::parse(
+      SecretBytes(as_bytes(exchange.at("initiator_rsa_private_key_pem").get<std::string>())));
+  ASSERT_TRUE(initiators);
+  start(20);
+  config_.peers[0].rsa_encryption = RsaEncryption{
+      {{"initiator", initiators->public_key()}},
+      "own",
+      crypto::parse_public_key(as_bytes(exchange.at("responder_rsa_public_key_pem").get<std::string>()))
+          .value(),
+      SkeyidForm::automatic};
+  engine_.on_command({now_, rng_, out_}, Reconfigure{config_});
+  main_mode(exchanges.at("main-mode-psk-with-responder-lifetime-after-m6"));
+  ASSERT_EQ(engine_.snapshot({}).at(0).isakmp_sas.size(), 1U);
+
+  const auto cookies = wire::parse_header(message(exchange, 1))->cookies;
+  const Bytes nonce_r = test::hex(exchange, "nonce_r");
+  rng_.script = {Bytes(cookies.responder.begin(), cookies.responder.end()), nonce_r};
+  feed(message(exchange, 0));
+  ASSERT_NE(effect<SendDatagram>(), nullptr);
+
+  // Message 3: the two blocks go to the KeyStore.
+  feed(message(exchange, 2));
+  auto* job = effect<StartJob>();
+  ASSERT_NE(job, nullptr);
+  const auto& decrypt = std::get<DecryptBlocks>(job->job);
+  EXPECT_EQ(decrypt.key, "own");
+  ASSERT_EQ(decrypt.blocks.size(), 2U);
+  EXPECT_EQ(decrypt.blocks[0].data, payload<wire::NoncePayload>(message(exchange, 2)).data);
+  EXPECT_EQ(decrypt.blocks[1].data, payload<wire::IdPayload>(message(exchange, 2)).body());
+  std::vector<SecretBytes> opened;
+  opened.emplace_back(test::hex(exchange, "nonce_i"));
+  opened.emplace_back(test::hex(exchange, "id_i"));
+  complete(job->id, std::move(opened));
+  job = effect<StartJob>();
+  ASSERT_NE(job, nullptr);
+  const auto fourth = message(exchange, 3);
+  complete(job->id, crypto::DhKeyPair{DhGroup::modp1536, payload<wire::KeyExchangePayload>(fourth).data,
+                                      SecretBytes(std::size_t{8})});
+  // Message 4: our nonce and identity are what the initiator finds in the recorded blocks.
+  job = effect<StartJob>();
+  ASSERT_NE(job, nullptr);
+  const auto& encrypt = std::get<EncryptBlocks>(job->job);
+  EXPECT_EQ(encrypt.spki, initiators->public_key());
+  const std::vector<Bytes> blocks{payload<wire::NoncePayload>(fourth).data,
+                                  payload<wire::IdPayload>(fourth).body()};
+  ASSERT_EQ(encrypt.contents.size(), 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(encrypt.contents[i], *initiators->decrypt(blocks[i], 5, 256)) << i;
+  }
+  complete(job->id, blocks);
+  ASSERT_NE(effect<SendDatagram>(), nullptr);
+  const Bytes sent = effect<SendDatagram>()->data;
+  EXPECT_EQ(payload<wire::KeyExchangePayload>(sent), payload<wire::KeyExchangePayload>(fourth));
+  EXPECT_EQ(payload<wire::IdPayload>(sent), payload<wire::IdPayload>(fourth));
+  EXPECT_EQ(payload<wire::NoncePayload>(sent), payload<wire::NoncePayload>(fourth));
+  job = effect<StartJob>();
+  ASSERT_NE(job, nullptr);
+  complete(job->id, SecretBytes(test::hex(exchange, "g_xy")));
+
+  // Message 5 is under the keys of the ios form; message 6 is the recorded one.
+  feed(message(exchange, 4));
+  ASSERT_NE(effect<SendDatagram>(), nullptr) << "HASH_I of the recorded initiator verifies";
+  EXPECT_EQ(to_hex(effect<SendDatagram>()->data), to_hex(message(exchange, 5)));
+  const auto sas = engine_.snapshot({}).at(0).isakmp_sas;
+  ASSERT_EQ(sas.size(), 2U);
+  EXPECT_EQ(sas.at(0).policy->authentication, AuthMethod::rsa_encr);
+  EXPECT_EQ(sas.at(0).remote_identity, "10.0.3.1");
 }
 
 }  // namespace
