@@ -17,6 +17,8 @@ constexpr Word<KeyUsage> kUsages[] = {
 constexpr Word<RevocationCheck> kRevocations[] = {{"crl", RevocationCheck::crl},
                                                   {"crl-optional", RevocationCheck::crl_optional},
                                                   {"none", RevocationCheck::none}};
+constexpr Word<ExtendedKeyUsage> kPurposes[] = {{"ike", ExtendedKeyUsage::ike},
+                                                {"any", ExtendedKeyUsage::any}};
 constexpr Word<EnrollmentMode> kModes[] = {{"ca", EnrollmentMode::ca}, {"ra", EnrollmentMode::ra}};
 
 constexpr auto kHttp = std::to_array<std::string_view>({"http", "https"});
@@ -251,9 +253,9 @@ std::optional<OwnCertificateFiles> read_own(const MapReader& map, const Purpose&
 
 std::optional<TrustpointConfig> read_trustpoint(const Member& member, const std::string& folder,
                                                 const Keys& keys) {
-  constexpr auto kKeys =
-      std::to_array<std::string_view>({"ca", "certificate", "key", "encryption_certificate", "encryption_key",
-                                       "revocation", "crl", "ocsp", "enrollment", "allow_weak"});
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"ca", "certificate", "key", "encryption_certificate", "encryption_key", "extended_key_usage",
+       "revocation", "crl", "ocsp", "enrollment", "allow_weak"});
   if (!require_map(member.value, "a map with the keys " + any_of(kKeys))) return std::nullopt;
   const Report& report = *member.value.report;
   const std::size_t before = report.count();
@@ -267,6 +269,9 @@ std::optional<TrustpointConfig> read_trustpoint(const Member& member, const std:
   // A certificate alone is for whatever its usage says; beside one for encryption it is for signatures.
   if (trustpoint.own && !trustpoint.own_encryption && trustpoint.own->key.name == member.name)
     trustpoint.own->key.usage = KeyUsage::general;
+  if (const auto purpose = map.optional("extended_key_usage")) {
+    trustpoint.extended_key_usage = choice(*purpose, kPurposes).value_or(ExtendedKeyUsage::ike);
+  }
   if (const auto revocation = map.optional("revocation")) {
     trustpoint.revocation = choice(*revocation, kRevocations).value_or(RevocationCheck::crl);
   }

@@ -282,7 +282,7 @@ Result<std::vector<Certificate>> build_path(const Certificate& leaf, const PathS
   return path;
 }
 
-Result<void> check_usage(const Certificate& leaf) {
+Result<void> check_usage(const Certificate& leaf, ExtendedKeyUsage wanted) {
   const std::string subject = '"' + leaf.subject_text() + '"';
   // RFC 4945 section 5.1.3.2: digitalSignature or nonRepudiation, if the extension is there.
   if (const auto usage = leaf.key_usage();
@@ -295,18 +295,21 @@ Result<void> check_usage(const Certificate& leaf) {
   // continue. Otherwise, reject cert." The three purposes of 1999 and iKEIntermediate, which it deprecates,
   // are accepted all the same: they say IPsec and nothing else, and old CAs issue them. A certificate that is
   // for TLS servers or clients alone is rejected, as that section demands: whoever holds it was never meant
-  // to be a gateway, and one CA often serves both.
+  // to be a gateway, and one CA often serves both. Some CAs write that into everything:
+  // the trustpoint says so.
   const auto purposes = leaf.extended_key_usage();
-  if (!purposes) return {};
+  if (!purposes || wanted == ExtendedKeyUsage::any) return {};
   const bool for_ike = std::any_of(purposes->begin(), purposes->end(), [](const std::string& purpose) {
     return std::find(kIkePurposes.begin(), kIkePurposes.end(), purpose) != kIkePurposes.end();
   });
   if (for_ike) return {};
-  return fail(ErrorCode::certificate_invalid,
-              fmt::format("the certificate of {} is for other purposes than IKE: {}", subject,
-                          fmt::join(*purposes, " ")),
-              "extendedKeyUsage with ipsecIKE (1.3.6.1.5.5.7.3.17) or anyExtendedKeyUsage, or none",
-              "Have the CA issue it without extendedKeyUsage, or with ipsecIKE.");
+  return fail(
+      ErrorCode::certificate_invalid,
+      fmt::format("the certificate of {} is for other purposes than IKE: {}", subject,
+                  fmt::join(*purposes, " ")),
+      "extendedKeyUsage with ipsecIKE (1.3.6.1.5.5.7.3.17) or anyExtendedKeyUsage, or none",
+      "Have the CA issue it without extendedKeyUsage, or with ipsecIKE; if the CA serves gateways alone: "
+      "extended_key_usage: any in the trustpoint.");
 }
 
 Result<void> check_digest(const std::string& digest, const std::string& what, const WeakWaiver& waiver,

@@ -8,6 +8,7 @@
 
 #include "ike/base/policy.h"
 #include "ike/base/result.h"
+#include "ike/base/trust.h"
 #include "pki/certificate.h"
 
 namespace oakgate::pki {
@@ -37,9 +38,9 @@ struct PathSettings {
 // not looked at.
 [[nodiscard]] Result<std::vector<Certificate>> build_path(const Certificate& leaf,
                                                           const PathSettings& settings, WallTime now);
-// Of a peer's certificate: keyUsage digitalSignature or nonRepudiation, extendedKeyUsage for IKE, or neither
-// extension. ErrorCode::certificate_invalid.
-[[nodiscard]] Result<void> check_usage(const Certificate& leaf);
+// Of a peer's certificate: keyUsage digitalSignature or nonRepudiation, extendedKeyUsage as `wanted`, or
+// neither extension. ErrorCode::certificate_invalid.
+[[nodiscard]] Result<void> check_usage(const Certificate& leaf, ExtendedKeyUsage wanted);
 // Keys of the whole path, signatures of all but the anchor. ErrorCode::key_too_small, ErrorCode::
 // certificate_invalid, ErrorCode::weak_waiver_expired.
 [[nodiscard]] Result<void> check_strength(const std::vector<Certificate>& path, const WeakWaiver& waiver,

@@ -125,7 +125,8 @@ Result<std::vector<Certificate>> check_chain(const Trustpoint& trustpoint, const
   }
   auto path = build_path(leaf, settings, now);
   if (!path) return path;
-  if (auto good = check_usage(leaf); !good) return tl::unexpected(good.error());
+  if (auto good = check_usage(leaf, trustpoint.config.extended_key_usage); !good)
+    return tl::unexpected(good.error());
   if (auto good = check_strength(*path, settings.allow_weak, now); !good) return tl::unexpected(good.error());
   return path;
 }

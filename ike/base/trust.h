@@ -35,6 +35,10 @@ struct PublicKeyConfig {
   friend bool operator==(const PublicKeyConfig&, const PublicKeyConfig&) = default;
 };
 
+// `extended_key_usage:` of a peer's certificate, if it has that extension: it names IKE (RFC 4945 section
+// 5.1.3.12), or anything goes.
+enum class ExtendedKeyUsage : std::uint8_t { ike, any };
+
 enum class RevocationCheck : std::uint8_t { crl, crl_optional, none };
 
 struct CrlSettings {
@@ -67,6 +71,7 @@ struct TrustpointConfig {
       ca;  // PEM or DER files: roots and intermediates; may be missing until `authenticate`
   std::optional<OwnCertificateFiles> own;             // general purpose, or signatures only
   std::optional<OwnCertificateFiles> own_encryption;  // `encryption_certificate` and `encryption_key`
+  ExtendedKeyUsage extended_key_usage = ExtendedKeyUsage::ike;
   RevocationCheck revocation = RevocationCheck::crl;
   CrlSettings crl;
   std::vector<std::string> ocsp_urls;  // a second source

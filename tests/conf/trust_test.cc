@@ -53,6 +53,7 @@ TEST(Trust, EveryKeyOfATrustpoint) {
       "    key: {file: gw-a.key}\n"
       "    encryption_certificate: gw-a-encr.pem\n"
       "    encryption_key: encr\n"
+      "    extended_key_usage: any\n"
       "    revocation: crl-optional\n"
       "    crl: {files: corp.crl, urls: [http://ca.example/corp.crl, ldap://ca.example/CN=x], ldap: "
       "ldap://ca.example}\n"
@@ -73,6 +74,7 @@ TEST(Trust, EveryKeyOfATrustpoint) {
           OwnCertificateFiles{"/etc/oakgate/gw-a.pem",
                               {"corp", "/etc/oakgate/gw-a.key", KeyUsage::signature}},
           OwnCertificateFiles{"/etc/oakgate/gw-a-encr.pem", {"encr", "/keys/encr.key", KeyUsage::encryption}},
+          ExtendedKeyUsage::any,
           RevocationCheck::crl_optional,
           {{"/etc/oakgate/corp.crl"},
            {"http://ca.example/corp.crl", "ldap://ca.example/CN=x"},
@@ -90,6 +92,7 @@ TEST(Trust, Defaults) {
       "keys: {k: {file: g.key}}\n");
   const TrustpointConfig& corp = config.trustpoints.at(0);
   EXPECT_EQ(corp.revocation, RevocationCheck::crl);
+  EXPECT_EQ(corp.extended_key_usage, ExtendedKeyUsage::ike);
   EXPECT_EQ(corp.own->key, (KeyConfig{"corp", "k.pem", KeyUsage::general}));
   EXPECT_FALSE(corp.own_encryption || corp.enrollment);
   EXPECT_EQ(config.keys.at(0), (KeyConfig{"k", "g.key", KeyUsage::general}));
@@ -239,7 +242,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"trustpoints: {corp: {ca: [a, a], crls: b}}",
              {"f.yaml:2:30: trustpoints.corp.ca: `a` is listed twice; expected each file once",
               "f.yaml:2:34: trustpoints.corp.crls: `crls` is not a known key; expected ca, certificate, key, "
-              "encryption_certificate, encryption_key, revocation, crl, ocsp, enrollment or allow_weak; did "
+              "encryption_certificate, encryption_key, extended_key_usage, revocation, crl, ocsp, enrollment "
+              "or allow_weak; did "
               "you mean "
               "`crl`?"}},
         Case{"trustpoints: {corp: {ca: a, certificate: c}}",

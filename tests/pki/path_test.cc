@@ -175,10 +175,11 @@ TEST(Path, DepthIsBounded) {
 
 TEST(Usage, SignaturesAndIkeOrNoWord) {
   TestCa root;
-  const auto usage = [&root](const test::Extensions& extensions) {
+  const auto usage = [&root](const test::Extensions& extensions,
+                             ExtendedKeyUsage wanted = ExtendedKeyUsage::ike) {
     CertificateRequest request;
     request.extensions = extensions;
-    return check_usage(parse(root.issue(request)));
+    return check_usage(parse(root.issue(request)), wanted);
   };
   EXPECT_TRUE(usage({}));
   EXPECT_TRUE(usage({{"keyUsage", "digitalSignature"}}));
@@ -193,6 +194,8 @@ TEST(Usage, SignaturesAndIkeOrNoWord) {
   ASSERT_FALSE(tls);
   EXPECT_EQ(tls.error().code, ErrorCode::certificate_invalid);
   EXPECT_THAT(tls.error().text, HasSubstr("1.3.6.1.5.5.7.3.1 1.3.6.1.5.5.7.3.2"));
+  EXPECT_TRUE(usage({{"extendedKeyUsage", "serverAuth,clientAuth"}}, ExtendedKeyUsage::any));
+  EXPECT_FALSE(usage({{"keyUsage", "keyEncipherment"}}, ExtendedKeyUsage::any));
 }
 
 WeakWaiver waiver(std::vector<Weak> algorithms, std::optional<std::chrono::sys_days> until = {}) {
