@@ -162,8 +162,8 @@ void read_certificate_requests(Run& run) {
   }
 }
 
-void append_certificate_requests(Run& run, std::vector<Payload>& payloads) {
-  if (!run.sa.policy || !info(run.sa.policy->authentication).signs) return;
+void append_certificate_requests(Run& run, const IsakmpPolicy& policy, std::vector<Payload>& payloads) {
+  if (!info(policy.authentication).signs) return;
   // IOS withholds its certificate from who does not ask.
   const TrustpointState* trustpoint = trustpoint_of(run.core, peer_of(run));
   if (trustpoint == nullptr) return;

@@ -28,7 +28,7 @@ inline constexpr std::size_t kMaxAuthorities = 16;              // CERT_REQ payl
 // CERT_REQ in any of the peer's messages: whether it wants our certificate.
 void read_certificate_requests(Run& run);
 // One for each authority of the trustpoint, if the policy is one of signatures.
-void append_certificate_requests(Run& run, std::vector<wire::Payload>& payloads);
+void append_certificate_requests(Run& run, const IsakmpPolicy& policy, std::vector<wire::Payload>& payloads);
 // Our certificate and those behind it, as `send_certificate` says.
 void append_certificates(Run& run, const OwnCertificate& own, std::vector<wire::Payload>& payloads);
 // The peer's CERT payloads of the encodings that mean something to us.

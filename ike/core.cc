@@ -1,5 +1,7 @@
 #include "ike/core.h"
 
+#include "ike/identities.h"
+
 namespace oakgate::ike {
 
 Core::~Core() {
@@ -50,20 +52,30 @@ IkeSa* Core::current_sa(const Peer& peer) {
   return nullptr;
 }
 
-Peer* Core::peer_for_source(const IpAddress& source) {
+Peer* Core::most_specific(const IpAddress& source, const std::function<bool(const Peer&)>& fits) {
   // Linear in the number of configured peers, once for each new negotiation; never for each packet.
   Peer* best = nullptr;
   int best_prefix = -1;
   for (const std::string& name : state_.peer_order) {
     Peer* peer = find_peer(name);
     for (const Subnet& subnet : peer->called_from) {
-      if (subnet.prefix() > best_prefix && subnet.contains(source)) {
+      if (subnet.prefix() > best_prefix && subnet.contains(source) && fits(*peer)) {
         best = peer;
         best_prefix = subnet.prefix();
       }
     }
   }
   return best;
+}
+
+Peer* Core::peer_for_source(const IpAddress& source) {
+  return most_specific(source, [](const Peer&) { return true; });
+}
+
+Peer* Core::peer_for_identity(const IpAddress& source, const Identity& claimed) {
+  return most_specific(source, [&](const Peer& peer) {
+    return peer.config.aggressive && identity_fits(peer.config.remote_identity, claimed, source, false);
+  });
 }
 
 TimerId Core::arm(Milliseconds after, Timer timer) {

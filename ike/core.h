@@ -2,6 +2,7 @@
 // holds no protocol itself, only the books: who is there, how they are found, what is armed, what goes out.
 #pragma once
 
+#include <functional>
 #include <list>
 #include <memory>
 #include <string>
@@ -81,6 +82,8 @@ class Core {
   // The configured peer a call from this address is for: the most specific match (CISCO's rule,
   // oakgate.yaml(5)).
   [[nodiscard]] Peer* peer_for_source(const IpAddress& source);
+  // The same for Aggressive Mode, where the caller says who it is: among the peers that allow it.
+  [[nodiscard]] Peer* peer_for_identity(const IpAddress& source, const Identity& claimed);
 
   // ---- timers
   [[nodiscard]] TimerId arm(Milliseconds after, Timer timer);
@@ -92,6 +95,8 @@ class Core {
   void raise(Event event) { effect(Raise{std::move(event)}); }
 
  private:
+  [[nodiscard]] Peer* most_specific(const IpAddress& source, const std::function<bool(const Peer&)>& fits);
+
   EngineState& state_;
   const Context& context_;
 };

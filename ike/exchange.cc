@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/aggressive_mode.h"
 #include "ike/crypto/cipher.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
@@ -18,18 +19,22 @@ namespace {
 
 constexpr std::size_t kAnsweredMessages = 4;
 
-const Step* find_in(std::span<const Step> steps, const Exchange& exchange, Trigger trigger) {
+// Where a message may come both ways, encrypted and in clear, there is a step for each.
+const Step* find_in(std::span<const Step> steps, State state, Trigger trigger, bool encrypted) {
+  const Step* found = nullptr;
   for (const Step& step : steps) {
-    if (step.state == exchange.state && step.trigger == trigger) return &step;
+    if (step.state != state || step.trigger != trigger) continue;
+    if (step.encrypted == encrypted) return &step;
+    found = &step;
   }
-  return nullptr;
+  return found;
 }
 
-const Step* find_step(const Run& run, Trigger trigger) {
-  const Exchange& exchange = run.exchange;
-  if (const Step* step = find_in(common_steps(exchange.kind, exchange.role), exchange, trigger)) return step;
+const Step* find_step(const Run& run, Trigger trigger, bool encrypted = false) {
+  const auto& [kind, role, state] = std::tie(run.exchange.kind, run.exchange.role, run.exchange.state);
+  if (const Step* step = find_in(common_steps(kind, role), state, trigger, encrypted)) return step;
   if (!run.sa.policy) return nullptr;
-  return find_in(steps_of(exchange.kind, exchange.role, run.sa.policy->authentication), exchange, trigger);
+  return find_in(steps_of(kind, role, run.sa.policy->authentication), state, trigger, encrypted);
 }
 
 void ended(Run& run, Error error) {
@@ -183,7 +188,7 @@ std::span<const Step> common_steps(ExchangeKind kind, Role role) {
     case ExchangeKind::main_mode:
       return main_mode_first_steps(role);
     case ExchangeKind::aggressive_mode:
-      return {};
+      return aggressive_first_steps(role);
     case ExchangeKind::quick_mode:
       return quick_mode_steps(role);
     case ExchangeKind::informational:
@@ -193,6 +198,7 @@ std::span<const Step> common_steps(ExchangeKind kind, Role role) {
 }
 
 std::span<const Step> steps_of(ExchangeKind kind, Role role, AuthMethod method) {
+  if (kind == ExchangeKind::aggressive_mode) return aggressive_steps(role, method);
   if (kind != ExchangeKind::main_mode) return {};
   switch (method) {
     case AuthMethod::pre_share:
@@ -239,7 +245,7 @@ Result<void> check_payloads(const Step& step, const wire::Body& body) {
 
 void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   Run run{core, sa, exchange};
-  const Step* step = find_step(run, Trigger::message);
+  const Step* step = find_step(run, Trigger::message, message.header.encrypted());
   if (step == nullptr) {
     rejected(run, Error{ErrorCode::malformed,
                         "a message that nothing waits for in state " + std::string(ios_state(exchange.state)),

@@ -127,8 +127,14 @@ struct Phase1Exchange : Exchange {
   Endpoint proof_local;
   Endpoint proof_remote;
   bool initial_contact = false;
-  bool certificate_wanted = false;       // the peer sent CERT_REQ
-  std::vector<wire::Payload> own_proof;  // ID and CERT, while SIG is being made
+  bool certificate_wanted = false;        // the peer sent CERT_REQ
+  std::optional<wire::IdPayload> own_id;  // once it is chosen
+  std::vector<wire::Payload> own_proof;   // CERT, while SIG is being made
+  // Aggressive Mode: what messages 1 and 2 hold, until the keys are there.
+  wire::SaPayload reply;
+  wire::IdPayload peer_id;
+  Bytes peer_proof;  // HASH_R or SIG_R
+  std::vector<CertificateBlob> peer_certificates;
   std::unique_ptr<EncryptedNonces> encrypted;
 };
 

@@ -71,27 +71,21 @@ Result<void> send_key_exchange(Run& run, const Bytes& nonce) {
   std::vector<Payload> payloads;
   payloads.emplace_back(wire::KeyExchangePayload{run.exchange.key_exchange.ours->public_value});
   payloads.emplace_back(wire::NoncePayload{nonce});
-  append_certificate_requests(run, payloads);
+  append_certificate_requests(run, *run.sa.policy, payloads);
   if (auto appended = append_nat_detection(run, payloads); !appended) return appended;
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads,
                     Expect::answer);
-}
-
-// SKEYID = prf(pre-shared-key, Ni_b | Nr_b), computed where the key is.
-Result<void> ask_for_skeyid(Run& run) {
-  run.exchange.key_exchange.shared = take_secret(run);
-  start_job(run, PreSharedKeyPrf{run.sa.peer, run.sa.policy->hash, both_nonces(run)});
-  return {};
 }
 
 // ---- authentication
 
 // HDR*, ID, HASH [, INITIAL-CONTACT]
 Result<void> send_authentication(Run& run, Expect expect) {
-  wire::IdPayload id = phase1_id(peer_of(run).config.local_identity, run.sa.local.address);
+  if (auto chosen = choose_own_id(run, *run.sa.policy); !chosen) return chosen;
+  const wire::IdPayload& id = *phase1_of(run).own_id;
   auto hash = hash_of(run, run.sa.role, id.body());
   if (!hash) return fail(std::move(hash.error()));
-  std::vector<Payload> payloads{std::move(id), wire::HashPayload{std::move(*hash)}};
+  std::vector<Payload> payloads{id, wire::HashPayload{std::move(*hash)}};
   append_initial_contact(run, payloads);
   return send_encrypted(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads, expect);
 }
@@ -111,7 +105,8 @@ Result<void> keys_ready(Run& run) {
 Result<Identity> check_authentication(Run& run) {
   keep_proof(run);
   const auto& id = *payload_of<wire::IdPayload>(run.message->body);
-  if (auto checked = check_hash(run, id); !checked) return fail(std::move(checked.error()));
+  if (auto checked = check_hash(run, id, payload_of<wire::HashPayload>(run.message->body)->data); !checked)
+    return fail(std::move(checked.error()));
   return check_identity(run, id);
 }
 
@@ -213,6 +208,13 @@ Result<void> take_key_answer(Run& run) {
   if (auto read = read_nat(run); !read) return read;
   read_certificate_requests(run);
   start_shared(run);
+  return {};
+}
+
+// SKEYID = prf(pre-shared-key, Ni_b | Nr_b), computed where the key is.
+Result<void> ask_for_skeyid(Run& run) {
+  run.exchange.key_exchange.shared = take_secret(run);
+  start_job(run, PreSharedKeyPrf{run.sa.peer, run.sa.policy->hash, both_nonces(run)});
   return {};
 }
 

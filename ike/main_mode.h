@@ -28,6 +28,8 @@ namespace oakgate::ike {
 [[nodiscard]] Result<void> take_key(Run& run);         // responder, message 3
 [[nodiscard]] Result<void> answer_key(Run& run);       // our key pair is there; message 4, and g^xy is begun
 [[nodiscard]] Result<void> take_key_answer(Run& run);  // initiator, message 4
+// g^xy is there; Aggressive Mode has this step too.
+[[nodiscard]] Result<void> ask_for_skeyid(Run& run);
 inline constexpr std::array kKeyPayloads{PayloadRule{wire::PayloadType::key_exchange, 1, 1},
                                          PayloadRule{wire::PayloadType::nonce, 1, 1},
                                          PayloadRule{wire::PayloadType::nat_d, 0, 64},

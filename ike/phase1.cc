@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/aggressive_mode.h"
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
@@ -24,15 +25,18 @@ Cookie random_cookie(Core& core) {
   return cookie;
 }
 
-std::unique_ptr<IkeSa> new_sa(Core& core, const Peer& peer, Role role) {
+std::unique_ptr<IkeSa> new_sa(Core& core, const Peer& peer, Role role, ExchangeKind kind) {
+  const bool initiator = role == Role::initiator;
   auto sa = std::make_unique<IkeSa>();
   sa->id = IkeSaId{core.next_id()};
   sa->role = role;
   sa->peer = peer.config.name;
   sa->phase1 = std::make_unique<Phase1Exchange>();
-  sa->phase1->kind = ExchangeKind::main_mode;
+  sa->phase1->kind = kind;
   sa->phase1->role = role;
-  sa->phase1->state = role == Role::initiator ? State::mm_i_sent_sa : State::mm_r_start;
+  sa->phase1->state = kind == ExchangeKind::main_mode
+                          ? (initiator ? State::mm_i_sent_sa : State::mm_r_start)
+                          : (initiator ? State::ag_i_generating : State::ag_r_start);
   sa->state = sa->phase1->state;
   return sa;
 }
@@ -77,6 +81,14 @@ Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
             "see whether large or fragmented UDP datagrams are dropped on the way, or the peer crashed",
             {}};
   }
+  if (sa.state == State::ag_i_sent_offer) {
+    return {ErrorCode::no_answer,
+            who + " does not answer Aggressive Mode" + asked,
+            "message 2 of Aggressive Mode",
+            "see whether the peer runs IKE, allows Aggressive Mode and knows our identity, and UDP ports 500 "
+            "and 4500 pass the firewalls",
+            {}};
+  }
   return {ErrorCode::no_answer,
           who + " does not answer" + asked,
           "an answer from UDP port 500",
@@ -87,6 +99,10 @@ Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
 // ---- being there
 
 void announce_weak(Run& run, const Peer& peer) {
+  if (run.exchange.kind == ExchangeKind::aggressive_mode &&
+      run.sa.policy->authentication == AuthMethod::pre_share) {
+    run.core.raise(run.core.event(EventId::guessable, run.sa));
+  }
   const auto weak = weak_things(*run.sa.policy);
   if (weak.empty()) return;
   run.core.raise(weak_used_event(run.core, peer, {}, weak));
@@ -146,7 +162,10 @@ void supersede(Run& run, const Peer& peer) {
 void give_up_own(Run& run, Peer& peer) {
   if (!peer.negotiating || *peer.negotiating == run.sa.id) return;
   IkeSa* own = run.core.find_sa(*peer.negotiating);
-  if (own == nullptr || own->state != State::mm_i_sent_sa) return;
+  if (own == nullptr) return;
+  const bool unanswered = own->state == State::mm_i_sent_sa || own->state == State::ag_i_generating ||
+                          own->state == State::ag_i_sent_offer;
+  if (!unanswered) return;
   peer.negotiating.reset();
   remove_ike_sa(run.core, *own);
 }
@@ -159,54 +178,90 @@ void follow(const IkeSa& sa, Peer& peer) {
   peer.remote = sa.remote.address;
 }
 
+// Message 1 is refused before there is an SA.
+void refuse_call(Core& core, const Datagram& datagram, const Peer* peer, EventId id, Error error) {
+  Event event;
+  event.id = id;
+  if (peer != nullptr) event.peer = peer->config.name;
+  event.local = datagram.local;
+  event.remote = datagram.remote;
+  event.authenticated = false;
+  event.error = std::move(error);
+  core.raise(std::move(event));
+}
+
+// Main Mode: whoever calls is known by the source address only.
+Peer* main_mode_caller(Core& core, const Datagram& datagram) {
+  Peer* peer = core.peer_for_source(datagram.remote.address);
+  if (peer != nullptr) return peer;
+  refuse_call(core, datagram, nullptr, EventId::unknown_peer,
+              {ErrorCode::unknown_peer,
+               "No pre-shared key with " + datagram.remote.address.to_string(),
+               "a configured peer",
+               "add a peer with this address to peers, or find out who calls",
+               {}});
+  return nullptr;
+}
+
+// Aggressive Mode: by the address and the identity. Nothing is computed for one that is not known.
+Peer* aggressive_caller(Core& core, Received& message) {
+  const Datagram& datagram = message.datagram;
+  auto claimed = claimed_identity(message);
+  if (!claimed) {
+    claimed.error().notify.reset();
+    refuse_call(core, datagram, nullptr, EventId::message_rejected, std::move(claimed.error()));
+    return nullptr;
+  }
+  Peer* peer = core.peer_for_identity(datagram.remote.address, *claimed);
+  if (peer != nullptr) return peer;
+  const Peer* by_address = core.peer_for_source(datagram.remote.address);
+  Error error{ErrorCode::unknown_peer,
+              (claimed->kind == IdentityKind::address ? "No pre-shared key with "
+                                                      : "No pre-shared key based on hostname ") +
+                  (claimed->kind == IdentityKind::address ? claimed->address.to_string() : claimed->text),
+              "a configured peer of that identity, called from " + datagram.remote.address.to_string() +
+                  ", with `aggressive: true`",
+              "set the peer's `identity` and `aggressive: true`, or have it use Main Mode",
+              {}};
+  refuse_call(core, datagram, by_address, EventId::unknown_peer, std::move(error));
+  return nullptr;
+}
+
 }  // namespace
 
 void start_phase1(Core& core, Peer& peer) {
-  auto fresh = new_sa(core, peer, Role::initiator);
+  const bool aggressive = peer.config.aggressive;
+  auto fresh = new_sa(core, peer, Role::initiator,
+                      aggressive ? ExchangeKind::aggressive_mode : ExchangeKind::main_mode);
   fresh->cookies.initiator = random_cookie(core);
   fresh->local = {*peer.local, kIkePort};
   fresh->remote = {*peer.remote, kIkePort};
   IkeSa& sa = add_ike_sa(core, std::move(fresh));
   peer.negotiating = sa.id;
   raise_started(core, sa);
-  auto sent = send_first_offer(core, sa, peer);
-  if (!sent) phase1_failed(core, sa, std::move(sent.error()));
+  auto begun = aggressive ? begin_aggressive(core, sa, peer) : send_first_offer(core, sa, peer);
+  if (!begun) phase1_failed(core, sa, std::move(begun.error()));
 }
 
 void answer_phase1(Core& core, Received& message) {
   const Datagram& datagram = message.datagram;
-  Peer* peer = core.peer_for_source(datagram.remote.address);
-  const auto refuse = [&](EventId id, Error error) {
-    Event event;
-    event.id = id;
-    if (peer != nullptr) event.peer = peer->config.name;
-    event.local = datagram.local;
-    event.remote = datagram.remote;
-    event.authenticated = false;
-    event.error = std::move(error);
-    core.raise(std::move(event));
-  };
-  if (peer == nullptr) {
-    refuse(EventId::unknown_peer, {ErrorCode::unknown_peer,
-                                   "No pre-shared key with " + datagram.remote.address.to_string(),
-                                   "a configured peer",
-                                   "add a peer with this address to peers, or find out who calls",
-                                   {}});
-    return;
-  }
-  if (!waiver_holds(core, *peer)) return;
+  const bool aggressive = message.header.exchange == wire::ExchangeType::aggressive;
+  Peer* peer = aggressive ? aggressive_caller(core, message) : main_mode_caller(core, datagram);
+  if (peer == nullptr || !waiver_holds(core, *peer)) return;
   if (auto room = check_half_open(core, datagram.remote.address); !room) {
-    refuse(EventId::limit_reached, std::move(room.error()));
+    refuse_call(core, datagram, peer, EventId::limit_reached, std::move(room.error()));
     return;
   }
-  auto fresh = new_sa(core, *peer, Role::responder);
+  auto fresh = new_sa(core, *peer, Role::responder,
+                      aggressive ? ExchangeKind::aggressive_mode : ExchangeKind::main_mode);
   fresh->cookies = {message.header.cookies.initiator, random_cookie(core)};
   fresh->local = datagram.local;
   fresh->remote = datagram.remote;
   IkeSa& sa = add_ike_sa(core, std::move(fresh));
   raise_started(core, sa);
   run_message(core, sa, *sa.phase1, message);
-  if (sa.state == State::mm_r_start) remove_ike_sa(core, sa);  // the offer was refused: nothing stays
+  // The offer was refused: nothing stays.
+  if (sa.state == State::mm_r_start || sa.state == State::ag_r_start) remove_ike_sa(core, sa);
 }
 
 void phase1_established(Run& run, Identity proved) {
@@ -228,9 +283,9 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
     if (error.notify) notify_in_clear(core, sa, *error.notify);
   } else {
     if (error.notify) notify_protected(core, sa, *error.notify, {});
-    // A responder that has answered Main Mode's message 5 has an established SA, and has to hear that we have
-    // none.
-    if (sa.role == Role::initiator) send_delete_isakmp(core, sa);
+    // Who sent the exchange's last message has an established SA, and has to hear that we have none.
+    const bool main_mode = sa.phase1->kind == ExchangeKind::main_mode;
+    if (main_mode == (sa.role == Role::initiator)) send_delete_isakmp(core, sa);
   }
   Event event = core.event(EventId::phase1_failed, sa);
   event.fields = {{"mode", sa.phase1->kind == ExchangeKind::main_mode ? "Main mode" : "Aggressive mode"}};

@@ -3,6 +3,8 @@
 #include <algorithm>
 
 #include "ike/base/vendor_ids.h"
+#include "ike/certificates.h"
+#include "ike/crypto/distinguished_name.h"
 #include "ike/crypto/keys.h"
 #include "ike/identities.h"
 
@@ -210,10 +212,29 @@ void follow_proof(Run& run) {
   run.sa.remote = phase1_of(run).proof_remote;
 }
 
-Result<void> check_hash(Run& run, const wire::IdPayload& id) {
+Result<void> choose_own_id(Run& run, const IsakmpPolicy& policy) {
+  std::optional<wire::IdPayload>& id = phase1_of(run).own_id;
+  if (id) return {};
+  Identity identity = peer_of(run).config.local_identity;
+  if (info(policy.authentication).signs) {
+    auto own = own_certificate(run.core, peer_of(run), policy);
+    if (!own) return fail(std::move(own.error()));
+    auto proved = own_identity(run, **own);
+    if (!proved) return fail(std::move(proved.error()));
+    identity = std::move(*proved);
+  } else if (identity.kind == IdentityKind::dn) {
+    auto der = crypto::name_from_text(identity.text);
+    if (!der) return fail(std::move(der.error()));
+    identity.der = std::move(*der);
+  }
+  id = phase1_id(identity, run.sa.local.address);
+  return {};
+}
+
+Result<void> check_hash(Run& run, const wire::IdPayload& id, ByteView hash) {
   auto expected = hash_of(run, other(run.sa.role), id.body());
   if (!expected) return fail(std::move(expected.error()));
-  if (!equal_constant_time(*expected, payload_of<wire::HashPayload>(run.message->body)->data)) {
+  if (!equal_constant_time(*expected, hash)) {
     return reject(NotifyType::invalid_hash_information, ErrorCode::wrong_key,
                   "the peer's HASH does not verify: its pre-shared key is not ours",
                   "the same pre-shared key on both sides",

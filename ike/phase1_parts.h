@@ -64,8 +64,11 @@ void append_initial_contact(Run& run, std::vector<wire::Payload>& payloads);
 void keep_proof(Run& run);
 // The peer is proved: the responder's ends move to where the proof came from.
 void follow_proof(Run& run);
-// The HASH payload of the other side, whose ID is `id`: past it, the sender has proved to know the keys.
-[[nodiscard]] Result<void> check_hash(Run& run, const wire::IdPayload& id);
+// Who we say we are, once for an exchange: own_id. With signatures our certificate has a say
+// (certificates.h).
+[[nodiscard]] Result<void> choose_own_id(Run& run, const IsakmpPolicy& policy);
+// The other side's HASH, whose ID is `id`: past it, the sender has proved to know the keys.
+[[nodiscard]] Result<void> check_hash(Run& run, const wire::IdPayload& id, ByteView hash);
 // Who the peer says it is, if that is whom the configuration wants: IDENTITY otherwise. Only for methods
 // whose key belongs to the configured peer: signatures let the certificate decide.
 [[nodiscard]] Result<Identity> check_identity(Run& run, const wire::IdPayload& id);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/exchange.h"
 #include "ike/informational.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
@@ -155,7 +156,7 @@ void on_half_open_expired(Core& core, IkeSa& sa) {
   Error error = sa.phase1->hint.value_or(
       Error{ErrorCode::no_answer,
             "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),
-            "the next message of Main Mode",
+            "the next message of " + std::string(exchange_title(sa.phase1->kind)),
             "see the peer's log for its reason",
             {}});
   error.notify.reset();

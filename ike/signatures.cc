@@ -97,6 +97,7 @@ void verified(Run& run, VerifiedPeer peer) {
 // Initiator, message 5, and responder, message 6.
 Result<void> send_proof(Run& run, Expect expect) {
   std::vector<Payload> payloads = signed_payloads(run);
+  payloads.insert(payloads.begin(), *phase1_of(run).own_id);
   append_initial_contact(run, payloads);
   return send_encrypted(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads, expect);
 }
@@ -193,14 +194,11 @@ Result<void> derive_signature_keys(Run& run) {
 Result<void> start_signing(Run& run) {
   auto own = own_certificate(run.core, peer_of(run), *run.sa.policy);
   if (!own) return fail(std::move(own.error()));
-  auto identity = own_identity(run, **own);
-  if (!identity) return fail(std::move(identity.error()));
-  wire::IdPayload id = phase1_id(*identity, run.sa.local.address);
-  auto hash = hash_of(run, run.sa.role, id.body());
+  if (auto chosen = choose_own_id(run, *run.sa.policy); !chosen) return chosen;
+  auto hash = hash_of(run, run.sa.role, phase1_of(run).own_id->body());
   if (!hash) return fail(std::move(hash.error()));
   std::vector<Payload>& payloads = phase1_of(run).own_proof;
   payloads.clear();
-  payloads.emplace_back(std::move(id));
   append_certificates(run, **own, payloads);
   start_job(run, Sign{(*own)->key, std::move(*hash)});
   return {};

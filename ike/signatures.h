@@ -22,7 +22,7 @@ namespace oakgate::ike {
 [[nodiscard]] Result<void> derive_signature_keys(Run& run);
 // Our ID and certificates are chosen and kept, HASH_I or HASH_R goes to be signed.
 [[nodiscard]] Result<void> start_signing(Run& run);
-// The kept payloads and SIG, the job's result.
+// The kept certificates and SIG, the job's result.
 [[nodiscard]] std::vector<wire::Payload> signed_payloads(Run& run);
 // The peer's proof goes to be verified: who it claims to be decides among several peers of its address.
 [[nodiscard]] Result<void> start_verifying(Run& run, const wire::IdPayload& id,

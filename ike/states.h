@@ -1,4 +1,5 @@
-// The states of the exchanges, with what IOS calls them. Main Mode: RFC 2409 section 5.4; Quick Mode: 5.5.
+// The states of the exchanges, with what IOS calls them. Main and Aggressive Mode: RFC 2409 section 5; Quick
+// Mode: 5.5.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,22 @@ enum class State : std::uint8_t {
   mm_r_sent_ke,    // keys are there; message 5 is awaited
   mm_r_verifying,  // signatures: message 5 was well-formed; the peer's certificate is being looked at
   mm_r_signing,    // the KeyStore makes SIG_R
-  established,     // phase 1 is done
+  // Aggressive Mode, initiator
+  ag_i_generating,  // our key pair is being made
+  ag_i_sent_offer,  // message 1 is out
+  ag_i_sharing,     // message 2 was well-formed; g^xy is being computed
+  ag_i_keying,
+  ag_i_verifying,
+  ag_i_signing,
+  // Aggressive Mode, responder
+  ag_r_start,
+  ag_r_generating,
+  ag_r_sharing,
+  ag_r_keying,
+  ag_r_signing,
+  ag_r_sent_answer,  // message 2 is out
+  ag_r_verifying,
+  established,  // phase 1 is done
   // Quick Mode, initiator
   qm_i_generating,  // with PFS: our key pair is being made
   qm_i_sent_sa,     // message 1 is out

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/aggressive_mode.h"
 #include "ike/crypto/cipher.h"
 #include "ike/crypto/prf.h"
 #include "ike/informational.h"
@@ -52,15 +53,19 @@ bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const Bytes& di
   return false;
 }
 
+// One message waits at most for an exchange's job; a repetition of it changes nothing, another is lost like
+// any datagram.
+void hold(Core& core, const IkeSa& sa, Exchange& exchange, const Received& message) {
+  if (exchange.held) return;
+  exchange.held =
+      HeldMessage{message.datagram.local, message.datagram.remote, to_bytes(message.datagram.data)};
+  core.raise(core.event(EventId::message_held, sa));
+}
+
 void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   if (answer_duplicate(core, sa, exchange, message.digest)) return;
   if (exchange.job) {
-    // One message waits at most; a repetition of it changes nothing, another is lost like any datagram.
-    if (!exchange.held) {
-      exchange.held =
-          HeldMessage{message.datagram.local, message.datagram.remote, to_bytes(message.datagram.data)};
-      core.raise(core.event(EventId::message_held, sa));
-    }
+    hold(core, sa, exchange, message);
     return;
   }
   run_message(core, sa, exchange, message);
@@ -73,7 +78,13 @@ void on_quick_mode(Core& core, IkeSa& sa, Received& message) {
     return;
   }
   if (!sa.established()) {
-    // Message 6 and the first Quick Mode may overtake each other: the peer repeats it.
+    // The peer is done with phase 1, we still look at its certificate.
+    if (sa.phase1 != nullptr && sa.phase1->job) {
+      hold(core, sa, *sa.phase1, message);
+      return;
+    }
+    // Phase 1's last message and the first Quick Mode may overtake each other: the peer repeats it.
+    ask_for_message_3(core, sa);
     reject_unknown(core, message.datagram,
                    Error{ErrorCode::malformed, "Quick Mode before phase 1 is done", {}, {}, {}}, &sa);
     return;
@@ -82,10 +93,20 @@ void on_quick_mode(Core& core, IkeSa& sa, Received& message) {
   answer_quick_mode(core, sa, message);
 }
 
+bool begins_phase1(wire::ExchangeType type) {
+  return type == wire::ExchangeType::identity_protection || type == wire::ExchangeType::aggressive;
+}
+
+ExchangeKind phase1_kind(wire::ExchangeType type) {
+  return type == wire::ExchangeType::aggressive ? ExchangeKind::aggressive_mode : ExchangeKind::main_mode;
+}
+
 void dispatch(Core& core, IkeSa& sa, Received& message) {
   switch (message.header.exchange) {
     case wire::ExchangeType::identity_protection:
-      if (sa.phase1 != nullptr && message.header.message_id == MessageId{}) {
+    case wire::ExchangeType::aggressive:
+      if (sa.phase1 != nullptr && message.header.message_id == MessageId{} &&
+          sa.phase1->kind == phase1_kind(message.header.exchange)) {
         to_exchange(core, sa, *sa.phase1, message);
       }
       return;
@@ -101,7 +122,7 @@ void dispatch(Core& core, IkeSa& sa, Received& message) {
           Error{ErrorCode::unsupported,
                 std::string(wire::exchange_name(message.header.exchange)) + " exchange (type " +
                     std::to_string(static_cast<int>(message.header.exchange)) + ") is not supported",
-                "Main Mode, Quick Mode or Informational",
+                "Main Mode, Aggressive Mode, Quick Mode or Informational",
                 {},
                 NotifyType::unsupported_exchange_type},
           &sa);
@@ -159,8 +180,8 @@ void on_message(Core& core, const Datagram& datagram) {
   message.digest = std::move(*digest);
   if (IkeSa* sa = sa_for(core, *header)) {
     dispatch(core, *sa, message);
-  } else if (header->exchange == wire::ExchangeType::identity_protection &&
-             header->cookies.responder == Cookie{} && header->message_id == MessageId{}) {
+  } else if (begins_phase1(header->exchange) && header->cookies.responder == Cookie{} &&
+             header->message_id == MessageId{}) {
     if (!core.state().shutting_down) answer_phase1(core, message);
   } else {
     reject_unknown(core, datagram,

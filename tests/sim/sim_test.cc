@@ -116,6 +116,39 @@ TEST(Loss, HundredOfHundredNegotiationsComeUpAtTwentyPercentLoss) {
   }
 }
 
+// By pre-shared keys or certificates, in Main or Aggressive Mode; with certificates somebody on the way may
+// spoil proofs, verifications may take long, and one side may be revoked for a while.
+void prove_by_any_method(TwoGateways& two, SeededRng& dice) {
+  const bool certificates = dice.chance(0.4);
+  const bool aggressive = dice.chance(0.3);
+  if (certificates)
+    use_certificates(two.a, two.b, dice.chance(0.5) ? AuthMethod::rsa_sig : AuthMethod::ecdsa_sig);
+  for (Gateway* gateway : {&two.a, &two.b}) gateway->config().peers.front().aggressive = aggressive;
+  if (!certificates) return;
+  for (Gateway* gateway : {&two.a, &two.b}) {
+    gateway->verification = Milliseconds(dice.chance(0.2) ? dice.between(0, 20000) : dice.between(0, 500));
+  }
+  if (dice.chance(0.3)) {
+    two.net.tap = [&two](const Endpoint&, const Endpoint&, Bytes& data) {
+      const bool phase1 = data[18] != static_cast<std::uint8_t>(wire::ExchangeType::quick);
+      if (phase1 && two.net.faults.loss > 0 && two.net.rng.chance(0.1) && data.size() > 200)
+        data[static_cast<std::size_t>(two.net.rng.between(28, static_cast<std::int64_t>(data.size()) - 1))] ^=
+            1;
+      return true;
+    };
+  }
+  if (dice.chance(0.2)) {
+    two.net.after(Seconds(dice.between(1, 200)), [&two] {
+      two.b.revoked = {"gw-a-key"};
+      two.b.command(ike::PeerRevoked{"gw-a", {ErrorCode::certificate_revoked, "revoked", {}, {}, {}}});
+    });
+    two.net.after(Seconds(210), [&two] {
+      EXPECT_TRUE(two.b.plane().empty()) << "SAs with a peer whose certificate is revoked";
+      two.b.revoked.clear();
+    });
+  }
+}
+
 // The property that everything else serves: whatever the wire and the gateways do, once the faults end the
 // tunnels come back, both ends agree, and nothing is left over.
 void survives(std::uint64_t seed) {
@@ -140,6 +173,7 @@ void survives(std::uint64_t seed) {
   two.net.faults.latency = Milliseconds(dice.between(1, 100));
   two.net.faults.jitter = Milliseconds(dice.between(0, 400));
   two.net.faults.job_delay = Milliseconds(dice.between(0, 300));
+  prove_by_any_method(two, dice);
   two.start();
   const auto traffic = [&] { return carries(two.a, two.b, pairs); };
   for (int second = 0; second < 300; ++second) {

@@ -158,6 +158,7 @@ ike::JobDone Gateway::do_job(const ike::StartJob& start) const {
 }
 
 void Gateway::complete_later(Milliseconds time, ike::JobDone done) {
+  ++jobs;
   const Milliseconds delay = time + Milliseconds(network_.rng.between(0, network_.faults.job_delay.count()));
   network_.after(delay, [this, life = life_, kept = std::make_shared<ike::JobDone>(std::move(done))] {
     if (life != life_ || !running()) return;

@@ -74,6 +74,7 @@ class Gateway {
   std::set<std::string> revoked;                   // serials that verifications refuse
   // Test hooks.
   bool refuse_installs = false;
+  std::size_t jobs = 0;          // that were asked for, verifications included
   Milliseconds verification{0};  // takes so long, besides a job's delay
 
  private:
