@@ -25,8 +25,12 @@ std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body) {
   for (const wire::Payload& payload : body.payloads) {
     if (const auto* ke = std::get_if<wire::KeyExchangePayload>(&payload)) {
       found.push_back({PayloadType::key_exchange, ke->data});
-    } else if (const auto* id = std::get_if<wire::IdPayload>(&payload)) {
-      found.push_back({PayloadType::identification, id->body()});
+    } else if (const auto* id = std::get_if<wire::UnknownPayload>(&payload)) {
+      if (id->type == PayloadType::identification) found.push_back({id->type, id->body});
+    } else if (const auto* certificate = std::get_if<wire::CertificatePayload>(&payload)) {
+      found.push_back({PayloadType::certificate, {certificate->encoding}});
+      Bytes& data = found.back().data;
+      data.insert(data.end(), certificate->data.begin(), certificate->data.end());
     } else if (const auto* nonce = std::get_if<wire::NoncePayload>(&payload)) {
       found.push_back({PayloadType::nonce, nonce->data});
     } else if (const auto* nat = std::get_if<wire::NatDetectionPayload>(&payload)) {

@@ -15,8 +15,7 @@ namespace oakgate::ike {
 // Of an ID payload's content: type, protocol, port, and something.
 inline constexpr std::size_t kShortestIdBody = 5;
 
-// An ID payload from its body, encrypted or not; `body` has kShortestIdBody bytes at least, or is one RSA
-// block or the like: shorter ones are filled with zeros.
+// An ID payload from its body, encrypted or not; shorter ones than four bytes are filled with zeros.
 [[nodiscard]] wire::IdPayload id_of_body(ByteView body);
 
 // An encrypted body as it came, under its payload's type.
@@ -24,8 +23,8 @@ struct EncryptedBody {
   wire::PayloadType type{};
   Bytes data;
 };
-// KE, ID, NONCE and NAT-D of a message, in its order; nothing else is ever encrypted to us, or it means
-// nothing to us.
+// KE, ID, NONCE, CERT and NAT-D of a message parsed with Identities::opaque, in its order; nothing else is
+// ever encrypted to us.
 [[nodiscard]] std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body);
 
 // Ke_i or Ke_r at work: CBC through the bodies of a message, from an IV of zeros on; "the IV for subsequent

@@ -55,7 +55,7 @@ struct Run {
 };
 
 using Handler = Result<void> (*)(Run&);
-// As decrypt_message (transport.h), for a message that may be under one of several keys.
+// As parse_clear or decrypt_message (transport.h), for a message that may be under one of several keys.
 using Opener = Result<void> (*)(Run&, Received&);
 
 struct Step {

@@ -144,6 +144,23 @@ Result<void> send_encrypted_nonce(Run& run) {
 
 // ---- what we receive, message 3 or 4
 
+// Identities are encrypted, so of any length.
+Result<void> open_nonces(Run&, Received& message) {
+  const ByteView body = wire::body_of(message.header, message.datagram.data);
+  auto parsed =
+      wire::parse_body(message.header.next_payload, body, wire::Padding::none, wire::Identities::opaque);
+  if (!parsed) return fail(std::move(parsed.error()));
+  message.body = std::move(*parsed);
+  message.plaintext = to_bytes(body);
+  return {};
+}
+
+const Bytes& body_of(const std::vector<EncryptedBody>& bodies, PayloadType type) {
+  return std::find_if(bodies.begin(), bodies.end(),
+                      [type](const EncryptedBody& body) { return body.type == type; })
+      ->data;
+}
+
 // RFC 2409 section 5.3: "If the HASH payload is not sent, the first payload of the second message exchange
 // MUST be the encrypted nonce."
 Result<void> check_revised_order(const std::vector<EncryptedBody>& bodies) {
@@ -162,18 +179,17 @@ Result<void> take_encrypted(Run& run) {
   state.received = encrypted_bodies(run.message->body);
   state.local = run.message->datagram.local;
   state.remote = run.message->datagram.remote;
-  const auto& nonce = payload_of<wire::NoncePayload>(run.message->body)->data;
   DecryptBlocks job{(*keys)->own_key, {}};
-  job.blocks.push_back({nonce, kShortestNonce, kLongestNonce});
+  job.blocks.push_back({body_of(state.received, PayloadType::nonce), kShortestNonce, kLongestNonce});
   if (revised(run)) {
     if (auto checked = check_revised_order(state.received); !checked) return checked;
   } else {
-    const Bytes& theirs = payload_of<wire::KeyExchangePayload>(run.message->body)->data;
+    const Bytes& theirs = body_of(state.received, PayloadType::key_exchange);
     if (auto checked = check_public_value(run, theirs); !checked) return checked;
     run.exchange.key_exchange.theirs = theirs;
     if (auto read = read_nat(run); !read) return read;
     job.blocks.push_back(
-        {payload_of<wire::IdPayload>(run.message->body)->body(), kShortestIdBody, kLongestIdBody});
+        {body_of(state.received, PayloadType::identification), kShortestIdBody, kLongestIdBody});
   }
   start_job(run, std::move(job));
   return {};
@@ -203,7 +219,7 @@ Result<void> open_revised(Run& run) {
     } else if (body.type == PayloadType::key_exchange) {
       state.hopeless = state.hopeless || !opened || opened->size() != info(policy.group).public_bytes;
       if (opened) run.exchange.key_exchange.theirs = to_bytes(opened->view());
-    } else {
+    } else if (body.type == PayloadType::identification) {
       state.hopeless = state.hopeless || !opened || opened->size() < kShortestIdBody;
       if (opened) state.peer_id = std::move(*opened);
     }
@@ -421,7 +437,7 @@ constexpr std::array kInitiator{
     Step{State::mm_i_generating, kJob, false, kAny, {}, begin, State::mm_i_encrypting, kRfc},
     Step{State::mm_i_encrypting, kJob, false, kAny, {}, send_encrypted_nonce, State::mm_i_sent_ke, kRfc},
     Step{State::mm_i_sent_ke, kMessage, false, kAny, kNoncePayloads, take_encrypted, State::mm_i_decrypting,
-         kRfc},
+         kRfc, open_nonces},
     Step{State::mm_i_decrypting, kJob, false, kAny, {}, share, State::mm_i_sharing, kRfc},
     Step{State::mm_i_sharing,
          kJob,
@@ -438,7 +454,7 @@ constexpr std::array kInitiator{
 };
 constexpr std::array kResponder{
     Step{State::mm_r_sent_sa, kMessage, false, kAny, kNoncePayloads, take_encrypted, State::mm_r_decrypting,
-         kRfc},
+         kRfc, open_nonces},
     Step{State::mm_r_decrypting, kJob, false, kAny, {}, generate, State::mm_r_generating, kRfc},
     Step{State::mm_r_generating, kJob, false, kAny, {}, encrypt_own, State::mm_r_encrypting, kRfc},
     Step{State::mm_r_encrypting, kJob, false, kAny, {}, answer, State::mm_r_sharing, kRfc},

@@ -42,14 +42,15 @@ constexpr Parser kParsers[] = {
     {PayloadType::fragment, parse_as<FragmentPayload>},
 };
 
-bool parse_payload(PayloadType type, FieldReader& body, Payload& out) {
+bool parse_payload(PayloadType type, Identities identities, FieldReader& body, Payload& out) {
   // Proposals and transforms stand within an SA only, RFC 2408 sections 3.5 and 3.6.
   if (type == PayloadType::proposal || type == PayloadType::transform) {
     return body.note({NotifyType::invalid_payload_type, "it stands outside an SA", "it within an SA only"});
   }
   const auto* row = std::find_if(std::begin(kParsers), std::end(kParsers),
                                  [type](const Parser& p) { return p.type == type; });
-  const auto parse = row == std::end(kParsers) ? parse_as<UnknownPayload> : row->parse;
+  const bool opaque = type == PayloadType::identification && identities == Identities::opaque;
+  const auto parse = row == std::end(kParsers) || opaque ? parse_as<UnknownPayload> : row->parse;
   if (!parse(type, body, out)) return false;
   return body.at_end() || body.note({NotifyType::payload_malformed, "bytes behind its last field",
                                      "lengths that nest exactly"});
@@ -121,7 +122,7 @@ Result<std::vector<Attribute>> parse_attributes(ByteView data) {
   return attributes;
 }
 
-Result<Body> parse_body(PayloadType first, ByteView body, Padding padding) {
+Result<Body> parse_body(PayloadType first, ByteView body, Padding padding, Identities identities) {
   Body out;
   Flaw flaw;
   FieldReader io(body, flaw);
@@ -132,7 +133,7 @@ Result<Body> parse_body(PayloadType first, ByteView body, Padding padding) {
     }
     PayloadType next{};
     FieldReader one = io;
-    if (!io.framed(next, one) || !parse_payload(type, one, out.payloads.emplace_back())) {
+    if (!io.framed(next, one) || !parse_payload(type, identities, one, out.payloads.emplace_back())) {
       return payload_error(flaw, type, offset);
     }
     if (out.payloads.size() == 1) out.first_end = io.position();

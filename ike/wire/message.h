@@ -46,6 +46,8 @@ struct Body {
 };
 
 enum class Padding : bool { none, allowed };  // allowed: bytes behind the chain are the cipher's padding
+// opaque: ID payloads are RSA blocks or the like (RFC 2409 sections 5.2, 5.3); they come as UnknownPayload.
+enum class Identities : bool { parsed, opaque };
 
 // Checks version (exactly 1.0, RFC 2408 section 3.1) and length against the datagram; cookies, exchange type,
 // flags and message id are the caller's to judge. Bytes behind header.length are ignored: some peers append
@@ -55,7 +57,8 @@ enum class Padding : bool { none, allowed };  // allowed: bytes behind the chain
 // parse_header(datagram).
 [[nodiscard]] ByteView body_of(const Header& header, ByteView datagram);
 // Parses a payload chain (in clear or decrypted) that begins with `first`.
-[[nodiscard]] Result<Body> parse_body(PayloadType first, ByteView body, Padding padding);
+[[nodiscard]] Result<Body> parse_body(PayloadType first, ByteView body, Padding padding,
+                                      Identities identities = Identities::parsed);
 
 // A bare list of attributes, as RESPONDER-LIFETIME carries it (RFC 2407 section 4.6.3.1).
 [[nodiscard]] Result<std::vector<Attribute>> parse_attributes(ByteView data);

@@ -66,16 +66,18 @@ TEST(EncryptedBodies, KeepTheirBytesAndTheirOrder) {
   wire::Body body;
   body.payloads = {wire::NoncePayload{Bytes(64, 1)},
                    wire::VendorIdPayload{Bytes(8, 2)},
-                   id_of_body(block),
+                   wire::UnknownPayload{wire::PayloadType::identification, block},
                    wire::KeyExchangePayload{Bytes(96, 3)},
+                   wire::CertificatePayload{4, Bytes(4, 6)},
                    wire::NatDetectionPayload{wire::PayloadType::nat_d_draft, Bytes(20, 4)},
                    wire::NatDetectionPayload{wire::PayloadType::nat_d, Bytes(20, 5)}};
   const auto bodies = encrypted_bodies(body);
-  ASSERT_EQ(bodies.size(), 4U);
+  ASSERT_EQ(bodies.size(), 5U);
   EXPECT_EQ(bodies[0].type, wire::PayloadType::nonce);
   EXPECT_EQ(bodies[1].data, block);
   EXPECT_EQ(bodies[2].data, Bytes(96, 3));
-  EXPECT_EQ(bodies[3].data, Bytes(20, 5));
+  EXPECT_EQ(to_hex(bodies[3].data), "0406060606");
+  EXPECT_EQ(bodies[4].data, Bytes(20, 5));
 }
 
 TEST(IdOfBody, IsTheBodyAgain) {

@@ -190,7 +190,7 @@ Bytes with_body(const Bytes& datagram, PayloadType type, const Bytes& body) {
   std::vector<Payload> payloads = parse(datagram).payloads;
   for (Payload& payload : payloads) {
     if (wire::type_of(payload) != type) continue;
-    if (auto* id = std::get_if<wire::IdPayload>(&payload)) *id = id_of_body(body);
+    if (type == PayloadType::identification) payload = wire::UnknownPayload{type, body};
     if (auto* nonce = std::get_if<wire::NoncePayload>(&payload)) nonce->data = body;
     if (auto* ke = std::get_if<wire::KeyExchangePayload>(&payload)) ke->data = body;
   }
@@ -357,8 +357,8 @@ Bytes raw_encrypt(const crypto::PrivateKey& key, const Bytes& block) {
 std::map<std::string, Bytes> bad_blocks(const crypto::PrivateKey& key) {
   std::map<std::string, Bytes> blocks;
   const std::size_t size = key.info().block_bytes;
-  for (const std::size_t wrong :
-       {std::size_t{4}, std::size_t{5}, size - 1, size + 1, 2 * size, std::size_t{4000}}) {
+  for (const std::size_t wrong : {std::size_t{0}, std::size_t{1}, std::size_t{3}, std::size_t{5}, size - 1,
+                                  size + 1, 2 * size, std::size_t{4000}}) {
     blocks["length " + std::to_string(wrong)] = Bytes(wrong, 0x5c);
   }
   blocks["zero"] = Bytes(size, 0);
@@ -425,8 +425,8 @@ TEST(Oracle, NoMalformedBlockChangesMessageFour) {
 TEST(Oracle, NothingBehindTheRevisedModesNonceChangesMessageFour) {
   const Honest honest({AuthMethod::rsa_encr_rev});
   for (const PayloadType type : {PayloadType::key_exchange, PayloadType::identification}) {
-    for (const std::size_t size : {std::size_t{4}, std::size_t{15}, std::size_t{16}, std::size_t{64},
-                                   std::size_t{80}, std::size_t{4096}}) {
+    for (const std::size_t size : {std::size_t{0}, std::size_t{4}, std::size_t{15}, std::size_t{16},
+                                   std::size_t{64}, std::size_t{80}, std::size_t{4096}}) {
       for (const std::uint8_t fill : {0x00, 0x5c, 0xff}) {
         SCOPED_TRACE(std::string(wire::payload_name(type)) + " of " + std::to_string(size));
         const auto side = honest.fresh_responder();
