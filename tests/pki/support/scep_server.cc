@@ -266,6 +266,8 @@ Bytes ScepServer::certificate_for(const Bytes& pkcs10) const {
   X509_NAME_print_ex(text.get(), X509_REQ_get_subject_name(request.get()), 0, XN_FLAG_RFC2253);
   wanted.subject = text_of(drain(text.get()));
   wanted.key = certify != nullptr ? certify : key;
+  wanted.not_before = not_before;
+  wanted.not_after = not_after;
   return ca_.issue(wanted);
 }
 

@@ -58,6 +58,8 @@ class ScepServer final : public Fetcher {
   std::function<void(CertRep&)> spoil;  // the last word on an answer
   EVP_PKEY* certify = nullptr;          // another key than the one asked for
   std::string wanted_challenge;
+  WallTime not_before = kTestNow - 30 * kDay;  // of the certificates it issues
+  WallTime not_after = kTestNow + 365 * kDay;
 
   mutable std::vector<ScepRequest> requests;  // what came, in order
   mutable std::vector<std::string> urls;
