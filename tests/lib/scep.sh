@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154
+# shellcheck shell=bash disable=SC2154,SC2034
 # A SCEP server for scripts of tests/lib/net.sh and tests/lib/pki.sh: Debian's `scepserver` with the CA's own key, and
 # before it a front that decides late.
 #

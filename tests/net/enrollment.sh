@@ -105,7 +105,7 @@ waits() {
   pid=$!
   eventually 15 requested 20 2
   approve
-  wait $pid
+  wait "$pid"
   grep -q 'CRYPTO-6-CERTRET' "$work/waits"
   chains a
 }

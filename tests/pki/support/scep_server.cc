@@ -136,7 +136,7 @@ std::string envelope_cipher(const Bytes& der) {
 }  // namespace
 
 Bytes make_cert_rep(const CertRep& rep) {
-  const Bytes envelope = rep.content.empty() ? Bytes{} : envelop(rep);
+  const Bytes envelope = rep.content.empty() ? rep.envelope : envelop(rep);
   const X509Object signer = parse_certificate(rep.signer);
   constexpr unsigned kFlags = CMS_BINARY | CMS_PARTIAL | CMS_NOSMIMECAP;
   const unsigned detached = envelope.empty() ? CMS_DETACHED : 0;

@@ -22,6 +22,7 @@ struct CertRep {
   std::string transaction;
   Bytes recipient_nonce;
   Bytes content;    // enveloped for `recipient`; empty: none
+  Bytes envelope;   // instead, as it is
   Bytes recipient;  // DER of a certificate
   std::string cipher = "AES-128-CBC";
   Bytes signer;  // DER, with `signer_key`
