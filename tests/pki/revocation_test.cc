@@ -140,6 +140,17 @@ TEST_F(Revocation, AnotherKeyOfTheIssuerMaySignItsCrls) {
   EXPECT_TRUE(check({list(root_), list(signer), list(sub_, own)}).revoked);
 }
 
+TEST_F(Revocation, ASignerHasToLeadToTheSameAnchor) {
+  // Another CA that is trusted as well certifies one of the same name: its list says nothing here.
+  TestCa other("CN=Other", test::rsa_key(6));
+  TestCa signer = other.subordinate("CN=Sub", test::rsa_key(5));
+  input_.settings.anchors.push_back(parse(other.certificate()));
+  input_.settings.intermediates.push_back(parse(signer.certificate()));
+  const auto finding = check({list(root_), list(other), list(signer)});
+  EXPECT_TRUE(finding.unknown);
+  EXPECT_FALSE(check({list(root_), list(sub_), list(other), list(signer, revoking(500))}).revoked);
+}
+
 TEST_F(Revocation, OcspIsASecondSource) {
   OcspStatus status;
   input_.ocsp = [&status](const Certificate&, const Certificate&) { return status; };
