@@ -24,7 +24,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(certificate.key_info());
     static_cast<void>(certificate.signature_digest());
     static_cast<void>(certificate.self_signed());
-    static_cast<void>(check_usage(certificate));
+    static_cast<void>(check_usage(certificate, oakgate::ExtendedKeyUsage::ike));
     static_cast<void>(build_path(certificate, {bundle->certificates, {}, {}}, certificate.not_before()));
   }
   if (!bundle->certificates.empty())
