@@ -236,13 +236,47 @@ void Revocation::refresh_due() {
   for (auto& [source, refresh] : refresh_) {
     if (refresh.due > now) continue;
     refresh.due = now + times_.refresh;  // until the answer says better
-    const bool asked =
-        queue_->ask(source, FetchQueue::Again::yes,
-                    [self = std::weak_ptr(self_)](const RevocationSource& from, const FetchOutcome& outcome) {
-                      if (const auto owner = self.lock()) (*owner)->refreshed(from, outcome);
-                    });
-    if (!asked) refresh.due = now;
+    if (!fetch_again(source, [](const RevocationSource&, const FetchOutcome&) {})) refresh.due = now;
   }
+}
+
+bool Revocation::fetch_again(const RevocationSource& source, FetchQueue::Done then) {
+  return queue_->ask(source, FetchQueue::Again::yes,
+                     [self = std::weak_ptr(self_), then = std::move(then)](const RevocationSource& from,
+                                                                           const FetchOutcome& outcome) {
+                       const auto owner = self.lock();
+                       if (!owner) return;
+                       (*owner)->refreshed(from, outcome);
+                       then(from, outcome);
+                     });
+}
+
+Result<void> Revocation::request_lists(const std::string& trustpoint,
+                                       std::function<void(const Requested&)> done) {
+  std::set<RevocationSource> sources;
+  for (const RevocationSource& source : parts_.fetch.store->crl_sources(trustpoint)) sources.insert(source);
+  for (const pki::CrlToRefresh& crl : parts_.fetch.store->fetched_crls()) {
+    if (crl.source.trustpoint == trustpoint) sources.insert(crl.source);
+  }
+  struct Gathered {
+    Requested outcomes;
+    std::size_t open = 0;
+  };
+  // Shared by the fetches: the last one that ends answers.
+  const auto gathered = std::make_shared<Gathered>();
+  for (const RevocationSource& source : sources) {
+    const bool asked =
+        fetch_again(source, [gathered, done](const RevocationSource& from, const FetchOutcome& outcome) {
+          gathered->outcomes.emplace_back(from, outcome);
+          if (--gathered->open == 0) done(gathered->outcomes);
+        });
+    gathered->open += asked ? 1 : 0;
+  }
+  if (gathered->open > 0) return {};
+  return fail(ErrorCode::not_found,
+              fmt::format("nothing says where trustpoint {} has its CRLs", printable(trustpoint)),
+              "`crl: {urls: [...]}`, or a distribution point in the CA's or our certificate",
+              "name a URL under `crl:` of the trustpoint");
 }
 
 void Revocation::refreshed(const RevocationSource& source, const FetchOutcome& outcome) {

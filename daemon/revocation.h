@@ -45,6 +45,11 @@ class Revocation {
   // At start and after each reload, when the trust store has its trustpoints: those that peers use. Their
   // configured lists are fetched, and what is remembered of peers is looked at again.
   void configure(const std::vector<TrustpointConfig>& trustpoints);
+  // `pki crl request`: a trustpoint's lists fetched now, wherever they may be. `done` comes once, later, with
+  // what became of each. ErrorCode::not_found if nothing says where there are any.
+  using Requested = std::vector<std::pair<RevocationSource, FetchOutcome>>;
+  [[nodiscard]] Result<void> request_lists(const std::string& trustpoint,
+                                           std::function<void(const Requested&)> done);
   // CoreDriver::Verify.
   void verify(PeerProof proof, std::function<void(PeerVerdict)> answer);
 
@@ -94,6 +99,8 @@ class Revocation {
   void learn_sources();
   void refresh_due();
   void refreshed(const RevocationSource& source, const FetchOutcome& outcome);
+  // A fetch whose outcome goes to refreshed() first, then to `then`.
+  [[nodiscard]] bool fetch_again(const RevocationSource& source, FetchQueue::Done then);
   void schedule(const RevocationSource& source);
   [[nodiscard]] Milliseconds until_refresh(const pki::CrlToRefresh& crl) const;
   [[nodiscard]] Milliseconds jittered(Milliseconds time);

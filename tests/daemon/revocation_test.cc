@@ -389,6 +389,28 @@ TEST_F(RevocationTest, ANewListTakesThePeerDownThatItRevokes) {
   await_verdict("a", "certificate-revoked");
 }
 
+TEST_F(RevocationTest, ListsAreFetchedOnRequest) {
+  begin();
+  configure();
+  verify("a");
+  await_verdict("a", "good");
+  const RevocationSource other = source("http://by-certificate.example/", false);
+  store->configured = {source(kUrl), other};
+  fetcher->give(kUrl, "revoke a");
+  fetcher->give(other.url, "down");
+  std::map<std::string, std::string> outcomes;
+  ASSERT_TRUE(revocation->request_lists("corp", [&](const Revocation::Requested& all) {
+    for (const auto& [from, outcome] : all) outcomes[from.url] = outcome.error ? outcome.error->text : "fine";
+  }));
+  run_until([&] { return outcomes.size() == 2; });
+  EXPECT_EQ(outcomes[kUrl], "fine");
+  EXPECT_THAT(outcomes[other.url], HasSubstr("no connection"));
+  run_until([&] { return !revoked.empty(); });
+  const Result<void> unknown = revocation->request_lists("nowhere", [](const auto&) {});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().code, ErrorCode::not_found);
+}
+
 TEST_F(RevocationTest, AListThatComesWithANegotiationIsHeldAgainstOthers) {
   begin();
   configure();
