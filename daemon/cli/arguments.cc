@@ -50,20 +50,20 @@ CLI::App* child(CLI::App& parent, const char* word, const char* help) {
 }
 
 void add_trustpoint(CLI::App& verb, Arguments& arguments) {
-  verb.add_option("TRUSTPOINT", arguments.pki.trustpoint, "a trustpoint's name")->required();
-  verb.add_option("--config", arguments.config, "configuration file")->capture_default_str();
+  verb.add_option("TRUSTPOINT", arguments.scep.trustpoint, "a trustpoint's name")->required();
+  verb.add_option("--config", arguments.scep.config, "configuration file")->capture_default_str();
 }
 
 void add_enrollment(CLI::App& verb, Arguments& arguments) {
-  PkiArguments& pki = arguments.pki;
+  ScepArguments& scep = arguments.scep;
   add_trustpoint(verb, arguments);
-  verb.add_option("--subject", pki.subject, "distinguished name, \"CN=gw-a,O=corp\"; default: CN=FQDN");
-  verb.add_option("--fqdn", pki.host_name, "our host name, into subjectAltName and the subject");
-  verb.add_option("--ip-address", pki.ip_address, "our address, likewise");
-  verb.add_option("--serial-number", pki.serial_number, "into the subject");
-  verb.add_option("--password-file", pki.password_file, "file of the challenge password, mode 0600");
-  verb.add_flag("--renew", pki.renew, "for the same names, signed with the certificate that is there");
-  verb.add_flag("--wait", pki.wait, "wait while the request is pending, and poll");
+  verb.add_option("--subject", scep.subject, "distinguished name, \"CN=gw-a,O=corp\"; default: CN=FQDN");
+  verb.add_option("--fqdn", scep.host_name, "our host name, into subjectAltName and the subject");
+  verb.add_option("--ip-address", scep.ip_address, "our address, likewise");
+  verb.add_option("--serial-number", scep.serial_number, "into the subject");
+  verb.add_option("--password-file", scep.password_file, "file of the challenge password, mode 0600");
+  verb.add_flag("--renew", scep.renew, "for the same names, signed with the certificate that is there");
+  verb.add_flag("--wait", scep.wait, "wait while the request is pending, and poll");
 }
 
 void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
@@ -81,7 +81,7 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       return;
     case Operand::authenticate:
       add_trustpoint(verb, arguments);
-      verb.add_option("--fingerprint", arguments.pki.fingerprint,
+      verb.add_option("--fingerprint", arguments.scep.fingerprint,
                       "accept exactly this certificate: MD5, SHA1 or SHA256 in hexadecimal");
       return;
     case Operand::enroll:
@@ -126,7 +126,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
                               Arguments& arguments) {
   arguments.socket = environment_socket.empty() ? kDefaultSocket : std::string(environment_socket);
   arguments.file = kDefaultConfig;
-  arguments.config = kDefaultConfig;
+  arguments.scep.config = kDefaultConfig;
   CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
   app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");

@@ -21,8 +21,9 @@ enum class Verb : std::uint8_t {
   pki_enroll,
 };
 
-// What the `pki` verbs take; each uses what is its own.
-struct PkiArguments {
+// What `pki authenticate` and `pki enroll` take; each uses what is its own.
+struct ScepArguments {
+  std::string config;  // the configuration file, which names files and servers
   std::string trustpoint;
   std::string fingerprint;  // authenticate: hexadecimal, what an operator was told by other means
   std::string subject;      // enroll, and the five below
@@ -41,8 +42,7 @@ struct Arguments {
   std::string peer;    // status, up, down
   std::string tunnel;  // up, down: behind the slash
   std::string file;    // check
-  std::string config;  // pki: the configuration that names files and servers
-  PkiArguments pki;
+  ScepArguments scep;
   std::string printed;  // --help or --version: what to print instead of doing anything
 };
 

@@ -45,21 +45,21 @@ TEST(Arguments, PkiVerbs) {
       parse({"pki", "authenticate", "corp", "--fingerprint", "12 34", "--config", "x"});
   ASSERT_TRUE(authenticate.outcome) << authenticate.outcome.error().text;
   EXPECT_EQ(authenticate.arguments.verb, Verb::pki_authenticate);
-  EXPECT_EQ(authenticate.arguments.pki.trustpoint, "corp");
-  EXPECT_EQ(authenticate.arguments.pki.fingerprint, "12 34");
-  EXPECT_EQ(authenticate.arguments.config, "x");
+  EXPECT_EQ(authenticate.arguments.scep.trustpoint, "corp");
+  EXPECT_EQ(authenticate.arguments.scep.fingerprint, "12 34");
+  EXPECT_EQ(authenticate.arguments.scep.config, "x");
   const Parsed enroll =
       parse({"pki", "enroll", "corp", "--subject", "CN=a", "--fqdn", "a.b", "--ip-address", "192.0.2.1",
              "--serial-number", "7", "--password-file", "p", "--wait", "--json"});
   ASSERT_TRUE(enroll.outcome) << enroll.outcome.error().text;
   EXPECT_EQ(enroll.arguments.verb, Verb::pki_enroll);
-  EXPECT_EQ(enroll.arguments.pki.subject, "CN=a");
-  EXPECT_EQ(enroll.arguments.pki.host_name, "a.b");
-  EXPECT_EQ(enroll.arguments.pki.ip_address, "192.0.2.1");
-  EXPECT_EQ(enroll.arguments.pki.serial_number, "7");
-  EXPECT_EQ(enroll.arguments.pki.password_file, "p");
-  EXPECT_TRUE(enroll.arguments.pki.wait);
-  EXPECT_FALSE(enroll.arguments.pki.renew);
+  EXPECT_EQ(enroll.arguments.scep.subject, "CN=a");
+  EXPECT_EQ(enroll.arguments.scep.host_name, "a.b");
+  EXPECT_EQ(enroll.arguments.scep.ip_address, "192.0.2.1");
+  EXPECT_EQ(enroll.arguments.scep.serial_number, "7");
+  EXPECT_EQ(enroll.arguments.scep.password_file, "p");
+  EXPECT_TRUE(enroll.arguments.scep.wait);
+  EXPECT_FALSE(enroll.arguments.scep.renew);
   EXPECT_TRUE(enroll.arguments.json);
   EXPECT_FALSE(parse({"pki", "enroll"}).outcome);
   EXPECT_FALSE(parse({"pki"}).outcome);

@@ -1,4 +1,4 @@
-#include "daemon/cli/pki.h"
+#include "daemon/cli/scep.h"
 
 #include <fmt/format.h>
 #include <unistd.h>
@@ -37,12 +37,12 @@ bool ask_person(const std::string& question) {
 // Loads what every verb needs, runs it, prints its JSON if asked (its text it prints itself).
 template <typename Run>
 int run_verb(const Arguments& arguments, Run run) {
-  const Outcome<conf::Config> config = load_pki_configuration(arguments);
+  const Outcome<conf::Config> config = load_scep_configuration(arguments);
   if (!config) return report(config.error(), arguments.json);
-  const Outcome<TrustpointConfig> trustpoint = find_pki_trustpoint(*config, arguments.pki.trustpoint);
+  const Outcome<TrustpointConfig> trustpoint = find_scep_trustpoint(*config, arguments.scep.trustpoint);
   if (!trustpoint) return report(trustpoint.error(), arguments.json);
   const pki::NetworkFetcher fetcher;
-  const Outcome<Json> result = run(PkiContext{arguments, *config, *trustpoint, fetcher});
+  const Outcome<Json> result = run(ScepContext{arguments, *config, *trustpoint, fetcher});
   if (!result) return report(result.error(), arguments.json);
   if (arguments.json) fmt::print("{}\n", dump(*result));
   return static_cast<int>(Exit::done);
@@ -52,13 +52,13 @@ int run_verb(const Arguments& arguments, Run run) {
 
 int pki_authenticate(const Arguments& arguments) {
   const bool person = !arguments.json && ::isatty(STDIN_FILENO) == 1;
-  return run_verb(arguments, [person](const PkiContext& context) {
+  return run_verb(arguments, [person](const ScepContext& context) {
     return authenticate(context, person ? ask_person : nullptr);
   });
 }
 
 int pki_enroll(const Arguments& arguments) {
-  return run_verb(arguments, [](const PkiContext& context) { return enroll(context); });
+  return run_verb(arguments, [](const ScepContext& context) { return enroll(context); });
 }
 
 Failure failure_of(const Error& error) {
@@ -67,14 +67,14 @@ Failure failure_of(const Error& error) {
   return {exit, std::string(to_string(error.code)), error.text, error.expected, error.remedy, nullptr};
 }
 
-Outcome<conf::Config> load_pki_configuration(const Arguments& arguments) {
+Outcome<conf::Config> load_scep_configuration(const Arguments& arguments) {
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   conf::LoadOutcome loaded =
-      conf::load_config(arguments.config, {credentials != nullptr ? credentials : "", ::geteuid()});
+      conf::load_config(arguments.scep.config, {credentials != nullptr ? credentials : "", ::geteuid()});
   if (loaded.config) return std::move(*loaded.config);
   Failure failure{Exit::configuration,
                   std::string(to_string(ErrorCode::configuration)),
-                  fmt::format("{} is not valid", arguments.config),
+                  fmt::format("{} is not valid", arguments.scep.config),
                   "a valid configuration",
                   "",
                   nullptr};
@@ -82,7 +82,7 @@ Outcome<conf::Config> load_pki_configuration(const Arguments& arguments) {
   return tl::unexpected(std::move(failure));
 }
 
-Outcome<TrustpointConfig> find_pki_trustpoint(const conf::Config& config, const std::string& name) {
+Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config, const std::string& name) {
   const TrustpointConfig* trustpoint = conf::find_trustpoint(config, name);
   if (trustpoint == nullptr) {
     std::string names;

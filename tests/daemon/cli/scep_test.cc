@@ -1,5 +1,5 @@
 // `oakgate pki authenticate` and `enroll` against a SCEP server in the same process.
-#include "daemon/cli/pki.h"
+#include "daemon/cli/scep.h"
 
 #include <gmock/gmock.h>
 #include <unistd.h>
@@ -18,9 +18,9 @@ namespace {
 
 using testing::HasSubstr;
 
-class PkiTest : public testing::Test {
+class ScepTest : public testing::Test {
  protected:
-  PkiTest() {
+  ScepTest() {
     std::string name = "/tmp/oakgate-pki-test.XXXXXX";
     folder_ = ::mkdtemp(name.data());
     trustpoint_.name = "corp";
@@ -34,14 +34,14 @@ class PkiTest : public testing::Test {
     config_.gateway.control_socket = folder_ + "/none.sock";
     arguments_.socket = folder_ + "/none.sock";
     arguments_.json = true;
-    arguments_.pki.trustpoint = "corp";
-    arguments_.pki.host_name = "gw-a.example";
+    arguments_.scep.trustpoint = "corp";
+    arguments_.scep.host_name = "gw-a.example";
     server_.not_before = around_now().not_before;
     server_.not_after = around_now().not_after - test::kDay;
   }
-  ~PkiTest() override { std::filesystem::remove_all(folder_); }
+  ~ScepTest() override { std::filesystem::remove_all(folder_); }
 
-  [[nodiscard]] PkiContext context() const { return {arguments_, config_, trustpoint_, server_}; }
+  [[nodiscard]] ScepContext context() const { return {arguments_, config_, trustpoint_, server_}; }
   void write_key() {
     ASSERT_TRUE(
         pki::write_file(folder_ + "/own.key", test::private_key_pem(test::rsa_key(1)), pki::kSecretMode));
@@ -65,9 +65,9 @@ class PkiTest : public testing::Test {
   Arguments arguments_;
 };
 
-TEST_F(PkiTest, AuthenticateWithEachFingerprint) {
+TEST_F(ScepTest, AuthenticateWithEachFingerprint) {
   for (const char* digest : {"md5", "sha1", "sha256"}) {
-    arguments_.pki.fingerprint = grouped_fingerprint(ca().fingerprint(digest));
+    arguments_.scep.fingerprint = grouped_fingerprint(ca().fingerprint(digest));
     const auto result = authenticate(context(), nullptr);
     ASSERT_TRUE(result) << result.error().text;
     EXPECT_EQ((*result)["certificates"].size(), 1U);
@@ -75,18 +75,18 @@ TEST_F(PkiTest, AuthenticateWithEachFingerprint) {
   }
 }
 
-TEST_F(PkiTest, AuthenticateRefusesAnotherFingerprint) {
-  arguments_.pki.fingerprint = std::string(64, '0');
+TEST_F(ScepTest, AuthenticateRefusesAnotherFingerprint) {
+  arguments_.scep.fingerprint = std::string(64, '0');
   const auto result = authenticate(context(), nullptr);
   ASSERT_FALSE(result);
   EXPECT_EQ(result.error().exit, Exit::failed);
   EXPECT_EQ(result.error().more["certificates"][0]["fingerprints"]["sha256"], ca().fingerprint("sha256"));
   EXPECT_FALSE(std::filesystem::exists(trustpoint_.ca.front()));
-  arguments_.pki.fingerprint = "12";
+  arguments_.scep.fingerprint = "12";
   EXPECT_EQ(authenticate(context(), nullptr).error().exit, Exit::usage);
 }
 
-TEST_F(PkiTest, AuthenticateAsksAPersonOrNobody) {
+TEST_F(ScepTest, AuthenticateAsksAPersonOrNobody) {
   EXPECT_EQ(authenticate(context(), nullptr).error().exit, Exit::usage);
   EXPECT_EQ(authenticate(context(), [](const std::string&) { return false; }).error().code, "cancelled");
   EXPECT_FALSE(std::filesystem::exists(trustpoint_.ca.front()));
@@ -94,27 +94,27 @@ TEST_F(PkiTest, AuthenticateAsksAPersonOrNobody) {
   EXPECT_TRUE(std::filesystem::exists(trustpoint_.ca.front()));
 }
 
-TEST_F(PkiTest, AuthenticateTakesTheChainUpToWhatWasCompared) {
+TEST_F(ScepTest, AuthenticateTakesTheChainUpToWhatWasCompared) {
   test::TestCa middle = ca_.subordinate("CN=Middle,O=test", test::rsa_key(2), around_now());
   test::ScepServer server(middle);
   server.more_certificates = {ca_.certificate()};
-  const PkiContext there{arguments_, config_, trustpoint_, server};
-  arguments_.pki.fingerprint = ca().fingerprint("sha256");
+  const ScepContext there{arguments_, config_, trustpoint_, server};
+  arguments_.scep.fingerprint = ca().fingerprint("sha256");
   ASSERT_TRUE(authenticate(there, nullptr));
   EXPECT_THAT(*read_authority(trustpoint_),
               testing::ElementsAre(test::certificate(middle.certificate()), ca()));
-  arguments_.pki.fingerprint = test::certificate(middle.certificate()).fingerprint("sha256");
+  arguments_.scep.fingerprint = test::certificate(middle.certificate()).fingerprint("sha256");
   ASSERT_TRUE(authenticate(there, nullptr));
   EXPECT_THAT(*read_authority(trustpoint_), testing::ElementsAre(test::certificate(middle.certificate())));
 }
 
-TEST_F(PkiTest, AuthenticateNeedsOneFile) {
+TEST_F(ScepTest, AuthenticateNeedsOneFile) {
   trustpoint_.ca.push_back(folder_ + "/more.pem");
-  arguments_.pki.fingerprint = ca().fingerprint("sha256");
+  arguments_.scep.fingerprint = ca().fingerprint("sha256");
   EXPECT_EQ(authenticate(context(), nullptr).error().exit, Exit::configuration);
 }
 
-TEST_F(PkiTest, EnrollSaysWhatIsMissing) {
+TEST_F(ScepTest, EnrollSaysWhatIsMissing) {
   auto result = enroll(context());
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().remedy, HasSubstr("pki authenticate"));
@@ -123,21 +123,21 @@ TEST_F(PkiTest, EnrollSaysWhatIsMissing) {
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().remedy, HasSubstr("pki generate-key"));
   write_key();
-  arguments_.pki.ip_address = "here";
+  arguments_.scep.ip_address = "here";
   EXPECT_FALSE(enroll(context()));
-  arguments_.pki.ip_address.clear();
-  arguments_.pki.password_file = folder_ + "/none";
+  arguments_.scep.ip_address.clear();
+  arguments_.scep.password_file = folder_ + "/none";
   EXPECT_EQ(enroll(context()).error().exit, Exit::not_found);
   trustpoint_.own.reset();
   EXPECT_EQ(enroll(context()).error().exit, Exit::configuration);
 }
 
-TEST_F(PkiTest, EnrollWithAChallengePassword) {
+TEST_F(ScepTest, EnrollWithAChallengePassword) {
   write_authority();
   write_key();
   server_.wanted_challenge = "swordfish";
   EXPECT_EQ(enroll(context()).error().code, "enrollment-failed");
-  arguments_.pki.password_file = folder_ + "/password";
+  arguments_.scep.password_file = folder_ + "/password";
   ASSERT_TRUE(pki::write_file(folder_ + "/password", as_bytes("swordfish\n"), pki::kSecretMode));
   const auto result = enroll(context());
   ASSERT_TRUE(result) << result.error().text;
@@ -146,7 +146,7 @@ TEST_F(PkiTest, EnrollWithAChallengePassword) {
   ASSERT_TRUE(*read_own_certificate(*trustpoint_.own));
 }
 
-TEST_F(PkiTest, EnrollLeavesWhatIsPendingToTheDaemon) {
+TEST_F(ScepTest, EnrollLeavesWhatIsPendingToTheDaemon) {
   write_authority();
   write_key();
   server_.pending = 1;
@@ -157,18 +157,18 @@ TEST_F(PkiTest, EnrollLeavesWhatIsPendingToTheDaemon) {
   EXPECT_FALSE(std::filesystem::exists(trustpoint_.own->certificate));
 }
 
-TEST_F(PkiTest, EnrollWaitsWhenToldTo) {
+TEST_F(ScepTest, EnrollWaitsWhenToldTo) {
   write_authority();
   write_key();
   server_.pending = 2;
-  arguments_.pki.wait = true;
+  arguments_.scep.wait = true;
   const auto result = enroll(context());
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ((*result)["requests"][0]["state"], "granted");
   EXPECT_TRUE(read_transactions(config_.gateway.state_dir, "corp")->empty());
 }
 
-TEST_F(PkiTest, EnrollAsksForEachKey) {
+TEST_F(ScepTest, EnrollAsksForEachKey) {
   write_authority();
   write_key();
   trustpoint_.own_encryption = OwnCertificateFiles{
@@ -182,24 +182,24 @@ TEST_F(PkiTest, EnrollAsksForEachKey) {
             test::private_key(2).public_key());
 }
 
-TEST_F(PkiTest, RenewNeedsACertificateAndSignsWithIt) {
+TEST_F(ScepTest, RenewNeedsACertificateAndSignsWithIt) {
   write_authority();
   write_key();
-  arguments_.pki.renew = true;
+  arguments_.scep.renew = true;
   EXPECT_EQ(enroll(context()).error().code, "no-certificate");
-  arguments_.pki.renew = false;
+  arguments_.scep.renew = false;
   ASSERT_TRUE(enroll(context()));
-  arguments_.pki.renew = true;
+  arguments_.scep.renew = true;
   ASSERT_TRUE(enroll(context()));
   EXPECT_EQ(server_.requests.back().message_type, "17");
 }
 
-TEST(FindPkiTrustpoint, NamesThoseThatAre) {
+TEST(FindScepTrustpoint, NamesThoseThatAre) {
   conf::Config config;
   config.trustpoints.emplace_back().name = "corp";
-  EXPECT_EQ(find_pki_trustpoint(config, "crop").error().exit, Exit::not_found);
-  EXPECT_THAT(find_pki_trustpoint(config, "crop").error().expected, HasSubstr("corp"));
-  EXPECT_EQ(find_pki_trustpoint(config, "corp").error().exit, Exit::configuration);
+  EXPECT_EQ(find_scep_trustpoint(config, "crop").error().exit, Exit::not_found);
+  EXPECT_THAT(find_scep_trustpoint(config, "crop").error().expected, HasSubstr("corp"));
+  EXPECT_EQ(find_scep_trustpoint(config, "corp").error().exit, Exit::configuration);
 }
 
 TEST(GroupedFingerprint, AsIosPrintsIt) {

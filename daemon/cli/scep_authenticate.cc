@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "daemon/cli/pki.h"
+#include "daemon/cli/scep.h"
 #include "daemon/enrollment_files.h"
 #include "daemon/system_rng.h"
 #include "daemon/text.h"
@@ -91,10 +91,10 @@ Outcome<std::size_t> match_fingerprint(const std::string& given, const std::vect
 }
 
 // How many of the chain are accepted.
-Outcome<std::size_t> accept(const PkiContext& context, const std::vector<Certificate>& chain,
+Outcome<std::size_t> accept(const ScepContext& context, const std::vector<Certificate>& chain,
                             Confirm confirm) {
   const bool quiet = context.arguments.json;
-  const std::string& given = context.arguments.pki.fingerprint;
+  const std::string& given = context.arguments.scep.fingerprint;
   if (!given.empty()) {
     const auto index = match_fingerprint(given, chain);
     if (!index) return tl::unexpected(index.error());
@@ -117,7 +117,7 @@ Outcome<std::size_t> accept(const PkiContext& context, const std::vector<Certifi
 
 }  // namespace
 
-Outcome<Json> authenticate(const PkiContext& context, Confirm confirm) {
+Outcome<Json> authenticate(const ScepContext& context, Confirm confirm) {
   const TrustpointConfig& trustpoint = context.trustpoint;
   if (trustpoint.ca.size() != 1) {
     return tl::unexpected(failure_of(

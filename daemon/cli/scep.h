@@ -14,14 +14,14 @@ namespace oakgate::cli {
 [[nodiscard]] int pki_authenticate(const Arguments& arguments);
 [[nodiscard]] int pki_enroll(const Arguments& arguments);
 
-// ---- What the pki verbs share ----------------------------------------------------------------------------
+// ---- what its verbs share ----------------------------------------------------------------------------
 
 [[nodiscard]] Failure failure_of(const Error& error);
 // Exit::configuration with its issues, as `oakgate check` shows them.
-[[nodiscard]] Outcome<conf::Config> load_pki_configuration(const Arguments& arguments);
+[[nodiscard]] Outcome<conf::Config> load_scep_configuration(const Arguments& arguments);
 // Exit::not_found names those there are.
-[[nodiscard]] Outcome<TrustpointConfig> find_pki_trustpoint(const conf::Config& config,
-                                                            const std::string& name);
+[[nodiscard]] Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config,
+                                                             const std::string& name);
 // Has a running daemon read keys and certificates anew, over --socket or else the configuration's socket.
 // True if it has; a daemon that does not run is fine.
 [[nodiscard]] bool tell_daemon(const Arguments& arguments, const conf::Config& config);
@@ -30,14 +30,14 @@ namespace oakgate::cli {
 [[nodiscard]] std::string grouped_fingerprint(const std::string& hex);
 
 // The two verbs over any Fetcher and configuration; `confirm` asks a person. For tests.
-struct PkiContext {
+struct ScepContext {
   const Arguments& arguments;
   const conf::Config& config;
   const TrustpointConfig& trustpoint;  // with `enrollment`
   const Fetcher& fetcher;
 };
 using Confirm = bool (*)(const std::string& question);  // null: there is no one to ask
-[[nodiscard]] Outcome<Json> authenticate(const PkiContext& context, Confirm confirm);
-[[nodiscard]] Outcome<Json> enroll(const PkiContext& context);
+[[nodiscard]] Outcome<Json> authenticate(const ScepContext& context, Confirm confirm);
+[[nodiscard]] Outcome<Json> enroll(const ScepContext& context);
 
 }  // namespace oakgate::cli

@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "conf/secrets.h"
-#include "daemon/cli/pki.h"
+#include "daemon/cli/scep.h"
 #include "daemon/enrollment_files.h"
 #include "daemon/enrollment_state.h"
 #include "daemon/loop.h"
@@ -46,7 +46,7 @@ Result<SecretBytes> read_challenge(const std::string& path) {
 
 class Enroller {
  public:
-  Enroller(const PkiContext& context, Rng& rng, const std::vector<pki::Certificate>& trusted)
+  Enroller(const ScepContext& context, Rng& rng, const std::vector<pki::Certificate>& trusted)
       : context_(context),
         trustpoint_(context.trustpoint),
         client_(context.fetcher, rng, context.trustpoint, trusted) {}
@@ -73,7 +73,7 @@ class Enroller {
       const auto saved =
           save_transaction(context_.config.gateway.state_dir, trustpoint_.name, answer->transaction);
       if (!saved) return fail(saved.error());
-      if (context_.arguments.pki.wait) answer = wait(*answer, *key);
+      if (context_.arguments.scep.wait) answer = wait(*answer, *key);
       if (!answer) return fail(answer.error());
     }
     return conclude(files, *answer);
@@ -85,8 +85,8 @@ class Enroller {
 
   Result<pki::scep::RequestContent> wanted(const OwnCertificateFiles& files,
                                            std::optional<pki::Certificate>& old) const {
-    const PkiArguments& pki = context_.arguments.pki;
-    if (pki.renew) {
+    const ScepArguments& given = context_.arguments.scep;
+    if (given.renew) {
       auto there = read_own_certificate(files);
       if (!there) return fail(there.error());
       if (!*there) {
@@ -96,9 +96,9 @@ class Enroller {
       old = std::move(*there);
       return pki::scep::renewal_content(*old, files.key.usage);
     }
-    pki::scep::RequestedSubject subject{pki.subject, pki.host_name, std::nullopt, pki.serial_number};
-    if (!pki.ip_address.empty()) {
-      subject.address = IpAddress::parse(pki.ip_address);
+    pki::scep::RequestedSubject subject{given.subject, given.host_name, std::nullopt, given.serial_number};
+    if (!given.ip_address.empty()) {
+      subject.address = IpAddress::parse(given.ip_address);
       if (!subject.address) {
         return fail(ErrorCode::malformed, "--ip-address is no address", "one like 192.0.2.1");
       }
@@ -182,14 +182,14 @@ class Enroller {
     return json;
   }
 
-  const PkiContext& context_;
+  const ScepContext& context_;
   const TrustpointConfig& trustpoint_;
   pki::scep::Client client_;
 };
 
 }  // namespace
 
-Outcome<Json> enroll(const PkiContext& context) {
+Outcome<Json> enroll(const ScepContext& context) {
   const TrustpointConfig& trustpoint = context.trustpoint;
   const auto refuse = [](const Error& error) { return tl::unexpected(failure_of(error)); };
   if (!trustpoint.own && !trustpoint.own_encryption) {
@@ -201,7 +201,7 @@ Outcome<Json> enroll(const PkiContext& context) {
   }
   const auto trusted = read_authority(trustpoint);
   if (!trusted) return refuse(trusted.error());
-  const auto challenge = read_challenge(context.arguments.pki.password_file);
+  const auto challenge = read_challenge(context.arguments.scep.password_file);
   if (!challenge) return refuse(challenge.error());
   auto rng = SystemRng::create();
   if (!rng) return refuse(rng.error());
