@@ -142,6 +142,25 @@ TEST(RsaDecrypt, ValuesOfTheModulusAndMoreAreRefusedThoughTheirRemainderIsGood) 
   EXPECT_GT(tried, 0);
 }
 
+// The length counts, not the number alone: one byte of zeros more or less in front of a good block.
+TEST(RsaDecrypt, GoodNumbersOfAWrongLengthAreRefused) {
+  const auto key = PrivateKey::generate_rsa(512).value();
+  const Bytes nonce(20, 0x31);
+  Bytes block;
+  for (int tries = 0; tries < 20000 && (block.empty() || block[0] != 0); ++tries) {
+    block = rsa_encrypt(key.public_key(), nonce).value();
+  }
+  ASSERT_EQ(block[0], 0);  // one in 256 is so, or more
+  EXPECT_EQ(to_hex(key.decrypt(block, 8, 48)->view()), to_hex(nonce));
+  Bytes longer = block;
+  longer.insert(longer.begin(), 0);
+  expect_substitute(key, longer, "a zero byte more");
+  EXPECT_NE(to_hex(key.decrypt(longer, 8, 48)->view()), to_hex(nonce));
+  const Bytes shorter(block.begin() + 1, block.end());
+  expect_substitute(key, shorter, "a zero byte less");
+  EXPECT_NE(to_hex(key.decrypt(shorter, 8, 48)->view()), to_hex(nonce));
+}
+
 // Every place where the padding can be wrong, by blocks that differ in one byte from a good one.
 TEST(RsaDecrypt, EachByteOfThePadding) {
   const auto key = PrivateKey::generate_rsa(512).value();
@@ -170,6 +189,11 @@ TEST(RsaDecrypt, EachByteOfThePadding) {
     } else {
       expect_substitute(key, encrypt_raw(key, block), "type " + std::to_string(type));
     }
+  }
+  for (int first = 1; first < 0x80; ++first) {  // below the modulus, whose top bit is set
+    Bytes block = good;
+    block[0] = static_cast<std::uint8_t>(first);
+    expect_substitute(key, encrypt_raw(key, block), "first byte " + std::to_string(first));
   }
   Bytes without_separator = good;
   without_separator[separator] = 1;
