@@ -19,7 +19,7 @@ import time
 import xml.etree.ElementTree
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-BUILD = TOP / "build"            # g++, optimized with debug information: what `scripts/demo` and an installation use
+BUILD = TOP / "build"            # g++, optimized: what `scripts/demo` and an installation use
 BUILD_ASAN = TOP / "build-asan"  # clang, AddressSanitizer and UndefinedBehaviorSanitizer
 BUILD_FUZZ = TOP / "build-fuzz"  # clang, libFuzzer; --long only
 LOGS = BUILD / "test-logs"
@@ -28,7 +28,8 @@ UML_SLOWER = 4                   # user-mode Linux gets this many times a script
 TAIL = 40                        # lines of a failed program's log that are shown
 SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
 JOBS = max(2, os.cpu_count() or 1)
-SCRIPT_JOBS = JOBS + 1            # scripts mostly wait: for retransmissions, life times, pings
+SCRIPT_JOBS = JOBS + 1           # scripts mostly wait: for retransmissions, life times, pings
+YIELD = ["nice", "-n", "15"]     # compilers take what the scripts, which watch the time, leave of the processors
 COLOUR = sys.stdout.isatty()
 
 
@@ -103,26 +104,30 @@ def check(runner, name, command, limit=300, env=None):
 CLANG = {"CXX": "clang++-14", "CC": "clang-14"}
 BUILDS = {
     BUILD: ("g++, optimized", {"CXX": "g++", "CC": "gcc"}, []),
+    # Not optimized: it compiles in half the time, and its suites are short.
     BUILD_ASAN: ("clang, address and undefined-behaviour sanitizers", CLANG,
-                 ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Ddebug=true"]),
+                 ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=0"]),
     BUILD_FUZZ: ("clang, libFuzzer", CLANG,
                  ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=1", "-Dfuzz=true"]),
 }
 
 
-def build(runner, folder):
-    """Sets a build folder up and builds it, once a run; whether it worked."""
-    if folder in runner.built:
-        return runner.built[folder]
-    text, env, options = BUILDS[folder]
+def set_up(runner, folder):
+    """Sets a build folder up, unless it is; whether it worked."""
+    _, env, options = BUILDS[folder]
+    if (folder / "build.ninja").exists():
+        return True
     if shutil.which("ccache"):
         env = {name: f"ccache {value}" for name, value in env.items()}
-    worked = True
-    if not (folder / "build.ninja").exists():
-        worked = check(runner, f"build/{folder.name} (set-up)", ["meson", "setup", folder, TOP, *options], 300, env)
-    worked = worked and check(runner, f"build/{folder.name} ({text})", ["ninja", "-C", folder], 3600, env)
-    runner.built[folder] = worked
-    return worked
+    return check(runner, f"build/{folder.name} (set-up)", ["meson", "setup", folder, TOP, *options], 300, env)
+
+
+def build(runner, folder):
+    """Sets a build folder up and builds it, once a run; whether it worked."""
+    if folder not in runner.built:
+        name = f"build/{folder.name} ({BUILDS[folder][0]})"
+        runner.built[folder] = set_up(runner, folder) and check(runner, name, [*YIELD, "ninja", "-C", folder], 3600)
+    return runner.built[folder]
 
 
 # --- test programs (meson)
@@ -184,7 +189,7 @@ def run_script(runner, suite, script, plane):
         command = [UML_RUN, "-t", limit, *command]
     name = f"{suite}/{script.stem}" + (" (user-mode Linux)" if in_uml else "")
     start = time.monotonic()
-    status, output = run(command, limit + 30, log=LOGS / f"{suite}-{script.stem}.log")
+    status, output = run(command, limit + 30, log=LOGS / f"{suite}-{script.stem}-{plane}.log")
     cases = [(m.group(2), None) if m.group(1) is None else tuple((m.group(2) + ": ").split(": ", 1))
              for m in re.finditer(r"^(not )?ok (.*)$", output, re.MULTILINE)]
     cases = [(case, why if why is None else why.rstrip(": ") or "failed") for case, why in cases]
@@ -197,7 +202,7 @@ def run_script(runner, suite, script, plane):
     runner.result(name, cases, time.monotonic() - start, output)
 
 
-def run_scripts(runner, jobs):
+def begin_scripts(runner, pool, jobs):
     """jobs: [(suite, script, plane)]. Several at a time: each has namespaces or a kernel of its own, and mostly waits."""
     if os.geteuid() != 0:
         runner.result("net, kernel, interop", [("", "need root: network namespaces")], 0)
@@ -205,8 +210,8 @@ def run_scripts(runner, jobs):
         runner.result("net, kernel, interop", [("", "the build failed")], 0)
     else:
         longest_first = sorted(jobs, key=lambda job: (job[2] != "kernel", -time_limit(job[1])))
-        with concurrent.futures.ThreadPoolExecutor(JOBS + 1) as pool:
-            list(pool.map(lambda job: run_script(runner, *job), longest_first))
+        return [pool.submit(run_script, runner, *job) for job in longest_first]
+    return []
 
 
 def planes(script):
@@ -243,19 +248,30 @@ def is_shell(path):
         return re.match(rb"#!/bin/(ba)?sh\b", stream.readline()) is not None
 
 
+# Of .clang-tidy's checks those that take longest and find least that the compilers' warnings do not.
+SLOW_CHECKS = ["clang-analyzer-*", "bugprone-assert-side-effect", "bugprone-multiple-statement-macro",
+               "bugprone-reserved-identifier", "bugprone-stringview-nullptr", "bugprone-suspicious-semicolon",
+               "bugprone-suspicious-string-compare", "bugprone-undelegated-constructor", "bugprone-unused-raii",
+               "readability-container-size-empty"]
+
+
 def suite_tidy(runner):
-    if not build(runner, BUILD_ASAN):
-        runner.result("tidy", [("", "the clang build failed")], 0)
+    if not set_up(runner, BUILD_ASAN):
+        runner.result("tidy", [("", "the clang build's set-up failed")], 0)
         return
     start = time.monotonic()
-    sources = [p for p in tracked("*.cc") if not p.relative_to(TOP).as_posix().startswith("tests/")]
+    command = [*YIELD, "clang-tidy-14", "--quiet", "-p", BUILD_ASAN]
+    if not runner.options.long:
+        command.append("--checks=" + ",".join("-" + name for name in SLOW_CHECKS))
 
     def tidy(source):
-        status, output = run(["clang-tidy-14", "--quiet", "-p", BUILD_ASAN, source], 600)
+        status, output = run([*command, source], 600)
         return source.relative_to(TOP).as_posix(), None if status == 0 else f"exit status {status}", output
 
+    # The largest first: the last one does not keep the others waiting.
+    sources = [p for p in tracked("*.cc") if not p.relative_to(TOP).as_posix().startswith("tests/")]
     with concurrent.futures.ThreadPoolExecutor(JOBS) as pool:
-        results = list(pool.map(tidy, sources))
+        results = list(pool.map(tidy, sorted(sources, key=lambda p: -p.stat().st_size)))
     log = "".join(output for _, why, output in results if why)
     (LOGS / "tidy.log").write_text(log, encoding="utf-8")
     runner.result("tidy", [(name, why) for name, why, _ in results], time.monotonic() - start, log)
@@ -315,26 +331,45 @@ def interop_scripts(runner):
     return [("interop", s, plane) for s in scripts_in("interop") for plane in planes(s)]
 
 
-# A suite runs, or names scripts: those of all suites run together, at the end.
+# A suite runs, or names scripts: those of all suites run together, while the others are built and run.
 SUITES = {
     "style": ("include rules, house style, formatting, shell scripts, man pages", suite_style),
+    "bench": ("the benchmarks run, while nothing else does; --long: and their verdicts hold", suite_bench),
+    "net": ("gateways in network namespaces, software data plane", net_scripts),
+    "kernel": ("the same inside user-mode Linux, the kernel's ESP", kernel_scripts),
+    "interop": ("against strongSwan and libreswan, on both data planes", interop_scripts),
     "unit": ("test programs that mirror the source tree; also under the sanitizers", both_builds("unit")),
     "vectors": ("published test vectors and recorded exchanges; also under the sanitizers", both_builds("vectors")),
     "fuzz": ("fuzz targets over their corpora, cut and flipped; --long: libFuzzer, 5 minutes each", suite_fuzz),
     "sim": ("networks of gateways under a virtual clock; --long: ten times the seeds", suite_sim),
-    "bench": ("the benchmarks run; --long: and their verdicts hold", suite_bench),
-    "tidy": ("clang-tidy; when named, or with --long", suite_tidy),
     "install": ("what `meson install` puts where", suite_install),
-    "net": ("gateways in network namespaces, software data plane", net_scripts),
-    "kernel": ("the same inside user-mode Linux, the kernel's ESP", kernel_scripts),
-    "interop": ("against strongSwan and libreswan, on both data planes", interop_scripts),
+    "tidy": ("clang-tidy; --long: its slow checks, too", suite_tidy),
 }
+SCRIPT_SUITES = ["net", "kernel", "interop"]
+
+
+def run_suites(runner, names):
+    """In the order of SUITES; the scripts of all script suites begin as soon as there are programs for them."""
+    jobs, scripts = [], None
+    with concurrent.futures.ThreadPoolExecutor(SCRIPT_JOBS) as pool:
+        for name in [n for n in SUITES if n in names] + [""]:
+            if scripts is None and jobs and name not in SCRIPT_SUITES:
+                scripts = begin_scripts(runner, pool, jobs)
+                runner.heading(f"{len(scripts)} scripts begin; their results come in between")
+            if name:
+                text, function = SUITES[name]
+                runner.heading(f"{name}: {text}")
+                jobs += function(runner) or []
+        if any(not script.done() for script in scripts or []):
+            runner.heading("the rest of the scripts")
+        for script in scripts or []:
+            script.result()
 
 
 def main():
     parser = argparse.ArgumentParser(prog="scripts/test", description="Builds oakgate and runs its test suites.")
-    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all but tidy; with --long all")
-    parser.add_argument("--long", action="store_true", help="more simulated runs, and libFuzzer")
+    parser.add_argument("suites", nargs="*", metavar="SUITE", help="default: all")
+    parser.add_argument("--long", action="store_true", help="more simulated runs, libFuzzer, slow checks of clang-tidy")
     parser.add_argument("--list", action="store_true", help="name the suites")
     parser.add_argument("--build", default=str(BUILD), metavar="DIR",
                         help="the build whose programs the net, kernel and interop scripts run (build-asan, say)")
@@ -349,15 +384,7 @@ def main():
     LOGS.mkdir(parents=True, exist_ok=True)
     runner = Runner(options)
     start = time.monotonic()
-    ordinary = [name for name in SUITES if options.long or name != "tidy"]
-    jobs = []
-    for name in options.suites or ordinary:
-        text, function = SUITES[name]
-        runner.heading(f"{name}: {text}")
-        jobs += function(runner) or []
-    if jobs:
-        runner.heading(f"{len(jobs)} scripts")
-        run_scripts(runner, jobs)
+    run_suites(runner, options.suites or list(SUITES))
     runner.heading(f"{int(time.monotonic() - start)} s; logs: {LOGS.relative_to(TOP)}/")
     return runner.finish()
 
