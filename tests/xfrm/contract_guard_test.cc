@@ -26,7 +26,8 @@ std::string kernel_objects(const Namespace& ns) {
       "ip xfrm policy list nosock; ip xfrm state; ip route show table all proto 111; ip -6 route show table "
       "all proto "
       "111;"
-      "ip rule | grep 111; ip -6 rule | grep 111; true");
+      "ip rule | grep 111; ip -6 rule | grep 111; nft list table inet oakgate 2>/dev/null;"
+      "nft list table inet oakgate-next 2>/dev/null; true");
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "xfrm/netlink/guard.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "xfrm/netlink/guard_state.h"
 #include "xfrm/netlink/xfrm_state.h"
@@ -14,6 +15,7 @@ Result<void> Guard::State::take_stock() {
   auto old_rules = routing.our_rules();
   if (!old_rules) return tl::unexpected(old_rules.error());
   leftover_rules.insert(old_rules->begin(), old_rules->end());
+  after_a_kill = !leftover_rules.empty();
   if (!xfrm) return {};
   auto old_policies = our_policies(*xfrm);
   if (!old_policies) return tl::unexpected(old_policies.error());
@@ -33,14 +35,19 @@ Result<void> Guard::State::forget_states() {
 Guard::Guard(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Guard::~Guard() = default;
 
-Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifindex) {
+Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifindex, InboundDrop best) {
   auto routing = Routing::open();
   if (!routing) return tl::unexpected(routing.error());
   auto monitor = AddressMonitor::open();
   if (!monitor) return tl::unexpected(monitor.error());
   auto state =
-      std::unique_ptr<State>(new State{std::move(*routing), std::move(*monitor), {}, tunnel_ifindex});
-  if (auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm)) state->xfrm.emplace(std::move(*xfrm));
+      std::unique_ptr<State>(new State{std::move(*routing), std::move(*monitor), {}, tunnel_ifindex, {}});
+  if (best == InboundDrop::xfrm) {
+    if (auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm)) state->xfrm.emplace(std::move(*xfrm));
+  }
+  if (!state->xfrm && tunnel_ifindex) {
+    if (auto rules = NftGuard::open(*tunnel_ifindex)) state->nftables.emplace(std::move(*rules));
+  }
   if (auto taken = state->take_stock(); !taken) return tl::unexpected(taken.error());
   if (auto mended = state->mend_exemptions(); !mended) return tl::unexpected(mended.error());
   return std::unique_ptr<Guard>(new Guard(std::move(state)));
@@ -133,6 +140,9 @@ Result<void> Guard::release_leftovers() {
   for (const Rule& rule : state_->leftover_rules) errors.note(state_->routing.remove(rule));
   for (const auto& [key, route] : state_->leftover_routes) errors.note(state_->routing.remove(route));
   errors.note(state_->drop_policies(policies));
+  if (state_->nftables) errors.note(state_->nftables->release_leftovers());
+  // A killed run had no XFRM, and now it is there: what is carried would stop at that run's rules.
+  if (state_->xfrm && std::exchange(state_->after_a_kill, false)) remove_guard_tables();
   state_->leftover_policies.clear();
   state_->leftover_routes.clear();
   state_->leftover_rules.clear();
@@ -152,8 +162,9 @@ Result<void> Guard::shut_down() {
   return std::move(errors).result();
 }
 
-bool Guard::has_inbound_protection() const {
-  return state_->xfrm.has_value();
+InboundDrop Guard::inbound_drop() const {
+  if (state_->xfrm) return InboundDrop::xfrm;
+  return state_->nftables ? InboundDrop::nftables : InboundDrop::nothing;
 }
 
 }  // namespace oakgate

@@ -29,8 +29,8 @@
 //
 // Policies. Kernel plane: out, in and forward, with a template of the pair's reqid. Software plane, wherever
 // XFRM exists: in and forward block; what comes from the TUN does not meet them, the plane has checked it and
-// sees to that (xfrm/soft/tun_device.h, ipv6_admission.h). Without XFRM the software plane cannot drop
-// injected plaintext: has_inbound_protection() says so.
+// sees to that (xfrm/soft/tun_device.h, ipv6_admission.h). On a kernel without XFRM they become rules of an
+// nftables table of ours (nft_guard.h); without nftables, too, inbound_drop() says that nothing drops.
 //
 // After a kill -9 all but the TUN's routes stays. The next start adopts it: what protect() asks for again is
 // replaced in place, the rest goes at release_leftovers().
@@ -51,12 +51,16 @@
 
 namespace oakgate {
 
+// What drops inbound plaintext of protected selectors.
+enum class InboundDrop : std::uint8_t { xfrm, nftables, nothing };
+
 class Guard {
  public:
-  // `tunnel_ifindex`: the software plane's TUN; none: the kernel plane. Takes stock of leftovers, and removes
-  // SAs of ours that a killed run left: their peers will be told by INITIAL-CONTACT. In the calling thread's
-  // namespace.
-  [[nodiscard]] static Result<std::unique_ptr<Guard>> open(std::optional<unsigned> tunnel_ifindex);
+  // `tunnel_ifindex`: the software plane's TUN; none: the kernel plane. `best`: xfrm, or nftables as if the
+  // kernel had no XFRM. Takes stock of leftovers, and removes SAs of ours that a killed run left: their peers
+  // will be told by INITIAL-CONTACT. In the calling thread's namespace.
+  [[nodiscard]] static Result<std::unique_ptr<Guard>> open(std::optional<unsigned> tunnel_ifindex,
+                                                           InboundDrop best = InboundDrop::xfrm);
   ~Guard();
 
   // DataPlane's protect and unprotect, SAs apart. ErrorCode::in_use if another reqid has the same selectors,
@@ -74,7 +78,7 @@ class Guard {
   // Removes everything of ours; keeps going at errors and returns the first.
   [[nodiscard]] Result<void> shut_down();
 
-  [[nodiscard]] bool has_inbound_protection() const;
+  [[nodiscard]] InboundDrop inbound_drop() const;
 
  private:
   struct State;

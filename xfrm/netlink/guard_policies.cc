@@ -1,4 +1,4 @@
-// The guard's XFRM policies.
+// The guard's XFRM policies, or the nftables rules instead of them (nft_guard.h).
 
 #include <algorithm>
 #include <cerrno>
@@ -10,6 +10,7 @@ namespace oakgate {
 // `previous` are those of the same owner that stand now: they are replaced in place, as leftovers are.
 Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
                                         const std::vector<XfrmPolicy>& previous) {
+  if (nftables) return nftables->change(wanted, {});
   if (!xfrm) return {};
   std::vector<NetlinkMessage> messages;
   std::vector<bool> replaces;
@@ -42,6 +43,7 @@ Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
 }
 
 Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
+  if (nftables) return nftables->change({}, {policies.begin(), policies.end()});
   if (!xfrm || policies.empty()) return {};
   std::vector<NetlinkMessage> messages;
   for (const XfrmPolicy& policy : policies) messages.push_back(remove_policy_message(policy));
@@ -58,6 +60,11 @@ Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
 
 // Makes exactly these the standing policies; they come without index and get one that says they are ours.
 Result<void> Guard::State::set_standing(const std::set<XfrmPolicy>& wanted) {
+  if (nftables) {
+    auto changed = nftables->change({wanted.begin(), wanted.end()}, {standing.begin(), standing.end()});
+    if (changed) standing = wanted;
+    return changed;
+  }
   FirstError errors;
   std::set<XfrmPolicy> kept;
   std::vector<XfrmPolicy> gone;

@@ -5,6 +5,7 @@
 
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/guard_plan.h"
+#include "xfrm/netlink/nft_guard.h"
 
 namespace oakgate {
 
@@ -53,6 +54,7 @@ struct Guard::State {
   std::unique_ptr<AddressMonitor> monitor;
   std::optional<NetlinkSocket> xfrm;  // none: a kernel without XFRM
   std::optional<unsigned> tunnel_ifindex;
+  std::optional<NftGuard> nftables;  // instead of XFRM's policies, on the software plane
 
   std::map<Reqid, GuardPair> pairs;
   std::map<SelectorPair, Reqid> selectors;
@@ -71,6 +73,7 @@ struct Guard::State {
   std::map<XfrmPolicy, XfrmPolicy> leftover_policies;  // by key
   std::map<GuardRouteKey, Route> leftover_routes;
   std::set<Rule> leftover_rules;
+  bool after_a_kill = false;
 
   [[nodiscard]] bool software() const { return tunnel_ifindex.has_value(); }
 

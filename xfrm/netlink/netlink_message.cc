@@ -2,6 +2,8 @@
 
 #include <libmnl/libmnl.h>
 
+#include <algorithm>
+
 #include "ike/base/secret.h"
 
 namespace oakgate {
@@ -54,6 +56,20 @@ void NetlinkMessage::begin_nest(std::uint16_t attribute) {
 void NetlinkMessage::end_nest() {
   if (nest_ != nullptr) mnl_attr_nest_end(&header(), nest_);
   nest_ = nullptr;
+}
+
+Bytes netlink_attribute(std::uint16_t type, ByteView value) {
+  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), type};
+  Bytes out(NLA_ALIGN(sizeof(header) + value.size()));
+  std::memcpy(out.data(), &header, sizeof(header));
+  std::copy(value.begin(), value.end(), out.begin() + sizeof(header));
+  return out;
+}
+
+Bytes join(std::initializer_list<ByteView> pieces) {
+  Bytes out;
+  for (const ByteView piece : pieces) out.insert(out.end(), piece.begin(), piece.end());
+  return out;
 }
 
 NetlinkAttributes::NetlinkAttributes(const nlmsghdr& message, std::size_t header_bytes) {

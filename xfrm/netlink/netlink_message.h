@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <cstring>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string_view>
@@ -63,6 +64,11 @@ class NetlinkMessage {
   nlattr* nest_ = nullptr;
   bool overflowed_ = false;
 };
+
+// Attributes as plain bytes, for those nested deeper than NetlinkMessage does: one attribute, padded; pieces
+// one behind the other.
+[[nodiscard]] Bytes netlink_attribute(std::uint16_t type, ByteView value);
+[[nodiscard]] Bytes join(std::initializer_list<ByteView> pieces);
 
 // The attributes behind a message's fixed header of `header_bytes`; the last of each type counts. Views into
 // the message. Malformed attributes end the list: the kernel is trusted, our own arithmetic is checked

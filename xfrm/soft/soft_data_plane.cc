@@ -11,7 +11,6 @@
 #include <optional>
 #include <utility>
 
-#include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/ipv6_admission.h"
@@ -78,7 +77,7 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   if (!tun) return fail(std::move(tun.error()));
   auto sockets = OuterSockets::open();
   if (!sockets) return fail(std::move(sockets.error()));
-  auto guard = Guard::open(tun->ifindex());
+  auto guard = Guard::open(tun->ifindex(), config.inbound_drop);
   if (!guard) return fail(std::move(guard.error()));
   guard_ = std::move(*guard);
   device_ = tun->name();
@@ -90,10 +89,11 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   if (!worker) return fail(std::move(worker.error()));
   worker_ = std::move(*worker);
   events_.wake();  // the first dispatch() has something to do
-  if (!guard_->has_inbound_protection()) {
+  if (guard_->inbound_drop() == InboundDrop::nothing) {
     warn({ErrorCode::data_plane,
-          "this kernel has no XFRM: plaintext from outside for a protected subnet is not dropped",
-          "a kernel with CONFIG_XFRM_USER",
+          "this kernel has neither XFRM nor nftables: plaintext from outside for a protected subnet is not "
+          "dropped",
+          "a kernel with CONFIG_XFRM_USER or CONFIG_NF_TABLES_INET",
           "drop it by a firewall rule for each remote subnet",
           {}});
   }
@@ -169,7 +169,7 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
 // What comes from the TUN must pass the policies that block plaintext: for IPv4 the device's settings are
 // enough.
 void SoftDataPlane::admit_ipv6_once() {
-  if (!guard_->has_inbound_protection() || std::exchange(ipv6_admitted_, true)) return;
+  if (guard_->inbound_drop() != InboundDrop::xfrm || std::exchange(ipv6_admitted_, true)) return;
   auto admitted = admit_ipv6(device_, ipv6_forwards_ ? Admission::to_this_host : Admission::everywhere);
   if (!admitted) warn(std::move(admitted.error()));
 }

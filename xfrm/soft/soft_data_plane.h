@@ -12,6 +12,7 @@
 #include <string>
 
 #include "ike/ports/data_plane.h"
+#include "xfrm/netlink/guard.h"
 
 namespace oakgate {
 
@@ -20,6 +21,7 @@ struct SoftConfig {
   // Of the TUN device, so of the inner packets. 1400 leaves room for the usual ESP and UDP headers on a
   // 1500-byte path; where a path has less, ICMP "too big" tells the sender, from the path MTU of the very SA.
   std::uint16_t mtu = 1400;
+  InboundDrop inbound_drop = InboundDrop::xfrm;  // the best there may be; nftables: as if there were no XFRM
 };
 
 // Needs CAP_NET_ADMIN and CAP_NET_RAW, now and as long as it lives: routes and policies come and go with

@@ -47,22 +47,8 @@ tl::unexpected<Error> cannot_create(const std::string& name, int error) {
   return fail(ErrorCode::data_plane, text, "a kernel that creates TUN devices", "see the kernel's log");
 }
 
-// One netlink attribute around others, in host byte order and padded as netlink wants it.
-Bytes attribute(std::uint16_t type, ByteView value) {
-  const nlattr header{static_cast<std::uint16_t>(sizeof(nlattr) + value.size()), type};
-  Bytes out(NLA_ALIGN(sizeof(header) + value.size()));
-  std::memcpy(out.data(), &header, sizeof(header));
-  std::copy(value.begin(), value.end(), out.begin() + sizeof(header));
-  return out;
-}
 Bytes attribute_u32(std::uint16_t type, std::uint32_t value) {
-  Bytes raw(sizeof(value));
-  std::memcpy(raw.data(), &value, sizeof(value));
-  return attribute(type, raw);
-}
-Bytes operator+(Bytes a, const Bytes& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
+  return netlink_attribute(type, {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)});
 }
 
 int read_setting(const std::string& path, int absent) {
@@ -119,14 +105,15 @@ Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) 
 Result<void> TunDevice::configure() {
   // The stricter of `all` and the device's own value counts, "loose" (2) being the highest.
   const bool strict = read_setting("/proc/sys/net/ipv4/conf/all/rp_filter", 0) == 1;
-  const Bytes ipv4 = attribute(
-      AF_INET | NLA_F_NESTED,
-      attribute(IFLA_INET_CONF | NLA_F_NESTED, attribute_u32(IPV4_DEVCONF_NOPOLICY, 1) +
-                                                   attribute_u32(IPV4_DEVCONF_RP_FILTER, strict ? 2 : 0)));
+  const Bytes settings_v4 = netlink_attribute(
+      IFLA_INET_CONF | NLA_F_NESTED,
+      join({attribute_u32(IPV4_DEVCONF_NOPOLICY, 1), attribute_u32(IPV4_DEVCONF_RP_FILTER, strict ? 2 : 0)}));
+  const Bytes ipv4 = netlink_attribute(AF_INET | NLA_F_NESTED, settings_v4);
   if (auto set = set_by_netlink(ifindex_, name_, ipv4); !set) return set;
   if (!has_ipv6()) return {};
   const std::uint8_t none = IN6_ADDR_GEN_MODE_NONE;
-  const Bytes ipv6 = attribute(AF_INET6 | NLA_F_NESTED, attribute(IFLA_INET6_ADDR_GEN_MODE, {&none, 1}));
+  const Bytes ipv6 =
+      netlink_attribute(AF_INET6 | NLA_F_NESTED, netlink_attribute(IFLA_INET6_ADDR_GEN_MODE, {&none, 1}));
   if (auto set = set_by_netlink(ifindex_, name_, ipv6); !set) return set;
   const std::string settings = "/proc/sys/net/ipv6/conf/" + name_;
   ipv6_forwards_ = write_setting(settings + "/disable_policy", "1");

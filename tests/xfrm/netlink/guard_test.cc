@@ -27,9 +27,9 @@ class GuardTest : public ::testing::Test {
         "tun-end up; ip link set tun up");
     tun_ = ns_.enter([] { return Routing::open().value().find_link("tun").value().ifindex; });
   }
-  void open(bool software) {
+  void open(bool software, InboundDrop best = InboundDrop::xfrm) {
     guard_ = ns_.enter([&] {
-      auto made = Guard::open(software ? std::optional(tun_) : std::nullopt);
+      auto made = Guard::open(software ? std::optional(tun_) : std::nullopt, best);
       EXPECT_TRUE(made.has_value()) << made.error().text;
       return std::move(*made);
     });
@@ -51,7 +51,7 @@ class GuardTest : public ::testing::Test {
   std::string ours() {
     return ns_.output(
         "ip xfrm policy; for f in -4 -6; do ip $f route show table all proto 111; ip $f rule show | grep "
-        "111; done;"
+        "111; done; nft list table inet oakgate 2>/dev/null; nft list table inet oakgate-next 2>/dev/null;"
         "true");
   }
   // Handles events until `done`; false after 3 s.
@@ -119,6 +119,36 @@ TEST_F(GuardTest, TheNextStartTakesOverAndReleasesTheRest) {
   EXPECT_THAT(ours(), Not(HasSubstr("dev tun")));
   EXPECT_THAT(ours(), Not(HasSubstr("block")));
   EXPECT_THAT(route_get("10.2.0.9 from 10.1.0.9 iif lan"), HasSubstr("dev outer table 11101"));
+  ASSERT_TRUE(guard_->shut_down().has_value());
+  EXPECT_EQ("", ours());
+}
+
+// As on a kernel without XFRM. What the rules do to packets: nft_guard_test.cc.
+TEST_F(GuardTest, NftablesInsteadOfPolicies) {
+  open(true, InboundDrop::nftables);
+  EXPECT_EQ(InboundDrop::nftables, guard_->inbound_drop());
+  protect(pair(1, "10.1.0.0/24", "0.0.0.0/0"));
+  protect(pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
+  EXPECT_EQ("", ns_.output("ip xfrm policy"));
+  EXPECT_THAT(ours(), HasSubstr("ip daddr 10.1.0.0/24 drop"));
+  EXPECT_THAT(ours(), HasSubstr("ip saddr 10.1.0.0/24 ip daddr 10.1.0.0/24 accept")) << "our own network";
+  EXPECT_THAT(ours(), HasSubstr("ip6 saddr 2001:db8:2::/64 ip6 daddr 2001:db8:1::/64 drop"));
+  ASSERT_TRUE(guard_->unprotect(Reqid{kReqidBase + 1}).has_value());
+  EXPECT_THAT(ours(), Not(HasSubstr("10.1.0.0/24")));
+  ASSERT_TRUE(guard_->shut_down().has_value());
+  EXPECT_EQ("", ours());
+}
+
+TEST_F(GuardTest, RulesOfAKilledRunGoWhenXfrmIsThere) {
+  open(true, InboundDrop::nftables);
+  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  guard_.reset();
+  open(false);
+  EXPECT_EQ(InboundDrop::xfrm, guard_->inbound_drop());
+  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  EXPECT_THAT(ours(), HasSubstr("10.2.0.0/24 ip daddr 10.1.0.0/24 drop"));
+  ASSERT_TRUE(ns_.enter([&] { return guard_->release_leftovers(); }).has_value());
+  EXPECT_THAT(ours(), Not(HasSubstr("table inet")));
   ASSERT_TRUE(guard_->shut_down().has_value());
   EXPECT_EQ("", ours());
 }

@@ -1,4 +1,8 @@
-// The data planes' contract on the software plane: tests/net/soft_plane.sh runs it.
+// The data planes' contract on the software plane: tests/net/soft_plane.sh runs it, and once more
+// soft_plane_nftables.sh with OAKGATE_TEST_INBOUND_DROP=nftables, as on a kernel without XFRM.
+
+#include <cstdlib>
+#include <string_view>
 
 #include "tests/xfrm/data_plane_contract.h"
 #include "xfrm/soft/soft_data_plane.h"
@@ -6,7 +10,10 @@
 namespace oakgate::test {
 
 Result<std::unique_ptr<DataPlane>> make_plane() {
-  return make_soft_data_plane();
+  SoftConfig config;
+  const char* drop = std::getenv("OAKGATE_TEST_INBOUND_DROP");
+  if (drop != nullptr && std::string_view(drop) == "nftables") config.inbound_drop = InboundDrop::nftables;
+  return make_soft_data_plane(config);
 }
 
 }  // namespace oakgate::test
