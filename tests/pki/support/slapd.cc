@@ -126,6 +126,7 @@ void Slapd::start() {
   pipe.writer = UniqueFd();
   const std::string output = read_until(pipe.reader.get(), "slapd starting");
   if (output.find("slapd starting") == std::string::npos) throw std::runtime_error("slapd: " + output);
+  output_ = std::move(pipe.reader);
 }
 
 std::string Slapd::url(const std::string& rest) const {

@@ -8,6 +8,8 @@
 #include <filesystem>
 #include <string>
 
+#include "xfrm/netlink/unique_fd.h"
+
 namespace oakgate::test {
 
 class Slapd {
@@ -25,6 +27,7 @@ class Slapd {
   std::filesystem::path folder_;
   std::uint16_t port_ = 0;
   pid_t pid_ = -1;
+  UniqueFd output_;  // kept open: a server that writes into a closed pipe ends
 };
 
 }  // namespace oakgate::test

@@ -20,7 +20,8 @@ class AddressMonitorTest : public ::testing::Test {
  protected:
   AddressMonitorTest() {
     ns_.must(
-        "ip link add eth0 type veth peer name eth0-end; ip link set eth0-end up; ip link set eth0 up "
+        "ip link add eth0 type veth peer name eth0-end; ip link set eth0-end up addrgenmode "
+        "none; ip link set eth0 up "
         "addrgenmode none; ip addr add 192.0.2.1/24 dev "
         "eth0");
     monitor_ = ns_.enter([] { return std::move(AddressMonitor::open().value()); });
