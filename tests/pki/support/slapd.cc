@@ -23,7 +23,8 @@ namespace oakgate::test {
 
 namespace {
 
-constexpr int kPatience = 20000;
+constexpr int kPatience = 20000;  // milliseconds
+constexpr int kBetweenTries = 20;
 
 // A port that was free a moment ago.
 std::uint16_t free_port() {
@@ -40,6 +41,24 @@ std::uint16_t free_port() {
   }
   std::memcpy(&in, &bound, sizeof in);
   return ntohs(in.sin_port);
+}
+
+// It says that it starts a moment before it listens. `output` ends with the server.
+void await_listening(std::uint16_t port, int output) {
+  sockaddr_in in{};
+  in.sin_family = AF_INET;
+  in.sin_port = htons(port);
+  in.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sockaddr_storage server{};
+  std::memcpy(&server, &in, sizeof in);
+  const auto* name = static_cast<const sockaddr*>(static_cast<const void*>(&server));
+  for (int tries = 0; tries < kPatience / kBetweenTries; ++tries) {
+    const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+    if (::connect(fd.get(), name, sizeof in) == 0) return;
+    pollfd waiting{output, 0, 0};
+    if (::poll(&waiting, 1, kBetweenTries) != 0) throw std::runtime_error("slapd has ended");
+  }
+  throw std::runtime_error("slapd does not listen");
 }
 
 // Its standard error goes to `output`.
@@ -127,6 +146,7 @@ void Slapd::start() {
   const std::string output = read_until(pipe.reader.get(), "slapd starting");
   if (output.find("slapd starting") == std::string::npos) throw std::runtime_error("slapd: " + output);
   output_ = std::move(pipe.reader);
+  await_listening(port_, output_.get());
 }
 
 std::string Slapd::url(const std::string& rest) const {
