@@ -67,6 +67,18 @@ Result<const RsaEncryption*> rsa_encryption_of(const Peer& peer) {
   return &*keys;
 }
 
+std::vector<Weak> weak_things(const RsaEncryption& keys) {
+  std::vector<Weak> found;
+  const auto look_at = [&found](const Bytes& spki) {
+    const auto key = crypto::public_key_info(spki);
+    const auto weak = key ? weak_rsa(key->bits) : std::nullopt;
+    if (weak && std::find(found.begin(), found.end(), *weak) == found.end()) found.push_back(*weak);
+  };
+  look_at(keys.own_spki);
+  for (const PublicKey& key : keys.peer_keys) look_at(key.spki);
+  return found;
+}
+
 Result<Bytes> choose_peer_key(Core& core, IkeSa& sa, const IpAddress& source, const wire::IdPayload& id) {
   const std::vector<Candidate> candidates = candidates_for(core, sa, source);
   if (candidates.size() == 1) return candidates.front().key->spki;

@@ -11,6 +11,9 @@ namespace oakgate::ike {
 // missing.
 [[nodiscard]] Result<const RsaEncryption*> rsa_encryption_of(const Peer& peer);
 
+// The waiver words that these keys need.
+[[nodiscard]] std::vector<Weak> weak_things(const RsaEncryption& keys);
+
 // Responder: the SubjectPublicKeyInfo to answer to. The keys of all peers that may call from `source` with
 // this policy are one candidate set. If it holds one key, that is it. Else the key of the name that `id`
 // holds, or of the peer that must prove to be that; the SA becomes that peer's. `id` may be anything: a miss

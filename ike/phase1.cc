@@ -6,6 +6,7 @@
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
+#include "ike/peer_keys.h"
 #include "ike/rsa_encryption.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
@@ -103,7 +104,11 @@ void announce_weak(Run& run, const Peer& peer) {
       run.sa.policy->authentication == AuthMethod::pre_share) {
     run.core.raise(run.core.event(EventId::guessable, run.sa));
   }
-  const auto weak = weak_things(*run.sa.policy);
+  auto weak = weak_things(*run.sa.policy);
+  if (info(run.sa.policy->authentication).encrypts && peer.config.rsa_encryption) {
+    const auto keys = weak_things(*peer.config.rsa_encryption);
+    weak.insert(weak.end(), keys.begin(), keys.end());
+  }
   if (weak.empty()) return;
   run.core.raise(weak_used_event(run.core, peer, {}, weak));
 }

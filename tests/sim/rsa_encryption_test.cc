@@ -47,6 +47,9 @@ TEST(RsaEncryption, BringsATunnelUpInBothModes) {
       EXPECT_EQ(sa.policy->authentication, method);
       EXPECT_EQ(sa.remote_identity, gateway == &two.a ? "192.0.2.2" : "192.0.2.1");
       EXPECT_EQ(sa.nat, "none");
+      const ike::Event* weak = find_event(*gateway, ike::EventId::weak_used);
+      ASSERT_NE(weak, nullptr) << "keys of 512 bits";
+      EXPECT_NE(weak->fields.at(0).second.find("rsa-512"), std::string::npos) << weak->fields.at(0).second;
     }
   }
 }

@@ -120,9 +120,16 @@ TEST(Loss, HundredOfHundredNegotiationsComeUpAtTwentyPercentLoss) {
 // spoil proofs, verifications may take long, and one side may be revoked for a while.
 void prove_by_any_method(TwoGateways& two, SeededRng& dice) {
   const bool certificates = dice.chance(0.4);
-  const bool aggressive = dice.chance(0.3);
+  const bool encryption = !certificates && dice.chance(0.5);
+  const bool aggressive = !encryption && dice.chance(0.3);
   if (certificates)
     use_certificates(two.a, two.b, dice.chance(0.5) ? AuthMethod::rsa_sig : AuthMethod::ecdsa_sig);
+  if (encryption) {
+    use_rsa_encryption(two.a, two.b, dice.chance(0.5) ? AuthMethod::rsa_encr : AuthMethod::rsa_encr_rev);
+    for (Gateway* gateway : {&two.a, &two.b}) {
+      if (dice.chance(0.2)) gateway->config().peers.front().rsa_encryption->skeyid = SkeyidForm::ios;
+    }
+  }
   for (Gateway* gateway : {&two.a, &two.b}) gateway->config().peers.front().aggressive = aggressive;
   if (!certificates) return;
   for (Gateway* gateway : {&two.a, &two.b}) {
