@@ -45,19 +45,24 @@ Fault fault_of(const Error& error) {
   return {error.text, error.expected + remedy};
 }
 
-void load_secrets(const Draft& draft, const Environment& environment, LoadOutcome& outcome,
-                  ShortPsk& short_psk, Report& report) {
-  for (const PeerDraft& peer : draft.peers) {
-    if (!peer.config.pre_shared_key) continue;
-    const PskSource& source = *peer.config.pre_shared_key;
-    auto key = load_pre_shared_key(source, environment);
-    if (!key) {
-      report.add(source.position, "peers." + peer.config.name + ".pre_shared_key", fault_of(key.error()));
-      continue;
-    }
-    if (key->size() < kShortPskBytes) short_psk.insert(peer.config.name);
-    outcome.pre_shared_keys.emplace(peer.config.name, std::move(*key));
+void load_secret(const PeerConfig& peer, const Environment& environment, LoadOutcome& outcome,
+                 Report& report) {
+  if (!peer.pre_shared_key) return;
+  auto key = load_pre_shared_key(*peer.pre_shared_key, environment);
+  if (key) {
+    outcome.pre_shared_keys.emplace(peer.name, std::move(*key));
+  } else {
+    report.add(peer.pre_shared_key->position, "peers." + peer.name + ".pre_shared_key",
+               fault_of(key.error()));
   }
+}
+
+ShortPsk short_secrets(const LoadOutcome& outcome) {
+  ShortPsk names;
+  for (const auto& [name, key] : outcome.pre_shared_keys) {
+    if (key.size() < kShortPskBytes) names.insert(name);
+  }
+  return names;
 }
 
 template <typename T>
@@ -108,9 +113,8 @@ void load_key_files(const Config& config, const Environment& environment, LoadOu
 }
 
 // A configuration with one thing wrong is none: no half of it is ever used.
-void finish(std::optional<Draft> draft, const Environment* environment, Report report, LoadOutcome& outcome) {
-  std::optional<Config> config;
-  if (draft) config = finished(std::move(*draft));
+void finish(std::optional<Config> config, const Environment* environment, Report report,
+            LoadOutcome& outcome) {
   if (config && environment != nullptr) load_key_files(*config, *environment, outcome, report);
   outcome.issues = std::move(report).take();
   if (outcome.issues.empty() && config) {
@@ -120,6 +124,11 @@ void finish(std::optional<Draft> draft, const Environment* environment, Report r
     outcome.private_keys.clear();
     outcome.public_keys.clear();
   }
+}
+
+std::optional<Config> finished(std::optional<Draft> draft) {
+  if (!draft) return std::nullopt;
+  return finished(std::move(*draft));
 }
 
 std::optional<std::string> read_file(const std::string& path, Report& report) {
@@ -139,21 +148,8 @@ std::optional<std::string> read_file(const std::string& path, Report& report) {
   return text;
 }
 
-}  // namespace
-
-LoadOutcome parse_config(std::string_view text, const std::string& filename) {
-  LoadOutcome outcome;
-  Report report(filename);
-  auto draft = read_draft(text, std::filesystem::path(filename).parent_path().string(), report);
-  if (draft) {
-    check_whole(*draft, {}, report);
-    outcome.warnings = warnings_of(*draft, filename);
-  }
-  finish(std::move(draft), nullptr, std::move(report), outcome);
-  return outcome;
-}
-
-LoadOutcome load_config(const std::string& path, const Environment& environment) {
+// `environment` null: no file but the configuration is looked at.
+LoadOutcome load(const std::string& path, const Environment* environment) {
   LoadOutcome outcome;
   Report report(path);
   std::optional<Draft> draft;
@@ -164,12 +160,52 @@ LoadOutcome load_config(const std::string& path, const Environment& environment)
     draft = read_draft(*text, absolute.parent_path().string(), report);
   }
   if (draft) {
-    ShortPsk short_psk;
-    load_secrets(*draft, environment, outcome, short_psk, report);
-    check_whole(*draft, short_psk, report);
+    if (environment != nullptr) {
+      for (const PeerDraft& peer : draft->peers) load_secret(peer.config, *environment, outcome, report);
+    }
+    check_whole(*draft, short_secrets(outcome), report);
     outcome.warnings = warnings_of(*draft, path);
   }
-  finish(std::move(draft), &environment, std::move(report), outcome);
+  finish(finished(std::move(draft)), environment, std::move(report), outcome);
+  return outcome;
+}
+
+}  // namespace
+
+LoadOutcome parse_config(std::string_view text, const std::string& filename) {
+  LoadOutcome outcome;
+  Report report(filename);
+  auto draft = read_draft(text, std::filesystem::path(filename).parent_path().string(), report);
+  if (draft) {
+    check_whole(*draft, {}, report);
+    outcome.warnings = warnings_of(*draft, filename);
+  }
+  finish(finished(std::move(draft)), nullptr, std::move(report), outcome);
+  return outcome;
+}
+
+LoadOutcome load_without_keys(const std::string& path) {
+  return load(path, nullptr);
+}
+
+LoadOutcome load_config(const std::string& path, const Environment& environment) {
+  return load(path, &environment);
+}
+
+LoadOutcome load_keys(Config config, const std::string& path, const Environment& environment) {
+  LoadOutcome outcome;
+  Report report(path);
+  for (const PeerConfig& peer : config.peers) {
+    load_secret(peer, environment, outcome, report);
+    const auto key = outcome.pre_shared_keys.find(peer.name);
+    const bool waived = peer.allow_weak && peer.allow_weak->covers(Weak::short_psk);
+    if (key != outcome.pre_shared_keys.end() && key->second.size() < kShortPskBytes && !waived) {
+      report.add(peer.pre_shared_key->position, "peers." + peer.name + ".pre_shared_key",
+                 {"the key has become shorter than " + std::to_string(kShortPskBytes) + " bytes",
+                  "a longer one, or `short-psk` in the peer's allow_weak"});
+    }
+  }
+  finish(std::move(config), &environment, std::move(report), outcome);
   return outcome;
 }
 

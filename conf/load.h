@@ -34,8 +34,15 @@ struct LoadOutcome {
 // are relative to. Secrets are not looked at, so a short pre-shared key goes unnoticed here.
 [[nodiscard]] LoadOutcome parse_config(std::string_view text, const std::string& filename);
 
+// Reads `path` and parses it: for programs that make the very files which are not there yet.
+[[nodiscard]] LoadOutcome load_without_keys(const std::string& path);
+
 // Reads `path`, parses it, loads every secret and key that it names. Anything wrong is an issue; what is in a
 // key is for whoever can read keys.
 [[nodiscard]] LoadOutcome load_config(const std::string& path, const Environment& environment);
+
+// The secrets and keys of a configuration that was loaded from `path` before, as they are now: for files that
+// have changed while it has not.
+[[nodiscard]] LoadOutcome load_keys(Config config, const std::string& path, const Environment& environment);
 
 }  // namespace oakgate::conf

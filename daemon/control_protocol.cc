@@ -25,6 +25,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::monitor, "monitor", false},
     VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", false},
     VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", false},
+    VerbRow{ControlVerb::refresh_keys, "pki refresh", false},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {

@@ -26,6 +26,7 @@ enum class ControlVerb : std::uint8_t {
   monitor,
   show_isakmp_sa,
   show_ipsec_sa,
+  refresh_keys,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 

@@ -40,10 +40,10 @@ Json tunnel_states(const std::vector<ike::PeerSnapshot>& peers, const std::strin
 
 const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
   static const std::map<ControlVerb, Verb> table{
-      {ControlVerb::status, &ControlVerbs::status},     {ControlVerb::up, &ControlVerbs::up_or_down},
-      {ControlVerb::down, &ControlVerbs::up_or_down},   {ControlVerb::reload, &ControlVerbs::reload},
-      {ControlVerb::monitor, &ControlVerbs::monitor},   {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
-      {ControlVerb::show_ipsec_sa, &ControlVerbs::show}};
+      {ControlVerb::status, &ControlVerbs::status},      {ControlVerb::up, &ControlVerbs::up_or_down},
+      {ControlVerb::down, &ControlVerbs::up_or_down},    {ControlVerb::reload, &ControlVerbs::reload},
+      {ControlVerb::monitor, &ControlVerbs::monitor},    {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
+      {ControlVerb::show_ipsec_sa, &ControlVerbs::show}, {ControlVerb::refresh_keys, &ControlVerbs::reload}};
   return table;
 }
 
@@ -118,7 +118,8 @@ void ControlVerbs::up_or_down(ClientId client, const ControlRequest& request) {
 }
 
 void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
-  const ReloadOutcome outcome = parts_.reload();
+  const ReloadOutcome outcome =
+      request.verb == ControlVerb::refresh_keys ? parts_.refresh_keys() : parts_.reload();
   if (outcome.issues.empty() && !outcome.error) {
     server_->answer(client, answer_line(request.id, {{"version", kControlVersion},
                                                      {"reloaded", true},

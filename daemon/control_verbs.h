@@ -29,6 +29,7 @@ class ControlVerbs final : public ControlHandler {
     CoreDriver& driver;
     DataPlane& plane;
     std::function<ReloadOutcome()> reload;
+    std::function<ReloadOutcome()> refresh_keys;
     std::function<const conf::Config&()> config;
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}

@@ -104,6 +104,10 @@ Result<void> Daemon::make_workers() {
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
   if (!engine) return fail(engine.error());
   engine_config_ = std::move(*engine);
+  trust_ = std::make_unique<pki::TrustStore>(config_.gateway.state_dir);
+  for (const Error& error : trust_->cache_errors()) log_.warning(printable(error_text(error), 1024));
+  const auto errors = trust_->replace(config_.trustpoints, public_keys_of(loaded_keys_.private_keys));
+  if (!errors.empty()) return fail(errors.front());
   return keep_keys(std::exchange(loaded_keys_, {}));
 }
 
@@ -143,14 +147,25 @@ void Daemon::assemble() {
       *loop_, log_, [this](const ike::Event& event, WallTime at) { on_core_event(event, at); });
   driver_ = std::make_unique<CoreDriver>(
       CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
-                        [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); }});
-  verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
-      *driver_, *plane_, [this] { return reload(); }, [this]() -> const conf::Config& { return config_; }});
+                        [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
+                        [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
+                          verify(std::move(proof), std::move(answer));
+                        }});
+  verbs_ = std::make_unique<ControlVerbs>(
+      ControlVerbs::Parts{*driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
+                          [this]() -> const conf::Config& { return config_; }});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
       [this](const IpAddress& destination) { return find_source(destination); },
       [this](ike::SetPeerAddresses command) { driver_->on_command(std::move(command)); }});
+  unverified_timer_ = std::make_unique<Timer>(*loop_, [this] {
+    for (const auto& answer : std::exchange(unverified_, {})) {
+      PeerVerdict verdict;
+      verdict.peer = fail(ErrorCode::internal, "too many certificates are being verified already");
+      answer(std::move(verdict));
+    }
+  });
   status_timer_ = std::make_unique<Timer>(*loop_, [this] { show_status(); });
   network_timer_ = std::make_unique<Timer>(*loop_, [this] {
     network_timer_armed_ = false;
@@ -165,8 +180,23 @@ Result<void> Daemon::keep_keys(LoadedKeys keys) {
   return kept;
 }
 
+void Daemon::tell_trustpoints() {
+  for (const TrustpointConfig& trustpoint : config_.trustpoints) {
+    auto facts = trust_->make_state(trustpoint.name, read_clocks().wall);
+    if (facts) driver_->on_command(ike::SetTrustpoint{trustpoint_state(std::move(*facts))});
+  }
+}
+
+// The core wants its answer later, never from within the call.
+void Daemon::verify(PeerProof proof, std::function<void(PeerVerdict)> answer) {
+  if (verify_in_pool(*workers_, *trust_, std::move(proof), answer)) return;
+  unverified_.push_back(std::move(answer));
+  unverified_timer_->arm(Milliseconds(0));
+}
+
 void Daemon::start_core() {
   driver_->start(std::move(engine_config_));
+  tell_trustpoints();
   addresses_->configure(config_.peers);
   look_for_enrollments();
 }
@@ -201,35 +231,50 @@ void Daemon::run() {
 }
 
 ReloadOutcome Daemon::reload() {
+  return take_over(load_configuration(options_.config_file, options_.environment));
+}
+
+// The configuration in use, whatever its file says by now, with the keys and certificates as they are.
+ReloadOutcome Daemon::refresh_keys() {
+  return take_over(
+      take_keys(conf::load_keys(config_, options_.config_file, options_.environment), options_.config_file));
+}
+
+ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
   ReloadOutcome outcome;
   if (shutting_down_) {
     outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
     return outcome;
   }
-  LoadedConfiguration configuration = load_configuration(options_.config_file, options_.environment);
-  conf::LoadOutcome& loaded = configuration.outcome;
-  if (!loaded.config) {
+  if (!loaded.outcome.config) {
     log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
-    for (const conf::Issue& issue : loaded.issues) log_.error(conf::to_string(issue));
-    outcome.issues = std::move(loaded.issues);
+    for (const conf::Issue& issue : loaded.outcome.issues) log_.error(conf::to_string(issue));
+    outcome.issues = std::move(loaded.outcome.issues);
     return outcome;
   }
-  Result<ike::EngineConfig> engine = make_engine_config(*loaded.config, configuration.keys, reqids_);
+  conf::Config& config = *loaded.outcome.config;
+  Result<ike::EngineConfig> engine = make_engine_config(config, loaded.keys, reqids_);
   if (engine) {
-    if (Result<void> kept = keep_keys(std::move(configuration.keys)); !kept) engine = fail(kept.error());
+    const auto errors = trust_->replace(config.trustpoints, public_keys_of(loaded.keys.private_keys));
+    if (!errors.empty()) engine = fail(errors.front());
+  }
+  if (engine) {
+    if (Result<void> kept = keep_keys(std::move(loaded.keys)); !kept) engine = fail(kept.error());
   }
   if (!engine) {
-    log_.error(error_text(engine.error()));
+    log_.error(printable(error_text(engine.error()), 1024));
     outcome.error = std::move(engine.error());
     return outcome;
   }
-  for (const conf::Issue& warning : loaded.warnings) log_.warning(conf::to_string(warning));
-  outcome.needs_restart = needs_restart(config_.gateway, loaded.config->gateway);
+  for (const conf::Issue& warning : loaded.outcome.warnings) log_.warning(conf::to_string(warning));
+  outcome.needs_restart = needs_restart(config_.gateway, config.gateway);
   for (const std::string& key : outcome.needs_restart) {
     log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
   }
   notify_reloading();
-  config_ = std::move(*loaded.config);
+  config_ = std::move(config);
+  // Certificates first: a peer that starts anew needs them.
+  tell_trustpoints();
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
   addresses_->configure(config_.peers);
   look_for_enrollments();

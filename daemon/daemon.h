@@ -15,6 +15,7 @@
 #include "daemon/process.h"
 #include "daemon/sockets.h"
 #include "daemon/system_rng.h"
+#include "daemon/trust.h"
 #include "daemon/wiring.h"
 #include "daemon/workers.h"
 #include "xfrm/netlink/address_monitor.h"
@@ -53,7 +54,11 @@ class Daemon final : private DataPlaneListener {
   void start_core();
   void watch_signals();
   [[nodiscard]] ReloadOutcome reload();
+  [[nodiscard]] ReloadOutcome refresh_keys();
+  [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded);
   [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
+  void tell_trustpoints();
+  void verify(PeerProof proof, std::function<void(PeerVerdict)> answer);
   void on_hangup();
   void look_for_enrollments();
   void begin_shutdown(const char* signal_name);
@@ -78,6 +83,7 @@ class Daemon final : private DataPlaneListener {
   conf::Config config_;
   LoadedKeys loaded_keys_;  // between create() and run()
   MemoryKeyStore keys_;
+  std::unique_ptr<pki::TrustStore> trust_;
   ike::EngineConfig engine_config_;  // likewise
   ReqidTable reqids_;
   std::unique_ptr<UdpSockets> sockets_;
@@ -93,6 +99,8 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<PeerAddresses> addresses_;
   std::unique_ptr<WorkerPool> resolvers_;
   std::unique_ptr<Enrollment> enrollment_;
+  std::vector<std::function<void(PeerVerdict)>> unverified_;  // the pool was full
+  std::unique_ptr<Timer> unverified_timer_;
   std::unique_ptr<Timer> status_timer_;
   std::unique_ptr<Timer> network_timer_;
   std::unique_ptr<Timer> shutdown_timer_;

@@ -44,6 +44,7 @@ class Judge {
   void parse_public(const std::map<std::string, Bytes, std::less<>>& files, PublicKeys& keys);
   void check_purposes(const PrivateKeys& keys);
   void check_trustpoint(const TrustpointConfig& trustpoint, const PrivateKeys& keys);
+  void check_certificates(const TrustpointConfig& trustpoint, const PrivateKeys& keys);
   void check_peer(const conf::PeerConfig& peer, const LoadedKeys& keys);
   [[nodiscard]] std::vector<conf::Issue> take() && {
     std::stable_sort(issues_.begin(), issues_.end(), [](const conf::Issue& a, const conf::Issue& b) {
@@ -140,6 +141,14 @@ void Judge::check_trustpoint(const TrustpointConfig& trustpoint, const PrivateKe
   }
 }
 
+// In a store that is thrown away: it alone knows what a broken file is.
+void Judge::check_certificates(const TrustpointConfig& trustpoint, const PrivateKeys& keys) {
+  pki::TrustStore store{std::filesystem::path()};
+  for (const Error& error : store.replace({trustpoint}, public_keys_of(keys))) {
+    report("trustpoints." + trustpoint.name, error);
+  }
+}
+
 void Judge::check_peer(const conf::PeerConfig& peer, const LoadedKeys& keys) {
   if (!peer.rsa_encr) return;
   const std::string path = "peers." + peer.name + ".rsa_encr";
@@ -158,6 +167,15 @@ void Judge::check_peer(const conf::PeerConfig& peer, const LoadedKeys& keys) {
 }
 
 }  // namespace
+
+pki::PublicKeyOf public_keys_of(const PrivateKeys& keys) {
+  return [&keys](const KeyConfig& config) -> Result<Bytes> {
+    const auto found = keys.find(config.name);
+    if (found != keys.end()) return found->second.key.public_key();
+    return fail(ErrorCode::no_public_key, fmt::format("there is no key in {} yet", config.file),
+                "a private key", "`oakgate pki generate-key` makes it");
+  };
+}
 
 std::vector<Weak> weak_rsa_keys(const conf::PeerConfig& peer, const LoadedKeys& keys) {
   std::set<Weak> words;
@@ -188,6 +206,7 @@ LoadedConfiguration take_keys(conf::LoadOutcome outcome, const std::string& file
     judge.check_purposes(keys.private_keys);
     for (const TrustpointConfig& trustpoint : config.trustpoints) {
       judge.check_trustpoint(trustpoint, keys.private_keys);
+      judge.check_certificates(trustpoint, keys.private_keys);
     }
     for (const conf::PeerConfig& peer : config.peers) judge.check_peer(peer, keys);
     outcome.issues = std::move(judge).take();

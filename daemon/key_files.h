@@ -8,6 +8,7 @@
 
 #include "conf/load.h"
 #include "daemon/key_store.h"
+#include "pki/trust_store.h"
 
 namespace oakgate {
 
@@ -27,11 +28,14 @@ struct LoadedConfiguration {
   LoadedKeys keys;
 };
 
-// conf::load_config, and its keys.
+// conf::load_config, and its keys; the trustpoints' certificates and lists are looked at, not kept.
 [[nodiscard]] LoadedConfiguration load_configuration(const std::string& path,
                                                      const conf::Environment& environment);
 // The second half of it: `file` names the configuration file in issues.
 [[nodiscard]] LoadedConfiguration take_keys(conf::LoadOutcome outcome, const std::string& file);
+
+// Answers for the keys in `keys`, which outlives it.
+[[nodiscard]] pki::PublicKeyOf public_keys_of(const PrivateKeys& keys);
 
 // The weak words that a peer's `rsa_encr` keys need, ours and the peer's; without doubles.
 [[nodiscard]] std::vector<Weak> weak_rsa_keys(const conf::PeerConfig& peer, const LoadedKeys& keys);

@@ -59,8 +59,9 @@ class ControlVerbsTest : public testing::Test {
     driver = std::make_unique<CoreDriver>(CoreDriver::Parts{
         *loop, log, *events, *sockets, plane, *workers, keys, rng,
         [this](ike::CommandId id, const Result<void>& result) { verbs->on_outcome(id, result); }});
-    verbs = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
-        *driver, plane, [this] { return reloaded; }, [this]() -> const conf::Config& { return config; }});
+    verbs = std::make_unique<ControlVerbs>(
+        ControlVerbs::Parts{*driver, plane, [this] { return reloaded; }, [this] { return refreshed; },
+                            [this]() -> const conf::Config& { return config; }});
     server = std::move(*ControlServer::open(*loop, path));
     verbs->serve(*server);
     poke_watch = Watch::readable(*loop, poked.get(), [this] {
@@ -116,6 +117,7 @@ class ControlVerbsTest : public testing::Test {
   std::string path;
   conf::Config config = config_of({"b", "c"});
   ReloadOutcome reloaded;
+  ReloadOutcome refreshed;
   Log log{std::make_unique<Silent>(), LogLevel::error};
   test::NoPlane plane{"software"};
   MemoryKeyStore keys;
@@ -231,6 +233,14 @@ TEST_F(ControlVerbsTest, ReloadTellsItsOutcome) {
   ASSERT_EQ(bad.error().more["issues"].size(), 1U);
   EXPECT_EQ(bad.error().more["issues"][0]["line"], 3);
   EXPECT_EQ(bad.error().more["issues"][0]["nearest"], "identity");
+}
+
+TEST_F(ControlVerbsTest, KeysAreRefreshedWithoutTheConfiguration) {
+  refreshed.error = Error{ErrorCode::configuration, "ca.pem: not a certificate", "", "", {}};
+  EXPECT_TRUE(ask(ControlVerb::reload));
+  const auto bad = ask(ControlVerb::refresh_keys);
+  ASSERT_FALSE(bad);
+  EXPECT_EQ(bad.error().text, "ca.pem: not a certificate");
 }
 
 TEST_F(ControlVerbsTest, ShowsInTheIosWords) {
