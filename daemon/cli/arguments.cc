@@ -9,12 +9,25 @@ namespace oakgate::cli {
 
 namespace {
 
-enum class Operand : std::uint8_t { none, peer, target, file, authenticate, enroll };
+enum class Operand : std::uint8_t {
+  none,
+  peer,
+  target,
+  file,
+  // of `pki`; each takes --config as well
+  pki,
+  key,
+  new_key,
+  old_key,
+  import,
+  authenticate,
+  enroll,
+};
 
 // A verb is a path of words; those before the last are groups.
 struct VerbRow {
   Verb verb;
-  std::array<const char*, 4> words;
+  std::array<const char*, 5> words;
   Operand operand;
   const char* help;
 };
@@ -35,10 +48,37 @@ constexpr std::array kVerbs{
             {"pki", "enroll"},
             Operand::enroll,
             "request a certificate from a trustpoint's authority"},
+    VerbRow{
+        Verb::pki_show_keys, {"show", "crypto", "key", "mypubkey", "rsa"}, Operand::pki, "our public keys"},
+    VerbRow{Verb::pki_generate_key, {"pki", "generate-key"}, Operand::new_key, "make a private key"},
+    VerbRow{
+        Verb::pki_show_key, {"pki", "show", "key"}, Operand::key, "one public key of ours, ready to paste"},
+    VerbRow{Verb::pki_show_keys, {"pki", "show", "keys"}, Operand::pki, "all keys of ours"},
+    VerbRow{Verb::pki_show_certificates, {"pki", "show", "certificates"}, Operand::pki, "CAs' and ours"},
+    VerbRow{
+        Verb::pki_show_crls, {"pki", "show", "crls"}, Operand::pki, "certificate revocation lists at hand"},
+    VerbRow{
+        Verb::pki_show_trustpoints, {"pki", "show", "trustpoints"}, Operand::pki, "what each has and lacks"},
+    VerbRow{Verb::pki_import, {"pki", "import"}, Operand::import, "certificates and keys out of a file"},
+    VerbRow{
+        Verb::pki_show_certificates, {"show", "crypto", "ca", "certificates"}, Operand::pki, "CAs' and ours"},
+    VerbRow{Verb::pki_show_crls, {"show", "crypto", "ca", "crls"}, Operand::pki, "revocation lists at hand"},
+    VerbRow{Verb::pki_zeroize, {"pki", "zeroize"}, Operand::old_key, "destroy a private key"},
 };
 
+struct GroupRow {
+  std::string_view word;
+  const char* help;
+};
+constexpr std::array kGroups{
+    GroupRow{"pki", "keys and certificates; needs no daemon"},
+    GroupRow{"show", "the IOS words, in the IOS layouts"},
+};
 const char* group_help(std::string_view word) {
-  return word == "pki" ? "keys and certificates" : "the IOS words, in the IOS layouts";
+  for (const GroupRow& row : kGroups) {
+    if (row.word == word) return row.help;
+  }
+  return kGroups.back().help;
 }
 
 CLI::App* child(CLI::App& parent, const char* word, const char* help) {
@@ -66,9 +106,49 @@ void add_enrollment(CLI::App& verb, Arguments& arguments) {
   verb.add_flag("--wait", scep.wait, "wait while the request is pending, and poll");
 }
 
+void add_key_name(CLI::App& verb, PkiArguments& pki) {
+  verb.add_option("NAME", pki.name, "one of `keys`, or a trustpoint for its certificate's key")->required();
+  verb.add_option("--usage", pki.usage, "of a trustpoint with two keys, which one")
+      ->check(CLI::IsMember({"general", "signature", "encryption"}));
+}
+
+void add_pki_operand(CLI::App& verb, Operand operand, PkiArguments& pki) {
+  verb.add_option("--config", pki.config, "configuration file")->capture_default_str();
+  switch (operand) {
+    case Operand::new_key:
+      add_key_name(verb, pki);
+      verb.add_option("--type", pki.type, "the kind of key")
+          ->check(CLI::IsMember({"rsa", "ec"}))
+          ->capture_default_str();
+      verb.add_option("--bits", pki.bits, "RSA: 2048 by default; EC: 256 by default, 384 or 521");
+      verb.add_flag("--force", pki.force, "overwrite a key that is there");
+      return;
+    case Operand::key:
+      add_key_name(verb, pki);
+      return;
+    case Operand::old_key:
+      add_key_name(verb, pki);
+      verb.add_flag("--yes", pki.yes, "do not ask");
+      return;
+    case Operand::import:
+      verb.add_option("TRUSTPOINT", pki.name, "where to put it")->required();
+      verb.add_option("FILE", pki.file, "PEM, DER, PKCS#7 or PKCS#12")->required();
+      verb.add_option("--password-file", pki.password_file, "the passphrase of a PKCS#12 file");
+      verb.add_option("--usage", pki.usage, "which of a trustpoint's two keys the file's key is")
+          ->check(CLI::IsMember({"signature", "encryption"}));
+      verb.add_flag("--force", pki.force, "overwrite what is there");
+      return;
+    default:
+      return;
+  }
+}
+
 void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   switch (operand) {
     case Operand::none:
+      return;
+    default:
+      add_pki_operand(verb, operand, arguments.pki);
       return;
     case Operand::peer:
       verb.add_option("PEER", arguments.peer, "a peer's name");
@@ -95,7 +175,7 @@ void add_verbs(CLI::App& app, Arguments& arguments) {
     CLI::App* at = &app;
     for (std::size_t i = 0; i < row.words.size() && row.words[i] != nullptr; ++i) {
       const bool last = i + 1 == row.words.size() || row.words[i + 1] == nullptr;
-      at = child(*at, row.words[i], last ? row.help : group_help(row.words[i]));
+      at = child(*at, row.words[i], last ? row.help : group_help(row.words[0]));
       if (!last) at->require_subcommand(1);
     }
     add_operand(*at, row.operand, arguments);
@@ -127,9 +207,11 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   arguments.socket = environment_socket.empty() ? kDefaultSocket : std::string(environment_socket);
   arguments.file = kDefaultConfig;
   arguments.scep.config = kDefaultConfig;
+  arguments.pki.config = kDefaultConfig;
   CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
-  app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
+  const CLI::Option* socket =
+      app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
   app.add_flag("--json", arguments.json, "print JSON, errors included");
   add_verbs(app, arguments);
   try {
@@ -145,6 +227,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
     for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
     return tl::unexpected(usage(error.what()));
   }
+  arguments.socket_given = socket->count() > 0 || !environment_socket.empty();
   return split_target(arguments);
 }
 

@@ -19,6 +19,14 @@ enum class Verb : std::uint8_t {
   show_ipsec_sa,
   pki_authenticate,
   pki_enroll,
+  pki_generate_key,
+  pki_show_key,
+  pki_show_keys,
+  pki_show_certificates,
+  pki_show_crls,
+  pki_show_trustpoints,
+  pki_import,
+  pki_zeroize,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -35,6 +43,19 @@ struct ScepArguments {
   bool renew = false;
 };
 
+// Of the verbs of `oakgate pki`.
+struct PkiArguments {
+  std::string config;  // --config
+  std::string name;    // of a key or a trustpoint
+  std::string file;    // what to import
+  std::string password_file;
+  std::string type = "rsa";
+  int bits = 0;       // 0: the usual one of the type
+  std::string usage;  // empty: as configured
+  bool force = false;
+  bool yes = false;
+};
+
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
@@ -43,6 +64,8 @@ struct Arguments {
   std::string tunnel;  // up, down: behind the slash
   std::string file;    // check
   ScepArguments scep;
+  bool socket_given = false;
+  PkiArguments pki;
   std::string printed;  // --help or --version: what to print instead of doing anything
 };
 

@@ -10,6 +10,8 @@
 #include <chrono>
 #include <cstring>
 
+#include "daemon/text.h"
+
 namespace oakgate::cli {
 
 namespace {
@@ -70,6 +72,13 @@ Failure failure_from(const Json& error) {
 }
 
 }  // namespace
+
+Failure failure_of(const Error& error) {
+  // What an authority or a file says malformed is no mistake on the command line.
+  const Exit exit = error.code == ErrorCode::malformed ? Exit::failed : exit_for(error.code);
+  return {exit, std::string(to_string(error.code)), printable(error.text, 1024),
+          printable(error.expected, 1024), printable(error.remedy, 1024)};
+}
 
 Json failure_json(const Failure& failure) {
   Json error{{"code", failure.code},

@@ -23,6 +23,7 @@ template <typename T>
 using Outcome = tl::expected<T, Failure>;
 
 [[nodiscard]] Json failure_json(const Failure& failure);
+[[nodiscard]] Failure failure_of(const Error& error);
 
 class ControlClient {
  public:

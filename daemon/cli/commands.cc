@@ -12,6 +12,7 @@
 #include "conf/load.h"
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/scep.h"
+#include "daemon/cli/pki.h"
 #include "daemon/cli/screen.h"
 #include "daemon/issue_json.h"
 #include "daemon/key_files.h"
@@ -174,6 +175,7 @@ int report(const Failure& failure, bool json) {
 }
 
 int run(const Arguments& arguments) {
+  if (is_pki(arguments.verb)) return run_pki(arguments);
   switch (arguments.verb) {
     case Verb::check:
       return check(arguments);

@@ -4,21 +4,17 @@
 #include <unistd.h>
 
 #include <cstdio>
-#include <cstdlib>
 #include <iostream>
 
-#include "conf/load.h"
 #include "daemon/cli/commands.h"
-#include "daemon/issue_json.h"
+#include "daemon/cli/pki.h"
 #include "daemon/text.h"
-#include "daemon/version.h"
 #include "pki/fetcher.h"
 
 namespace oakgate::cli {
 
 namespace {
 
-constexpr Seconds kPatience{10};
 constexpr std::size_t kFingerprintGroup = 8;
 
 bool ask_person(const std::string& question) {
@@ -37,7 +33,7 @@ bool ask_person(const std::string& question) {
 // Loads what every verb needs, runs it, prints its JSON if asked (its text it prints itself).
 template <typename Run>
 int run_verb(const Arguments& arguments, Run run) {
-  const Outcome<conf::Config> config = load_scep_configuration(arguments);
+  const Outcome<conf::Config> config = load_pki_configuration(arguments.scep.config);
   if (!config) return report(config.error(), arguments.json);
   const Outcome<TrustpointConfig> trustpoint = find_scep_trustpoint(*config, arguments.scep.trustpoint);
   if (!trustpoint) return report(trustpoint.error(), arguments.json);
@@ -61,27 +57,6 @@ int pki_enroll(const Arguments& arguments) {
   return run_verb(arguments, [](const ScepContext& context) { return enroll(context); });
 }
 
-Failure failure_of(const Error& error) {
-  // What an authority or a file says malformed is no mistake on the command line.
-  const Exit exit = error.code == ErrorCode::malformed ? Exit::failed : exit_for(error.code);
-  return {exit, std::string(to_string(error.code)), error.text, error.expected, error.remedy, nullptr};
-}
-
-Outcome<conf::Config> load_scep_configuration(const Arguments& arguments) {
-  const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
-  conf::LoadOutcome loaded =
-      conf::load_config(arguments.scep.config, {credentials != nullptr ? credentials : "", ::geteuid()});
-  if (loaded.config) return std::move(*loaded.config);
-  Failure failure{Exit::configuration,
-                  std::string(to_string(ErrorCode::configuration)),
-                  fmt::format("{} is not valid", arguments.scep.config),
-                  "a valid configuration",
-                  "",
-                  nullptr};
-  failure.more = Json{{"issues", issues_json(loaded.issues)}};
-  return tl::unexpected(std::move(failure));
-}
-
 Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config, const std::string& name) {
   const TrustpointConfig* trustpoint = conf::find_trustpoint(config, name);
   if (trustpoint == nullptr) {
@@ -103,17 +78,6 @@ Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config, const
                     {}}));
   }
   return *trustpoint;
-}
-
-bool tell_daemon(const Arguments& arguments, const conf::Config& config) {
-  const std::string& socket =
-      arguments.socket == kDefaultSocket ? config.gateway.control_socket : arguments.socket;
-  Outcome<ControlClient> client = ControlClient::connect(socket);
-  if (!client) return false;
-  ControlRequest request;
-  request.id = 1;
-  request.verb = ControlVerb::reload;
-  return client->request(request, kPatience).has_value();
 }
 
 std::string grouped_fingerprint(const std::string& hex) {

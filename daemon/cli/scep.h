@@ -16,16 +16,9 @@ namespace oakgate::cli {
 
 // ---- what its verbs share ----------------------------------------------------------------------------
 
-[[nodiscard]] Failure failure_of(const Error& error);
-// Exit::configuration with its issues, as `oakgate check` shows them.
-[[nodiscard]] Outcome<conf::Config> load_scep_configuration(const Arguments& arguments);
 // Exit::not_found names those there are.
 [[nodiscard]] Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config,
                                                              const std::string& name);
-// Has a running daemon read keys and certificates anew, over --socket or else the configuration's socket.
-// True if it has; a daemon that does not run is fine.
-[[nodiscard]] bool tell_daemon(const Arguments& arguments, const conf::Config& config);
-
 // "1FCDF2C8 2DEDA6AC 4819D4C4 B4CFF2F5": hexadecimal in groups of eight, as IOS prints fingerprints.
 [[nodiscard]] std::string grouped_fingerprint(const std::string& hex);
 

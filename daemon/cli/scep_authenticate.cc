@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "daemon/cli/pki.h"
 #include "daemon/cli/scep.h"
 #include "daemon/enrollment_files.h"
 #include "daemon/system_rng.h"
@@ -139,7 +140,8 @@ Outcome<Json> authenticate(const ScepContext& context, Confirm confirm) {
   if (const auto written = write_certificates(trustpoint.ca.front(), chain); !written) {
     return tl::unexpected(failure_of(written.error()));
   }
-  const bool told = tell_daemon(context.arguments, context.config);
+  const auto answer = tell_daemon(context.arguments, context.config);
+  const bool told = answer && *answer;
   if (!context.arguments.json) {
     fmt::print("Trustpoint CA certificate accepted.\n{} written{}\n", trustpoint.ca.front(),
                told ? "; oakgated has read it" : "");

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "conf/secrets.h"
+#include "daemon/cli/pki.h"
 #include "daemon/cli/scep.h"
 #include "daemon/enrollment_files.h"
 #include "daemon/enrollment_state.h"
@@ -213,7 +214,8 @@ Outcome<Json> enroll(const ScepContext& context) {
     if (!done) return refuse(done.error());
     requests.push_back(std::move(*done));
   }
-  const bool told = tell_daemon(context.arguments, context.config);
+  const auto answer = tell_daemon(context.arguments, context.config);
+  const bool told = answer && *answer;
   if (!context.arguments.json && !told) fmt::print("% oakgated does not run here: start it\n");
   return Json{{"version", kControlVersion},
               {"trustpoint", trustpoint.name},
