@@ -9,6 +9,7 @@
 
 #include "daemon/data_plane_choice.h"
 #include "daemon/text.h"
+#include "daemon/trust.h"
 #include "pki/fetcher.h"
 
 namespace oakgate {
@@ -21,6 +22,7 @@ constexpr std::size_t kResolvers = 2;
 constexpr Milliseconds kShutdownPatience{3000};
 constexpr Milliseconds kStatusDelay{300};
 constexpr Milliseconds kNetworkDelay{50};
+constexpr Milliseconds kTrustDelay{60000};
 constexpr ike::CommandId kShutdownCommand{~std::uint64_t{0}};  // clients' commands count from 1
 
 std::size_t worker_count() {
@@ -48,7 +50,8 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
   using Step = Result<void> (Daemon::*)();
   // The data plane comes last: ending it after a later failure would take away the guard that a killed daemon
   // left behind.
-  for (const Step step : {&Daemon::lock_and_listen, &Daemon::make_workers, &Daemon::open_network}) {
+  for (const Step step :
+       {&Daemon::lock_and_listen, &Daemon::make_workers, &Daemon::make_trust, &Daemon::open_network}) {
     if (const Result<void> done = (daemon.get()->*step)(); !done) return fail(done.error());
   }
   daemon->assemble();
@@ -98,16 +101,30 @@ Result<void> Daemon::make_workers() {
   resolvers_ = std::move(*resolvers);
   // A certificate that is granted or renewed comes into use as one that an operator puts there.
   Result<std::unique_ptr<Enrollment>> enrollment = Enrollment::create(
-      {*loop_, log_, std::make_shared<pki::NetworkFetcher>(), [this](const std::string&) { on_hangup(); }});
+      {*loop_, log_, std::make_shared<pki::NetworkFetcher>(), [this](const std::string&) {
+         [[maybe_unused]] const ReloadOutcome logged = refresh_keys();
+       }});
   if (!enrollment) return fail(enrollment.error());
   enrollment_ = std::move(*enrollment);
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
   if (!engine) return fail(engine.error());
   engine_config_ = std::move(*engine);
-  trust_ = std::make_unique<pki::TrustStore>(config_.gateway.state_dir);
+  return {};
+}
+
+Result<void> Daemon::make_trust() {
+  trust_ = std::make_shared<pki::TrustStore>(config_.gateway.state_dir);
   for (const Error& error : trust_->cache_errors()) log_.warning(printable(error_text(error), 1024));
   const auto errors = trust_->replace(config_.trustpoints, public_keys_of(loaded_keys_.private_keys));
   if (!errors.empty()) return fail(errors.front());
+  Result<std::unique_ptr<Revocation>> revocation =
+      Revocation::create({{*loop_, log_, std::make_shared<TrustRevocationStore>(trust_),
+                           std::make_shared<pki::NetworkFetcher>()},
+                          *workers_,
+                          *rng_,
+                          [this](ike::PeerRevoked command) { driver_->on_command(std::move(command)); }});
+  if (!revocation) return fail(revocation.error());
+  revocation_ = std::move(*revocation);
   return keep_keys(std::exchange(loaded_keys_, {}));
 }
 
@@ -149,7 +166,7 @@ void Daemon::assemble() {
       CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
                         [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
                         [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
-                          verify(std::move(proof), std::move(answer));
+                          revocation_->verify(std::move(proof), std::move(answer));
                         }});
   verbs_ = std::make_unique<ControlVerbs>(
       ControlVerbs::Parts{*driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
@@ -159,12 +176,10 @@ void Daemon::assemble() {
       *loop_, *resolvers_, log_, resolve_by_system,
       [this](const IpAddress& destination) { return find_source(destination); },
       [this](ike::SetPeerAddresses command) { driver_->on_command(std::move(command)); }});
-  unverified_timer_ = std::make_unique<Timer>(*loop_, [this] {
-    for (const auto& answer : std::exchange(unverified_, {})) {
-      PeerVerdict verdict;
-      verdict.peer = fail(ErrorCode::internal, "too many certificates are being verified already");
-      answer(std::move(verdict));
-    }
+  // Certificates of ours expire, and begin, while nobody says so.
+  trust_timer_ = std::make_unique<Timer>(*loop_, [this] {
+    tell_trustpoints();
+    trust_timer_->arm(kTrustDelay);
   });
   status_timer_ = std::make_unique<Timer>(*loop_, [this] { show_status(); });
   network_timer_ = std::make_unique<Timer>(*loop_, [this] {
@@ -187,16 +202,11 @@ void Daemon::tell_trustpoints() {
   }
 }
 
-// The core wants its answer later, never from within the call.
-void Daemon::verify(PeerProof proof, std::function<void(PeerVerdict)> answer) {
-  if (verify_in_pool(*workers_, *trust_, std::move(proof), answer)) return;
-  unverified_.push_back(std::move(answer));
-  unverified_timer_->arm(Milliseconds(0));
-}
-
 void Daemon::start_core() {
   driver_->start(std::move(engine_config_));
   tell_trustpoints();
+  revocation_->configure(trustpoints_in_use(config_));
+  trust_timer_->arm(kTrustDelay);
   addresses_->configure(config_.peers);
   look_for_enrollments();
 }
@@ -276,6 +286,7 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
+  revocation_->configure(trustpoints_in_use(config_));
   addresses_->configure(config_.peers);
   look_for_enrollments();
   log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));

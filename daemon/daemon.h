@@ -13,9 +13,9 @@
 #include "daemon/key_store.h"
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
+#include "daemon/revocation.h"
 #include "daemon/sockets.h"
 #include "daemon/system_rng.h"
-#include "daemon/trust.h"
 #include "daemon/wiring.h"
 #include "daemon/workers.h"
 #include "xfrm/netlink/address_monitor.h"
@@ -47,6 +47,7 @@ class Daemon final : private DataPlaneListener {
   // create(), in order
   [[nodiscard]] Result<void> lock_and_listen();
   [[nodiscard]] Result<void> make_workers();
+  [[nodiscard]] Result<void> make_trust();
   [[nodiscard]] Result<void> open_network();
   [[nodiscard]] Result<void> attach_sockets();
   void assemble();
@@ -58,7 +59,6 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded);
   [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
   void tell_trustpoints();
-  void verify(PeerProof proof, std::function<void(PeerVerdict)> answer);
   void on_hangup();
   void look_for_enrollments();
   void begin_shutdown(const char* signal_name);
@@ -83,8 +83,8 @@ class Daemon final : private DataPlaneListener {
   conf::Config config_;
   LoadedKeys loaded_keys_;  // between create() and run()
   MemoryKeyStore keys_;
-  std::unique_ptr<pki::TrustStore> trust_;
-  ike::EngineConfig engine_config_;  // likewise
+  std::shared_ptr<pki::TrustStore> trust_;  // shared with threads that fetch, which may be left behind
+  ike::EngineConfig engine_config_;         // likewise
   ReqidTable reqids_;
   std::unique_ptr<UdpSockets> sockets_;
   std::vector<IpAddress> listen_;  // as the sockets are bound, whatever a reload says
@@ -94,13 +94,13 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<Revocation> revocation_;
   std::unique_ptr<ControlVerbs> verbs_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<PeerAddresses> addresses_;
   std::unique_ptr<WorkerPool> resolvers_;
   std::unique_ptr<Enrollment> enrollment_;
-  std::vector<std::function<void(PeerVerdict)>> unverified_;  // the pool was full
-  std::unique_ptr<Timer> unverified_timer_;
+  std::unique_ptr<Timer> trust_timer_;
   std::unique_ptr<Timer> status_timer_;
   std::unique_ptr<Timer> network_timer_;
   std::unique_ptr<Timer> shutdown_timer_;

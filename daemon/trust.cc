@@ -1,26 +1,8 @@
 #include "daemon/trust.h"
 
-#include "daemon/loop.h"
+#include <algorithm>
 
 namespace oakgate {
-
-namespace {
-
-class VerifyTask final : public Task {
- public:
-  VerifyTask(const pki::TrustStore& store, PeerProof proof, std::function<void(PeerVerdict)> answer)
-      : store_(store), proof_(std::move(proof)), answer_(std::move(answer)) {}
-  void work() override { verdict_ = store_.verify(proof_, read_clocks().wall, true).verdict; }
-  void done() override { answer_(std::move(verdict_)); }
-
- private:
-  const pki::TrustStore& store_;
-  PeerProof proof_;
-  std::function<void(PeerVerdict)> answer_;
-  PeerVerdict verdict_;
-};
-
-}  // namespace
 
 ike::TrustpointState trustpoint_state(pki::TrustpointFacts facts) {
   ike::TrustpointState state;
@@ -40,9 +22,15 @@ ike::TrustpointState trustpoint_state(pki::TrustpointFacts facts) {
   return state;
 }
 
-Result<void> verify_in_pool(WorkerPool& workers, const pki::TrustStore& store, PeerProof proof,
-                            std::function<void(PeerVerdict)> answer) {
-  return workers.submit(std::make_unique<VerifyTask>(store, std::move(proof), std::move(answer)));
+std::vector<TrustpointConfig> trustpoints_in_use(const conf::Config& config) {
+  std::vector<TrustpointConfig> used;
+  for (const TrustpointConfig& trustpoint : config.trustpoints) {
+    const bool by_peer =
+        std::any_of(config.peers.begin(), config.peers.end(),
+                    [&](const conf::PeerConfig& peer) { return peer.trustpoint == trustpoint.name; });
+    if (by_peer) used.push_back(trustpoint);
+  }
+  return used;
 }
 
 }  // namespace oakgate
