@@ -100,10 +100,10 @@ Result<void> Daemon::make_workers() {
   if (!resolvers) return fail(resolvers.error());
   resolvers_ = std::move(*resolvers);
   // A certificate that is granted or renewed comes into use as one that an operator puts there.
-  Result<std::unique_ptr<Enrollment>> enrollment = Enrollment::create(
-      {*loop_, log_, std::make_shared<pki::NetworkFetcher>(), [this](const std::string&) {
-         [[maybe_unused]] const ReloadOutcome logged = refresh_keys();
-       }});
+  Result<std::unique_ptr<Enrollment>> enrollment =
+      Enrollment::create({*loop_, log_, std::make_shared<pki::NetworkFetcher>(), [this](const std::string&) {
+                            [[maybe_unused]] const ReloadOutcome logged = refresh_keys();
+                          }});
   if (!enrollment) return fail(enrollment.error());
   enrollment_ = std::move(*enrollment);
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);

@@ -11,8 +11,8 @@
 
 #include "conf/load.h"
 #include "daemon/cli/ios_layout.h"
-#include "daemon/cli/scep.h"
 #include "daemon/cli/pki.h"
+#include "daemon/cli/scep.h"
 #include "daemon/cli/screen.h"
 #include "daemon/issue_json.h"
 #include "daemon/key_files.h"

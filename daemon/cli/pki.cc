@@ -105,10 +105,11 @@ void PkiContext::say(const std::string& text) const {
 Outcome<conf::Config> load_pki_configuration(const std::string& file) {
   conf::LoadOutcome loaded = conf::load_without_keys(file);
   if (loaded.config) return std::move(*loaded.config);
-  Failure failure = refuse(
-      ErrorCode::configuration,
-      fmt::format("{} has {} error{}", printable(file), loaded.issues.size(), loaded.issues.size() == 1 ? "" : "s"),
-      "a configuration without errors", "mend it; `oakgate check` looks at it without changing anything");
+  Failure failure = refuse(ErrorCode::configuration,
+                           fmt::format("{} has {} error{}", printable(file), loaded.issues.size(),
+                                       loaded.issues.size() == 1 ? "" : "s"),
+                           "a configuration without errors",
+                           "mend it; `oakgate check` looks at it without changing anything");
   failure.more["issues"] = issues_json(loaded.issues);
   return tl::unexpected(std::move(failure));
 }

@@ -278,11 +278,11 @@ Outcome<Json> zeroize(const PkiContext& context) {
     return tl::unexpected(
         refuse(ErrorCode::not_found, fmt::format("there is no key in {}", config->file), "a key to destroy"));
   }
-  const auto agreed =
-      ask_consent(context,
-              fmt::format("% The key {} in {} will be destroyed. Certificates issued for it become useless.\n"
-                          "% Do you really want to remove these keys? [yes/no]: ",
-                          config->name, config->file));
+  const auto agreed = ask_consent(
+      context,
+      fmt::format("% The key {} in {} will be destroyed. Certificates issued for it become useless.\n"
+                  "% Do you really want to remove these keys? [yes/no]: ",
+                  config->name, config->file));
   if (!agreed) return tl::unexpected(agreed.error());
   const Result<void> gone = overwrite(config->file);
   if (!gone) return tl::unexpected(failure_of(gone.error()));
