@@ -331,7 +331,7 @@ def interop_scripts(runner):
     return [("interop", s, plane) for s in scripts_in("interop") for plane in planes(s)]
 
 
-# A suite runs, or names scripts: those of all suites run together, while the others are built and run.
+# A suite runs, or names scripts: those of all suites run together, at the end.
 SUITES = {
     "style": ("include rules, house style, formatting, shell scripts, man pages", suite_style),
     "bench": ("the benchmarks run, while nothing else does; --long: and their verdicts hold", suite_bench),
@@ -345,24 +345,20 @@ SUITES = {
     "install": ("what `meson install` puts where", suite_install),
     "tidy": ("clang-tidy, when named or with --long; --long: its slow checks, too", suite_tidy),
 }
-SCRIPT_SUITES = ["net", "kernel", "interop"]
 
 
 def run_suites(runner, names):
-    """In the order of SUITES; the scripts of all script suites begin as soon as there are programs for them."""
-    jobs, scripts = [], None
+    """In the order of SUITES; the scripts of all suites together at the end, when no compiler is in their way."""
+    jobs = []
+    for name in [n for n in SUITES if n in names]:
+        text, function = SUITES[name]
+        runner.heading(f"{name}: {text}")
+        jobs += function(runner) or []
+    if not jobs:
+        return
+    runner.heading(f"{len(jobs)} scripts")
     with concurrent.futures.ThreadPoolExecutor(SCRIPT_JOBS) as pool:
-        for name in [n for n in SUITES if n in names] + [""]:
-            if scripts is None and jobs and name not in SCRIPT_SUITES:
-                scripts = begin_scripts(runner, pool, jobs)
-                runner.heading(f"{len(scripts)} scripts begin; their results come in between")
-            if name:
-                text, function = SUITES[name]
-                runner.heading(f"{name}: {text}")
-                jobs += function(runner) or []
-        if any(not script.done() for script in scripts or []):
-            runner.heading("the rest of the scripts")
-        for script in scripts or []:
+        for script in begin_scripts(runner, pool, jobs):
             script.result()
 
 

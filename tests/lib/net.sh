@@ -160,6 +160,7 @@ drop_nothing() { at outside nft delete table ip drops 2>/dev/null || true; }
 
 # own VARIABLE PEER [DEFAULT]: VARIABLE_PEER, or else VARIABLE, or else DEFAULT
 own() {
+  : "${peer_keys-}" "${proof-}" "${peer_address-}" "${psk-}" # read by name
   local -n of_peer=$1_$2 of_all=$1
   echo "${of_peer-${of_all-${3-}}}"
 }
