@@ -246,7 +246,8 @@ TEST(Aggressive, StatesHaveTheirIosNames) {
   two.net.tap = [&](const Endpoint& from, const Endpoint&, Bytes&) {
     if (from.address == two.a.address) return true;
     for (Gateway* gateway : {&two.a, &two.b}) {
-      for (const auto& sa : gateway->engine().snapshot({}).at(0).isakmp_sas) seen.insert(sa.state);
+      const auto peers = gateway->engine().snapshot({});
+      for (const auto& sa : peers.at(0).isakmp_sas) seen.insert(sa.state);
     }
     return false;
   };
