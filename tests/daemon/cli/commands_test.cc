@@ -1,6 +1,5 @@
 // The programs themselves: exit codes and where their words go.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
 
 #include <cstdio>
 #include <cstdlib>
@@ -8,37 +7,18 @@
 
 #include "daemon/control_protocol.h"
 #include "tests/daemon/cli/fake_daemon.h"
+#include "tests/daemon/cli/programs.h"
 
 namespace oakgate {
 namespace {
 
-struct Ran {
-  int exit = -1;
-  std::string out;
-  std::string err;
-};
-
-std::string read_file(const std::string& path) {
-  std::ifstream stream(path);
-  return {std::istreambuf_iterator<char>(stream), {}};
-}
+using test::Ran;
 
 Ran run(const std::string& program, const std::string& arguments) {
-  std::string folder = "/tmp/oakgate-commands-test.XXXXXX";
-  if (::mkdtemp(folder.data()) == nullptr) return {};
-  const char* root = std::getenv("OAKGATE_BUILD_ROOT");
-  const std::string command = "env -u OAKGATE_SOCKET " + std::string(root != nullptr ? root : ".") +
-                              "/daemon/" + program + " " + arguments + " >" + folder + "/out 2>" + folder +
-                              "/err </dev/null";
-  const int status = std::system(command.c_str());
-  Ran ran{WIFEXITED(status) ? WEXITSTATUS(status) : -1, read_file(folder + "/out"),
-          read_file(folder + "/err")};
-  std::filesystem::remove_all(folder);
-  return ran;
+  return test::run_program(program, arguments);
 }
-
 Ran oakgate(const std::string& arguments) {
-  return run("oakgate", arguments);
+  return test::run_oakgate(arguments);
 }
 
 TEST(Oakgate, WithoutADaemonEndsWith3) {

@@ -45,6 +45,7 @@ class FakeDaemon {
   [[nodiscard]] const std::string& path() const { return path_; }
   // What the client asked; call it once the client has ended.
   [[nodiscard]] const std::string& request() {
+    ::shutdown(listener_.get(), SHUT_RDWR);  // a client that never came does not come any more
     if (thread_.joinable()) thread_.join();
     return request_;
   }
