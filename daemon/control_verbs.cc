@@ -92,6 +92,7 @@ StatusInput ControlVerbs::status_input(const std::string& peer) const {
   if (const auto counters = parts_.plane.counters(ids)) {
     for (const SaCounters& one : *counters) input.counters.emplace(one.id, one);
   }
+  if (parts_.own_certificates) input.own_certificates = parts_.own_certificates();
   input.now = read_clocks();
   return input;
 }

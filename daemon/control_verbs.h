@@ -31,6 +31,7 @@ class ControlVerbs final : public ControlHandler {
     std::function<ReloadOutcome()> reload;
     std::function<ReloadOutcome()> refresh_keys;
     std::function<const conf::Config&()> config;
+    std::function<std::vector<OwnCertificateStatus>()> own_certificates{};
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {

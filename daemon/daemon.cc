@@ -168,9 +168,9 @@ void Daemon::assemble() {
                         [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
                           revocation_->verify(std::move(proof), std::move(answer));
                         }});
-  verbs_ = std::make_unique<ControlVerbs>(
-      ControlVerbs::Parts{*driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
-                          [this]() -> const conf::Config& { return config_; }});
+  verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
+      *driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
+      [this]() -> const conf::Config& { return config_; }, [this] { return own_certificates(); }});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
@@ -200,6 +200,16 @@ void Daemon::tell_trustpoints() {
     auto facts = trust_->make_state(trustpoint.name, read_clocks().wall);
     if (facts) driver_->on_command(ike::SetTrustpoint{trustpoint_state(std::move(*facts))});
   }
+}
+
+std::vector<OwnCertificateStatus> Daemon::own_certificates() const {
+  std::vector<OwnCertificateStatus> own;
+  for (const pki::CertificateView& view : trust_->certificates(read_clocks().wall)) {
+    if (view.kind == pki::CertificateView::Kind::ca) continue;
+    own.push_back(
+        {view.trustpoint, view.certificate.subject_text(), view.status, view.certificate.not_after()});
+  }
+  return own;
 }
 
 void Daemon::start_core() {

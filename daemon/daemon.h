@@ -59,6 +59,7 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded);
   [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
   void tell_trustpoints();
+  [[nodiscard]] std::vector<OwnCertificateStatus> own_certificates() const;
   void on_hangup();
   void look_for_enrollments();
   void begin_shutdown(const char* signal_name);

@@ -87,19 +87,32 @@ const SaCounters& counters_of(const StatusInput& input, const SaId& id) {
   return found == input.counters.end() ? none : found->second;
 }
 
+// Names in RFC 4514's form have their own escapes, which are not escaped again.
+std::string name_text(const std::string& name) {
+  const bool safe = std::all_of(name.begin(), name.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
+  return safe ? name : printable(name, 1024);
+}
+
 Json isakmp_sa_status(const IkeSaSnapshot& sa, const Now& now) {
-  return {{"state", sa.state},
-          {"role", word(sa.role)},
-          {"local", sa.local.to_string()},
-          {"remote", sa.remote.to_string()},
-          {"initiator_cookie", to_hex(sa.cookies.initiator)},
-          {"responder_cookie", to_hex(sa.cookies.responder)},
-          {"policy", sa.policy ? Json(to_string(*sa.policy)) : Json(nullptr)},
-          {"remote_identity", printable(sa.remote_identity)},
-          {"nat", sa.nat},
-          {"established_at", calendar_time(sa.established_at, now)},
-          {"rekey_in_s", seconds_until(sa.rekey_at, now)},
-          {"expires_in_s", seconds_until(sa.expires_at, now)}};
+  Json json{{"state", sa.state},
+            {"role", word(sa.role)},
+            {"local", sa.local.to_string()},
+            {"remote", sa.remote.to_string()},
+            {"initiator_cookie", to_hex(sa.cookies.initiator)},
+            {"responder_cookie", to_hex(sa.cookies.responder)},
+            {"policy", sa.policy ? Json(to_string(*sa.policy)) : Json(nullptr)},
+            {"remote_identity", printable(sa.remote_identity)},
+            {"nat", sa.nat},
+            {"established_at", calendar_time(sa.established_at, now)},
+            {"rekey_in_s", seconds_until(sa.rekey_at, now)},
+            {"expires_in_s", seconds_until(sa.expires_at, now)}};
+  if (sa.certificate) {
+    json["certificate"] = {{"subject", name_text(sa.certificate->subject)},
+                           {"issuer", name_text(sa.certificate->issuer)},
+                           {"serial", printable(sa.certificate->serial)},
+                           {"not_after", iso_time(sa.certificate->not_after)}};
+  }
+  return json;
 }
 
 Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool detail) {
@@ -254,6 +267,12 @@ Json status_json(const StatusInput& input, bool detail) {
       entry["tunnels"].push_back(tunnel_status(input, tunnel, detail));
     }
     json["peers"].push_back(std::move(entry));
+  }
+  for (const OwnCertificateStatus& own : input.own_certificates) {
+    json["certificates"].push_back({{"trustpoint", own.trustpoint},
+                                    {"subject", name_text(own.subject)},
+                                    {"status", own.status},
+                                    {"not_after", iso_time(own.not_after)}});
   }
   return json;
 }

@@ -25,12 +25,21 @@ class ConnectionNumbers {
   int next_ = 1001;
 };
 
+// A certificate of ours, as `status` shows it.
+struct OwnCertificateStatus {
+  std::string trustpoint;
+  std::string subject;
+  std::string status;  // "Available", "Expired", ...
+  WallTime not_after{};
+};
+
 struct StatusInput {
   std::string gateway;
   std::string data_plane;
   std::vector<ike::PeerSnapshot> peers;
   std::map<std::string, std::string, std::less<>> addresses;  // as configured, by peer name
   std::map<SaId, SaCounters> counters;
+  std::vector<OwnCertificateStatus> own_certificates{};
   Now now;
 };
 

@@ -223,5 +223,26 @@ TEST(EventJson, CarriesTheWholeEvent) {
   EXPECT_TRUE(json["text"].get<std::string>().starts_with("[branch-7/lan] phase2-failed: "));
 }
 
+// Both are there only where there is a certificate.
+TEST(StatusJson, TellsOfCertificates) {
+  StatusInput input = test::status_input();
+  EXPECT_FALSE(status_json(input, false).contains("certificates"));
+  EXPECT_FALSE(status_json(input, false)["peers"][0]["isakmp_sa"].contains("certificate"));
+  VerifiedPeer proved;
+  proved.subject = "CN=branch-7,O=corp\n";
+  proved.issuer = "CN=corp\\, inc";
+  proved.serial = "3B2FD307";
+  proved.not_after = test::kNow.wall;
+  input.peers[0].isakmp_sas[0].certificate = proved;
+  input.own_certificates = {{"corp", "CN=gw-a", "Available", test::kNow.wall}};
+  const Json json = status_json(input, false);
+  EXPECT_EQ(json["peers"][0]["isakmp_sa"]["certificate"].dump(),
+            R"({"subject":"CN=branch-7,O=corp\\x0a","issuer":"CN=corp\\, inc","serial":"3B2FD307",)"
+            R"("not_after":"2026-11-20T20:11:04Z"})");
+  EXPECT_EQ(
+      json["certificates"].dump(),
+      R"([{"trustpoint":"corp","subject":"CN=gw-a","status":"Available","not_after":"2026-11-20T20:11:04Z"}])");
+}
+
 }  // namespace
 }  // namespace oakgate
