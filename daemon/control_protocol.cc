@@ -16,6 +16,7 @@ struct VerbRow {
   ControlVerb verb;
   std::string_view name;
   bool needs_peer;
+  bool needs_trustpoint = false;
 };
 constexpr std::array kVerbs{
     VerbRow{ControlVerb::status, "status", false},
@@ -26,6 +27,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", false},
     VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", false},
     VerbRow{ControlVerb::refresh_keys, "pki refresh", false},
+    VerbRow{ControlVerb::request_crls, "pki crl request", false, true},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -105,8 +107,9 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
       verb != json.end() && verb->is_string() ? find_verb(verb->get_ref<const std::string&>()) : nullptr;
   if (row == nullptr) return bad(request.id, "the request has no known verb", "one of " + verb_names());
   request.verb = row->verb;
-  if (!read_text(json, "peer", request.peer) || !read_text(json, "tunnel", request.tunnel)) {
-    return bad(request.id, "\"peer\" or \"tunnel\" is not a name",
+  if (!read_text(json, "peer", request.peer) || !read_text(json, "tunnel", request.tunnel) ||
+      !read_text(json, "trustpoint", request.trustpoint)) {
+    return bad(request.id, "\"peer\", \"tunnel\" or \"trustpoint\" is not a name",
                fmt::format("a string of at most {} bytes", kMaxTarget));
   }
   if (!read_flag(json, "detail", request.detail) || !read_flag(json, "progress", request.progress)) {
@@ -115,6 +118,10 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
   if (request.peer.empty() && (row->needs_peer || !request.tunnel.empty())) {
     return bad(request.id, fmt::format("\"{}\" does not say which peer", row->name), "\"peer\": its name");
   }
+  if (request.trustpoint.empty() && row->needs_trustpoint) {
+    return bad(request.id, fmt::format("\"{}\" does not say which trustpoint", row->name),
+               "\"trustpoint\": its name");
+  }
   return request;
 }
 
@@ -122,6 +129,7 @@ Json request_json(const ControlRequest& request) {
   Json json{{"id", request.id}, {"version", kControlVersion}, {"verb", to_string(request.verb)}};
   if (!request.peer.empty()) json["peer"] = request.peer;
   if (!request.tunnel.empty()) json["tunnel"] = request.tunnel;
+  if (!request.trustpoint.empty()) json["trustpoint"] = request.trustpoint;
   if (request.detail) json["detail"] = true;
   if (request.progress) json["progress"] = true;
   return json;

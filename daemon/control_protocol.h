@@ -27,6 +27,7 @@ enum class ControlVerb : std::uint8_t {
   show_isakmp_sa,
   show_ipsec_sa,
   refresh_keys,
+  request_crls,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -37,8 +38,9 @@ enum class Exit : int { done = 0, failed = 1, usage = 2, unreachable = 3, config
 struct ControlRequest {
   std::uint64_t id = 0;
   ControlVerb verb{};
-  std::string peer;       // empty: all
-  std::string tunnel;     // empty: all of the peer
+  std::string peer;    // empty: all
+  std::string tunnel;  // empty: all of the peer
+  std::string trustpoint;
   bool detail = false;    // status: more than the stable interface
   bool progress = false;  // up, down: events of the peer before the answer
 };

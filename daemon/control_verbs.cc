@@ -39,11 +39,15 @@ Json tunnel_states(const std::vector<ike::PeerSnapshot>& peers, const std::strin
 }  // namespace
 
 const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
-  static const std::map<ControlVerb, Verb> table{
-      {ControlVerb::status, &ControlVerbs::status},      {ControlVerb::up, &ControlVerbs::up_or_down},
-      {ControlVerb::down, &ControlVerbs::up_or_down},    {ControlVerb::reload, &ControlVerbs::reload},
-      {ControlVerb::monitor, &ControlVerbs::monitor},    {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
-      {ControlVerb::show_ipsec_sa, &ControlVerbs::show}, {ControlVerb::refresh_keys, &ControlVerbs::reload}};
+  static const std::map<ControlVerb, Verb> table{{ControlVerb::status, &ControlVerbs::status},
+                                                 {ControlVerb::up, &ControlVerbs::up_or_down},
+                                                 {ControlVerb::down, &ControlVerbs::up_or_down},
+                                                 {ControlVerb::reload, &ControlVerbs::reload},
+                                                 {ControlVerb::monitor, &ControlVerbs::monitor},
+                                                 {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
+                                                 {ControlVerb::show_ipsec_sa, &ControlVerbs::show},
+                                                 {ControlVerb::refresh_keys, &ControlVerbs::reload},
+                                                 {ControlVerb::request_crls, &ControlVerbs::request_crls}};
   return table;
 }
 
@@ -58,6 +62,7 @@ void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
 
 void ControlVerbs::on_gone(ClientId client) {
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.client == client; });
+  std::erase_if(waiting_for_crls_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(monitors_, [&](const auto& entry) { return entry.first == client; });
 }
 
@@ -106,6 +111,46 @@ void ControlVerbs::show(ClientId client, const ControlRequest& request) {
   server_->answer(client, answer_line(request.id, request.verb == ControlVerb::show_isakmp_sa
                                                       ? isakmp_sa_json(input, numbers_)
                                                       : ipsec_sa_json(input, numbers_)));
+}
+
+void ControlVerbs::request_crls(ClientId client, const ControlRequest& request) {
+  const conf::Config& config = parts_.config();
+  Result<void> asked =
+      fail(ErrorCode::not_found, fmt::format("there is no trustpoint {}", printable(request.trustpoint)),
+           "one of: " + names_of(config.trustpoints), "`oakgate pki show trustpoints` lists them");
+  const std::uint64_t number = next_command_++;
+  if (conf::find_trustpoint(config, request.trustpoint) != nullptr) {
+    asked = parts_.request_lists(
+        request.trustpoint, [this, number](const Revocation::Requested& lists) { crls_came(number, lists); });
+  }
+  if (asked) {
+    waiting_for_crls_.emplace(number, Waiting{client, request});
+  } else {
+    server_->answer(client, error_line(request.id, asked.error()));
+  }
+}
+
+void ControlVerbs::crls_came(std::uint64_t number, const Revocation::Requested& lists) {
+  const auto found = waiting_for_crls_.find(number);
+  if (found == waiting_for_crls_.end()) return;
+  const Waiting waiting = std::move(found->second);
+  waiting_for_crls_.erase(found);
+  Json json{
+      {"version", kControlVersion}, {"trustpoint", waiting.request.trustpoint}, {"lists", Json::array()}};
+  const Error* failed = nullptr;
+  bool came = false;
+  for (const auto& [source, outcome] : lists) {
+    json["lists"].push_back({{"url", printable(source.url, 1024)},
+                             {"new", outcome.fresh},
+                             {"error", outcome.error ? error_json(*outcome.error) : Json(nullptr)}});
+    came = came || !outcome.error;
+    if (outcome.error && failed == nullptr) failed = &*outcome.error;
+  }
+  if (came || failed == nullptr) {
+    server_->answer(waiting.client, answer_line(waiting.request.id, json));
+  } else {
+    server_->answer(waiting.client, error_line(waiting.request.id, *failed, {{"lists", json["lists"]}}));
+  }
 }
 
 void ControlVerbs::up_or_down(ClientId client, const ControlRequest& request) {

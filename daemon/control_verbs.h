@@ -13,6 +13,7 @@
 #include "conf/issue.h"
 #include "daemon/control_server.h"
 #include "daemon/core_driver.h"
+#include "daemon/revocation.h"
 #include "daemon/status_json.h"
 
 namespace oakgate {
@@ -32,6 +33,9 @@ class ControlVerbs final : public ControlHandler {
     std::function<ReloadOutcome()> refresh_keys;
     std::function<const conf::Config&()> config;
     std::function<std::vector<OwnCertificateStatus>()> own_certificates{};
+    // Revocation::request_lists.
+    using ListsCame = std::function<void(const Revocation::Requested&)>;
+    std::function<Result<void>(const std::string& trustpoint, ListsCame)> request_lists{};
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
@@ -60,6 +64,8 @@ class ControlVerbs final : public ControlHandler {
   void reload(ClientId client, const ControlRequest& request);
   void monitor(ClientId client, const ControlRequest& request);
   void show(ClientId client, const ControlRequest& request);
+  void request_crls(ClientId client, const ControlRequest& request);
+  void crls_came(std::uint64_t number, const Revocation::Requested& lists);
 
   // ErrorCode::not_found names what there is.
   [[nodiscard]] Result<void> check_target(const ControlRequest& request) const;
@@ -70,6 +76,7 @@ class ControlVerbs final : public ControlHandler {
   std::map<ike::CommandId, Waiting> waiting_;
   std::set<std::pair<ClientId, std::uint64_t>> monitors_;  // with the request's id
   ConnectionNumbers numbers_;
+  std::map<std::uint64_t, Waiting> waiting_for_crls_;
   std::uint64_t next_command_ = 1;
 };
 

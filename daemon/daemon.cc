@@ -170,7 +170,10 @@ void Daemon::assemble() {
                         }});
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
       *driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
-      [this]() -> const conf::Config& { return config_; }, [this] { return own_certificates(); }});
+      [this]() -> const conf::Config& { return config_; }, [this] { return own_certificates(); },
+      [this](const std::string& trustpoint, ControlVerbs::Parts::ListsCame came) {
+        return revocation_->request_lists(trustpoint, std::move(came));
+      }});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,

@@ -22,6 +22,7 @@ enum class Operand : std::uint8_t {
   import,
   authenticate,
   enroll,
+  trustpoint,  // the daemon's
 };
 
 // A verb is a path of words; those before the last are groups.
@@ -63,6 +64,10 @@ constexpr std::array kVerbs{
     VerbRow{
         Verb::pki_show_certificates, {"show", "crypto", "ca", "certificates"}, Operand::pki, "CAs' and ours"},
     VerbRow{Verb::pki_show_crls, {"show", "crypto", "ca", "crls"}, Operand::pki, "revocation lists at hand"},
+    VerbRow{Verb::pki_crl_request,
+            {"pki", "crl", "request"},
+            Operand::trustpoint,
+            "have the daemon fetch revocation lists now"},
     VerbRow{Verb::pki_zeroize, {"pki", "zeroize"}, Operand::old_key, "destroy a private key"},
 };
 
@@ -71,7 +76,7 @@ struct GroupRow {
   const char* help;
 };
 constexpr std::array kGroups{
-    GroupRow{"pki", "keys and certificates; needs no daemon"},
+    GroupRow{"pki", "keys and certificates"},
     GroupRow{"show", "the IOS words, in the IOS layouts"},
 };
 const char* group_help(std::string_view word) {
@@ -158,6 +163,9 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       return;
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
+      return;
+    case Operand::trustpoint:
+      verb.add_option("TRUSTPOINT", arguments.trustpoint, "a trustpoint's name")->required();
       return;
     case Operand::authenticate:
       add_trustpoint(verb, arguments);

@@ -27,6 +27,7 @@ enum class Verb : std::uint8_t {
   pki_show_trustpoints,
   pki_import,
   pki_zeroize,
+  pki_crl_request,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -59,10 +60,11 @@ struct PkiArguments {
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
-  std::string socket;  // --socket, OAKGATE_SOCKET, or the default
-  std::string peer;    // status, up, down
-  std::string tunnel;  // up, down: behind the slash
-  std::string file;    // check
+  std::string socket;      // --socket, OAKGATE_SOCKET, or the default
+  std::string peer;        // status, up, down
+  std::string tunnel;      // up, down: behind the slash
+  std::string trustpoint;  // pki crl request
+  std::string file;        // check
   ScepArguments scep;
   bool socket_given = false;
   PkiArguments pki;

@@ -26,6 +26,8 @@ constexpr Seconds kPatience{10};
 // A negotiation answers after its retransmissions at the latest; every retransmission is a line that begins
 // the wait anew.
 constexpr Seconds kNegotiationPatience{120};
+// One server after the other, each with a bound of its own.
+constexpr Seconds kFetchPatience{120};
 
 void print(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -69,6 +71,15 @@ void print_tunnels(const Json& result) {
   }
 }
 
+void print_lists(const Json& result) {
+  for (const Json& list : result["lists"]) {
+    const std::string what = list["error"].is_object()  ? list["error"].value("text", "")
+                             : list.value("new", false) ? "a new list"
+                                                        : "the list at hand is as new";
+    print(fmt::format("{}: {}\n", list.value("url", ""), what));
+  }
+}
+
 void print_reload(const Json& result) {
   print("reloaded\n");
   for (const Json& key : result["needs_restart"]) {
@@ -102,6 +113,7 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::up, {ControlVerb::up, kNegotiationPatience, true, print_tunnels}},
       {Verb::down, {ControlVerb::down, kNegotiationPatience, true, print_tunnels}},
       {Verb::reload, {ControlVerb::reload, kPatience, false, print_reload}},
+      {Verb::pki_crl_request, {ControlVerb::request_crls, kFetchPatience, false, print_lists}},
       {Verb::monitor, {ControlVerb::monitor, kPatience, false, nullptr}},
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
@@ -118,6 +130,7 @@ int run_over_socket(const Arguments& arguments) {
   request.verb = row.verb;
   request.peer = arguments.peer;
   request.tunnel = arguments.tunnel;
+  request.trustpoint = arguments.trustpoint;
   request.detail = arguments.verb == Verb::status && !arguments.json;
   request.progress = row.progress && !arguments.json;
   const Outcome<Json> result = client->request(request, row.patience, print_progress);

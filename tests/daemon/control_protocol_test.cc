@@ -37,6 +37,7 @@ TEST(ControlProtocol, WritesWhatItReads) {
   request.verb = ControlVerb::down;
   request.peer = "a\"b\n";
   request.tunnel = "lan";
+  request.trustpoint = "corp";
   request.detail = true;
   const auto again = parse_request(dump(request_json(request)));
   ASSERT_TRUE(again);
@@ -44,6 +45,7 @@ TEST(ControlProtocol, WritesWhatItReads) {
   EXPECT_EQ(again->verb, request.verb);
   EXPECT_EQ(again->peer, request.peer);
   EXPECT_EQ(again->tunnel, request.tunnel);
+  EXPECT_EQ(again->trustpoint, request.trustpoint);
   EXPECT_TRUE(again->detail);
 }
 
@@ -66,6 +68,8 @@ TEST(ControlProtocol, RefusesEverythingElse) {
                        R"({"id":1,"version":1,"verb":"up","peer":""})",
                        R"({"id":1,"version":1,"verb":"up","peer":7})",
                        R"({"id":1,"version":1,"verb":"status","tunnel":"lan"})",
+                       R"({"id":1,"version":1,"verb":"pki crl request"})",
+                       R"({"id":1,"version":1,"verb":"pki crl request","trustpoint":[]})",
                        R"({"id":1,"version":1,"verb":"status","detail":1})"};
   for (const char* line : bad) {
     const auto request = parse_request(line);

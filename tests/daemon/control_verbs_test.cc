@@ -59,9 +59,21 @@ class ControlVerbsTest : public testing::Test {
     driver = std::make_unique<CoreDriver>(CoreDriver::Parts{
         *loop, log, *events, *sockets, plane, *workers, keys, rng,
         [this](ike::CommandId id, const Result<void>& result) { verbs->on_outcome(id, result); }});
-    verbs = std::make_unique<ControlVerbs>(
-        ControlVerbs::Parts{*driver, plane, [this] { return reloaded; }, [this] { return refreshed; },
-                            [this]() -> const conf::Config& { return config; }});
+    verbs = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
+        *driver,
+        plane,
+        [this] { return reloaded; },
+        [this] { return refreshed; },
+        [this]() -> const conf::Config& { return config; },
+        {},
+        [this](const std::string& trustpoint, ControlVerbs::Parts::ListsCame came) -> Result<void> {
+          if (trustpoint == "nowhere") return fail(ErrorCode::not_found, "nothing says where");
+          lists_came = std::move(came);
+          on_poke = [this] { std::exchange(lists_came, {})(lists); };
+          const std::uint64_t one = 1;
+          EXPECT_EQ(::write(poked.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
+          return {};
+        }});
     server = std::move(*ControlServer::open(*loop, path));
     verbs->serve(*server);
     poke_watch = Watch::readable(*loop, poked.get(), [this] {
@@ -117,6 +129,8 @@ class ControlVerbsTest : public testing::Test {
   std::string path;
   conf::Config config = config_of({"b", "c"});
   ReloadOutcome reloaded;
+  ControlVerbs::Parts::ListsCame lists_came;
+  Revocation::Requested lists;
   ReloadOutcome refreshed;
   Log log{std::make_unique<Silent>(), LogLevel::error};
   test::NoPlane plane{"software"};
@@ -241,6 +255,38 @@ TEST_F(ControlVerbsTest, KeysAreRefreshedWithoutTheConfiguration) {
   const auto bad = ask(ControlVerb::refresh_keys);
   ASSERT_FALSE(bad);
   EXPECT_EQ(bad.error().text, "ca.pem: not a certificate");
+}
+
+TEST_F(ControlVerbsTest, AsksForListsAndTellsWhatCame) {
+  for (const char* name : {"corp", "nowhere"}) {
+    TrustpointConfig trustpoint;
+    trustpoint.name = name;
+    config.trustpoints.push_back(trustpoint);
+  }
+  const auto ask_for = [&](const std::string& trustpoint) {
+    ControlRequest request;
+    request.id = 1;
+    request.verb = ControlVerb::request_crls;
+    request.trustpoint = trustpoint;
+    cli::Outcome<Json> answer;
+    with_client([&](cli::ControlClient& client) { answer = client.request(request, Seconds(10)); });
+    return answer;
+  };
+  EXPECT_EQ(ask_for("crop").error().exit, Exit::not_found);
+  EXPECT_EQ(ask_for("nowhere").error().text, "nothing says where");
+  const RevocationSource near{RevocationSource::Kind::crl, "http://near/", true, {}, "corp"};
+  const RevocationSource far{RevocationSource::Kind::crl, "http://far/", true, {}, "corp"};
+  const Error unreachable{ErrorCode::fetch_failed, "far is silent", "", "", {}};
+  lists = {{far, {false, unreachable}}, {near, {true, std::nullopt}}};
+  const auto came = ask_for("corp");
+  ASSERT_TRUE(came);
+  EXPECT_EQ((*came)["lists"][0]["error"]["code"], "fetch-failed");
+  EXPECT_EQ((*came)["lists"][1]["new"], true);
+  lists = {{far, {false, unreachable}}};
+  const auto none = ask_for("corp");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().text, "far is silent");
+  EXPECT_EQ(none.error().more["lists"][0]["url"], "http://far/");
 }
 
 TEST_F(ControlVerbsTest, ShowsInTheIosWords) {
