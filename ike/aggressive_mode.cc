@@ -82,8 +82,9 @@ Result<void> take_offer(Run& run) {
                 [&](const IsakmpPolicy& policy) { return info(policy.group).public_bytes != bytes; });
   auto chosen = choose_policy(*policies, offer);
   if (!chosen) {
-    no_policy(run, chosen.error());
-    return fail(std::move(chosen.error()));
+    const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
+    no_policy(run, error);
+    return fail(error);
   }
   policy_chosen(run, *chosen);
   if (auto read = read_key_exchange(run); !read) return read;
@@ -227,6 +228,7 @@ Result<void> take_hash(Run& run) {
   if (auto checked = check_hash(run, id, payload_of<wire::HashPayload>(run.message->body)->data); !checked)
     return checked;
   if (auto read = read_nat(run); !read) return read;
+  settle_nat(run);
   auto proved = check_identity(run, id);
   if (!proved) return fail(std::move(proved.error()));
   follow_proof(run);
@@ -240,6 +242,7 @@ Result<void> take_signature(Run& run) {
   auto certificates = read_certificates(run);
   if (!certificates) return fail(std::move(certificates.error()));
   if (auto read = read_nat(run); !read) return read;
+  settle_nat(run);
   return start_verifying(run, phase1_of(run).peer_id, std::move(*certificates),
                          payload_of<wire::SignaturePayload>(run.message->body)->data);
 }

@@ -109,26 +109,39 @@ Result<const OwnCertificate*> own_certificate(Core& core, const Peer& peer, cons
   return &*trustpoint->own;
 }
 
+namespace {
+
+std::optional<Error> why_unusable(Core& core, const Peer& peer, const IsakmpPolicy& policy) {
+  if (info(policy.authentication).signs) {
+    if (auto own = own_certificate(core, peer, policy); !own) return std::move(own.error());
+  }
+  if (info(policy.authentication).encrypts) {
+    if (auto keys = rsa_encryption_of(peer); !keys) return std::move(keys.error());
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
 Result<std::vector<IsakmpPolicy>> usable_policies(Core& core, const Peer& peer) {
   std::vector<IsakmpPolicy> usable;
-  std::optional<Error> why;
   for (const IsakmpPolicy& policy : peer.config.policies) {
-    if (info(policy.authentication).signs) {
-      if (auto own = own_certificate(core, peer, policy); !own) {
-        if (!why) why = std::move(own.error());
-        continue;
-      }
-    }
-    if (info(policy.authentication).encrypts) {
-      if (auto keys = rsa_encryption_of(peer); !keys) {
-        if (!why) why = std::move(keys.error());
-        continue;
-      }
-    }
-    usable.push_back(policy);
+    if (!why_unusable(core, peer, policy)) usable.push_back(policy);
   }
-  if (usable.empty() && why) return fail(std::move(*why));
+  if (usable.empty() && !peer.config.policies.empty())
+    return fail(*why_unusable(core, peer, peer.config.policies.front()));
   return usable;
+}
+
+Error with_unusable(Core& core, const Peer& peer, Error error) {
+  for (const IsakmpPolicy& policy : peer.config.policies) {
+    if (const auto why = why_unusable(core, peer, policy)) {
+      error.expected += "; policy " + std::to_string(policy.number) + " (" + to_string(policy) +
+                        ") was left out: " + why->text;
+      return error;
+    }
+  }
+  return error;
 }
 
 Result<Identity> own_identity(Run& run, const OwnCertificate& own) {

@@ -20,6 +20,8 @@ inline constexpr std::size_t kMaxAuthorities = 16;              // CERT_REQ payl
                                                             const IsakmpPolicy& policy);
 // The peer's policies without those that we have no certificate or RSA keys for; if none is left, why.
 [[nodiscard]] Result<std::vector<IsakmpPolicy>> usable_policies(Core& core, const Peer& peer);
+// No policy in common: names the first one that was left out, too. It may have been the one.
+[[nodiscard]] Error with_unusable(Core& core, const Peer& peer, Error error);
 
 // Who we say we are, as a certificate can prove it: an address it does not hold becomes its first host name,
 // as IOS does it; what else it does not hold is sent all the same, and told.

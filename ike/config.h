@@ -82,6 +82,7 @@ struct Limits {
   // More tries for our authentication with a certificate: the peer may be waiting for its CRL.
   int verification_tries = 3;
   Milliseconds half_open_life{30000};  // a responder's patience for an unauthenticated peer
+  int proofs = 8;                      // signatures of one negotiation that are looked at
   int half_open_extensions = 2;        // so often again, while a computation or verification of ours lasts
   Milliseconds retry_first{5000};      // before a failed tunnel starts again; doubled, up to:
   Milliseconds retry_ceiling{60000};

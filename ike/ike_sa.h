@@ -130,6 +130,7 @@ struct Phase1Exchange : Exchange {
   bool certificate_wanted = false;        // the peer sent CERT_REQ
   std::optional<wire::IdPayload> own_id;  // once it is chosen
   std::vector<wire::Payload> own_proof;   // CERT, while SIG is being made
+  int proofs = 0;                         // of the peer that were looked at: bounded
   // Aggressive Mode: what messages 1 and 2 hold, until the keys are there.
   wire::SaPayload reply;
   wire::IdPayload peer_id;

@@ -37,8 +37,9 @@ Result<void> take_offer(Run& run) {
   }
   auto chosen = choose_policy(*policies, offer);
   if (!chosen) {
-    no_policy(run, chosen.error());
-    return fail(std::move(chosen.error()));
+    const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
+    no_policy(run, error);
+    return fail(error);
   }
   read_vendor_ids(run);
   read_certificate_requests(run);

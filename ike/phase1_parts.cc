@@ -205,6 +205,13 @@ void keep_proof(Run& run) {
   phase1.initial_contact = std::any_of(notifies.begin(), notifies.end(), [](const auto* notify) {
     return notify->type == NotifyType::initial_contact;
   });
+  if (run.exchange.kind == ExchangeKind::main_mode && run.sa.role == Role::responder) settle_nat(run);
+}
+
+void settle_nat(Run& run) {
+  const bool floated = phase1_of(run).proof_local.port == kNatTraversalPort;
+  if (!run.sa.capabilities.nat_traversal || floated == run.sa.nat.any()) return;
+  run.sa.nat = floated ? NatSituation{false, true} : NatSituation{};
 }
 
 void follow_proof(Run& run) {

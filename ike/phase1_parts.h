@@ -62,6 +62,10 @@ void start_shared(Run& run);
 void append_initial_contact(Run& run, std::vector<wire::Payload>& payloads);
 // Keeps what the peer's last message says besides its proof.
 void keep_proof(Run& run);
+// Responder: the initiator uses port 4500 exactly if it believes in a NAT (RFC 3947 section 4). NAT-D are not
+// authenticated, and a spoilt one must not leave two sides that disagree: it decides. keep_proof does this in
+// Main Mode; Aggressive Mode learns of the NAT only with the proof.
+void settle_nat(Run& run);
 // The peer is proved: the responder's ends move to where the proof came from.
 void follow_proof(Run& run);
 // Who we say we are, once for an exchange: own_id. With signatures our certificate has a say

@@ -328,6 +328,7 @@ Result<Identity> finish_proof(Run& run) {
     if (auto judged = judge_nat(run, state.local, state.remote, state.nat_hashes); !judged) {
       return fail(std::move(judged.error()));
     }
+    settle_nat(run);
   }
   auto proved = check_identity(run, id_of_body(state.peer_id.view()));
   if (proved) peer_of(run).skeyid = state.form;

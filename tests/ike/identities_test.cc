@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include "ike/crypto/distinguished_name.h"
+
 namespace oakgate::ike {
 namespace {
 
@@ -82,6 +84,46 @@ TEST(Phase1Id, ReadsNamesAndRefusesTricks) {
 TEST(Describe, NeverPrintsUnboundedOrBinaryData) {
   const IdPayload odd{IdType::key_id, 0, 0, Bytes(5000, 7)};
   EXPECT_LT(describe(odd).size(), 200U);
+}
+
+TEST(Phase1Id, ADistinguishedNameGoesThereAndBack) {
+  Identity identity{IdentityKind::dn, {}, "CN=gw-a,O=corp"};
+  identity.der = *crypto::name_from_text(identity.text);
+  const wire::IdPayload id = phase1_id(identity, {});
+  EXPECT_EQ(id.type, wire::IdType::der_asn1_dn);
+  const auto parsed = parse_phase1_id(id);
+  ASSERT_TRUE(parsed);
+  EXPECT_EQ(*parsed, identity);
+  for (std::size_t size = 0; size < id.data.size(); ++size) {
+    wire::IdPayload cut = id;
+    cut.data.resize(size);
+    EXPECT_FALSE(parse_phase1_id(cut)) << size;
+  }
+}
+
+TEST(Phase1Id, FitsExactlyWhatIsConfigured) {
+  const IpAddress source = *IpAddress::parse("192.0.2.2");
+  const IpAddress inner = *IpAddress::parse("10.0.0.2");
+  const auto name = [](IdentityKind kind, std::string text) { return Identity{kind, {}, std::move(text)}; };
+  const Identity any{};
+  EXPECT_TRUE(identity_fits(any, {IdentityKind::address, source, ""}, source, false));
+  EXPECT_FALSE(identity_fits(any, {IdentityKind::address, inner, ""}, source, false));
+  EXPECT_TRUE(identity_fits(any, {IdentityKind::address, inner, ""}, source, true)) << "behind a NAT";
+  EXPECT_FALSE(
+      identity_fits({IdentityKind::address, inner, ""}, {IdentityKind::address, source, ""}, source, true))
+      << "a configured address is that address";
+  const Identity host = name(IdentityKind::fqdn, "gw-a.example.net");
+  EXPECT_TRUE(identity_fits(host, host, source, false));
+  for (const char* other :
+       {"gw-a.example.ne", "gw-a.example.net.", "GW-A.example.net", "xgw-a.example.net", ""})
+    EXPECT_FALSE(identity_fits(host, name(IdentityKind::fqdn, other), source, false)) << other;
+  EXPECT_FALSE(identity_fits(host, name(IdentityKind::user_fqdn, "gw-a.example.net"), source, false));
+  Identity claimed = name(IdentityKind::dn, "CN=gw-a,O=corp");
+  claimed.der = *crypto::name_from_text(claimed.text);
+  EXPECT_TRUE(identity_fits(name(IdentityKind::dn, "cn = GW-A, o = Corp"), claimed, source, false));
+  EXPECT_FALSE(identity_fits(name(IdentityKind::dn, "CN=gw-a"), claimed, source, false));
+  EXPECT_TRUE(identity_fits(name(IdentityKind::dn, ""), claimed, source, false)) << "its certificate decides";
+  EXPECT_FALSE(identity_fits(any, claimed, source, true));
 }
 
 }  // namespace

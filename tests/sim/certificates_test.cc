@@ -111,6 +111,28 @@ TEST(Certificates, APolicyWithoutOneIsLeftOutOfTheOffer) {
   EXPECT_EQ(two.a.engine().snapshot({}).at(0).isakmp_sas.at(0).policy->authentication, AuthMethod::pre_share);
 }
 
+TEST(Certificates, APolicyThatWasLeftOutIsNamedWhenNoneIsLeftInCommon) {
+  CertifiedGateways two(1, StartMode::responder);
+  two.b.trustpoint = fake_trustpoint({});
+  two.there().policies[1].authentication = AuthMethod::pre_share;
+  EXPECT_FALSE(two.outcome());
+  const auto error = peer_error(two.b)->error;
+  EXPECT_EQ(error.code, ErrorCode::no_proposal_chosen);
+  EXPECT_NE(error.expected.find("policy 10"), std::string::npos) << error.expected;
+  EXPECT_NE(error.expected.find("nothing was enrolled"), std::string::npos) << error.expected;
+}
+
+TEST(Certificates, OneThatComesLaterStartsWhatWaitedForIt) {
+  CertifiedGateways two(1);
+  const auto trustpoint = *two.a.trustpoint;
+  two.a.trustpoint = fake_trustpoint({});
+  two.start();
+  two.net.run_for(Seconds(200));
+  EXPECT_EQ(two.net.datagrams, 0U);
+  two.a.command(ike::SetTrustpoint{trustpoint});
+  EXPECT_TRUE(two.up_within(Seconds(1)));
+}
+
 TEST(OwnIdentity, FallsBackFromAnAddressThatTheCertificateDoesNotHold) {
   CertifiedGateways two(1, StartMode::responder);
   two.a.trustpoint->own = fake_certificate("gw-a", "198.51.100.7");
@@ -185,6 +207,10 @@ TEST(Slow, AnInitiatorThatGivesUpSaysWhatItWaitedFor) {
       << "bounded; and a verdict for nobody is harmless";
 }
 
+// Behind the signature's 32 bytes stand INITIAL-CONTACT, 28 bytes, and the padding: so far from its end a
+// message is always within the signature, and so is the same place of the next block.
+constexpr int kSignatureFromEnd = 60;
+
 // A byte of an encrypted phase 1 message is flipped in a copy that comes first. While the signature does not
 // verify, the genuine one must count as if the copy had never come.
 TEST(Hostile, ATamperedProofLeavesTheGenuineOneItsPlace) {
@@ -199,9 +225,10 @@ TEST(Hostile, ATamperedProofLeavesTheGenuineOneItsPlace) {
       if (!phase1) return true;
       Gateway& target = to.address == two.a.address ? two.a : two.b;
       const auto size = static_cast<std::int64_t>(data.size());
-      // The ID payload, the whole of the first certificate's key, or the signature's end.
+      // The ID payload or the signature.
       Bytes flipped = data;
-      const auto at = static_cast<std::size_t>(dice.chance(0.5) ? dice.between(28, 43) : size - 33);
+      const auto at =
+          static_cast<std::size_t>(dice.chance(0.5) ? dice.between(28, 43) : size - kSignatureFromEnd);
       flipped[at] ^= static_cast<std::uint8_t>(dice.between(1, 255));
       two.net.after(Milliseconds(0), [&, from, to, flipped] { target.receive(to, from, flipped); });
       return true;
@@ -212,6 +239,35 @@ TEST(Hostile, ATamperedProofLeavesTheGenuineOneItsPlace) {
     EXPECT_EQ(count_events(two.a, ike::EventId::phase1_failed), 0U);
     EXPECT_EQ(count_events(two.b, ike::EventId::phase1_failed), 0U);
   }
+}
+
+// What was refused is not remembered as answered: the same bytes, repeated, are looked at again.
+TEST(Hostile, AProofThatWasRefusedMayBeRepeated) {
+  CertifiedGateways two(1);
+  two.b.unreadable = 2;
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  EXPECT_EQ(two.b.unreadable, 0);
+  EXPECT_EQ(count_events(two.b, ike::EventId::phase1_started), 1U) << "in one negotiation";
+}
+
+TEST(Hostile, OnlySoManyProofsOfOneNegotiationAreLookedAt) {
+  CertifiedGateways two(1, StartMode::responder);
+  two.net.faults.job_delay = Milliseconds(0);
+  int copies = 0;
+  two.net.tap = [&](const Endpoint& from, const Endpoint& to, Bytes& data) {
+    const bool message_5 = data[18] == static_cast<std::uint8_t>(wire::ExchangeType::identity_protection) &&
+                           (data[19] & 1) != 0 && from.address == two.a.address;
+    if (!message_5) return true;
+    for (int i = 0; i < 40; ++i) {
+      Bytes spoilt = data;
+      spoilt[data.size() - kSignatureFromEnd] ^= static_cast<std::uint8_t>(++copies);
+      two.net.after(Milliseconds(copies), [&, from, to, spoilt] { two.b.receive(to, from, spoilt); });
+    }
+    return false;
+  };
+  EXPECT_FALSE(two.outcome());
+  EXPECT_EQ(two.b.jobs, 2U + static_cast<std::size_t>(ike::Limits{}.proofs)) << "and the key pair and g^xy";
 }
 
 TEST(Hostile, AKeyThatIsNoneLeavesTheGenuineOneItsPlace) {

@@ -116,8 +116,8 @@ TEST(Loss, HundredOfHundredNegotiationsComeUpAtTwentyPercentLoss) {
   }
 }
 
-// By pre-shared keys or certificates, in Main or Aggressive Mode; with certificates somebody on the way may
-// spoil proofs, verifications may take long, and one side may be revoked for a while.
+// By pre-shared keys, encrypted nonces or certificates, in Main or Aggressive Mode; with certificates
+// somebody on the way may spoil proofs, verifications may take long, and one side may be revoked for a while.
 void prove_by_any_method(TwoGateways& two, SeededRng& dice) {
   const bool certificates = dice.chance(0.4);
   const bool encryption = !certificates && dice.chance(0.5);

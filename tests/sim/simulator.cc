@@ -95,7 +95,12 @@ void Gateway::carry_out(ike::Effects effects) {
     } else if (auto* job = std::get_if<ike::StartJob>(&effect)) {
       complete_later(Milliseconds(0), do_job(*job));
     } else if (auto* verify = std::get_if<ike::VerifyPeer>(&effect)) {
-      complete_later(verification, {verify->id, ike::JobOutput(fake_verdict(verify->proof, revoked))});
+      PeerVerdict verdict = fake_verdict(verify->proof, revoked);
+      if (unreadable > 0) {
+        --unreadable;
+        verdict = {false, fail(ErrorCode::signature_invalid, "unreadable")};
+      }
+      complete_later(verification, {verify->id, ike::JobOutput(std::move(verdict))});
     } else if (auto* sas = std::get_if<ike::InstallSas>(&effect)) {
       install(*sas);
     } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {

@@ -75,6 +75,7 @@ class Gateway {
   // Test hooks.
   bool refuse_installs = false;
   std::size_t jobs = 0;          // that were asked for, verifications included
+  int unreadable = 0;            // so many of the next verifications find the signature bad
   Milliseconds verification{0};  // takes so long, besides a job's delay
 
  private:
