@@ -212,8 +212,10 @@ Result<void> check_waiver(Weak word, ErrorCode code, const std::string& text, co
         "Issue the certificate anew; until then: allow_weak: {algorithms: [" + name + "], until: DATE}.");
   }
   if (waiver.expired(now)) {
-    return fail(ErrorCode::weak_waiver_expired, text + ", and the trustpoint's allow_weak has expired",
-                "something stronger, or a later `until`");
+    return fail(
+        ErrorCode::weak_waiver_expired, text + ", and the trustpoint's allow_weak has expired",
+        "something stronger, or a later `until`",
+        "Issue the certificate anew, or extend the waiver in the trustpoint while that is under way.");
   }
   return {};
 }
