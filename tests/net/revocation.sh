@@ -133,7 +133,7 @@ revoked_while_up() {
   revoke corp gw-b
   crl corp
   publish corp
-  exits 0 og a pki crl request corp --config "$work/a/oakgate.yaml"
+  exits 0 og a reload
   eventually 10 state_is a gw-b/lan down
   logged a 'certificate of gw-b has been revoked'
   eventually 5 not up b gw-a/lan
