@@ -114,7 +114,8 @@ serial=$(openssl x509 -in "$work/b/own.pem" -noout -serial | sed 's/.*=//')
 cp "$work/b/own.pem" "$work/pki/vpn/pix.pem"
 revoke vpn pix && crl vpn && directory_crl outside vpn || trouble "the authority did not:"
 say "   serial number $serial: $(openssl crl -in "$work/pki/vpn/crl.pem" -noout -text | grep -A1 "Serial Number: $serial" | tail -1)"
-typed a crl request vpn
+say "A reload has oakgated fetch it now:"
+oak a reload
 eventually 10 state_is a ${pix%%.*}/lan down || trouble "the tunnel is still up:"
 at lan-b ping -nq -c 2 -W 1 "$(lan_host a)" >/dev/null 2>&1 && trouble "traffic still passes:"
 eventually 10 has a '.peers[0].last_error.code == "certificate-revoked"' || trouble "nothing is said of it:"
