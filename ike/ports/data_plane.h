@@ -2,13 +2,11 @@
 // the same tests against both. Plain values only, so that it can live in another process.
 //
 // Life of a tunnel in it:
-//   protect(policy)          from configuration on: the selector pair is guarded (RFC 4301 section 4.4.1).
-//   Outbound
-//                            traffic finds an SA, raises `acquire`, or is dropped; inbound plaintext is
-//                            dropped.
-//   install(sas)             keys arrive: inbound SAs first, then outbound. The newest outbound SA of a reqid
-//   carries. remove(sas)              old ones go; the policy stays and guards. unprotect(reqid)         the
-//   tunnel left the configuration, or the daemon ends.
+//   protect(policy)   From configuration on the selector pair is guarded (RFC 4301 section 4.4.1): outbound
+//                     traffic finds an SA, raises `acquire`, or is dropped; inbound plaintext is dropped.
+//   install(sas)      Keys arrive: inbound SAs first, then outbound. The newest outbound SA carries.
+//   remove(sas)       Old ones go; the policy stays and guards.
+//   unprotect(reqid)  The tunnel left the configuration, or the daemon ends.
 //
 // Threads: every function is called on the daemon's loop thread. An implementation may run worker threads;
 // what they have to say waits behind fd() until dispatch() hands it to the listener, on the loop thread.
