@@ -42,7 +42,7 @@ void hold(Core& core, Peer& peer, const std::string& tunnel, bool held) {
   }
 }
 
-void on(Core& core, Up up) {
+void on(Core& core, const Up& up) {
   Peer* peer = core.find_peer(up.peer);
   const auto meant = peer == nullptr ? std::vector<Reqid>{} : pairs_meant(*peer, up.tunnel);
   if (meant.empty()) {
@@ -110,7 +110,7 @@ void take_down_phase1(Core& core, Peer& peer, const char* why) {
   }
 }
 
-void on(Core& core, Down down) {
+void on(Core& core, const Down& down) {
   Peer* peer = core.find_peer(down.peer);
   const auto meant = peer == nullptr ? std::vector<Reqid>{} : pairs_meant(*peer, down.tunnel);
   if (meant.empty()) {
@@ -164,7 +164,7 @@ void on(Core& core, SetTrustpoint set) {
   }
 }
 
-void on(Core& core, PeerRevoked revoked) {
+void on(Core& core, const PeerRevoked& revoked) {
   Peer* peer = core.find_peer(revoked.peer);
   if (peer == nullptr) return;
   Event event = core.event(EventId::peer_revoked, *peer);

@@ -83,7 +83,7 @@ void fall_back(Run& run) {
   if (sa.cookies.responder != before.responder_cookie)
     set_responder_cookie(run.core, sa, before.responder_cookie);
   if (sa.peer != before.peer) move_to_peer(run.core, sa, before.peer);
-  sa.policy = std::move(before.policy);
+  sa.policy = before.policy;
   sa.capabilities = before.capabilities;
   sa.nat = before.nat;
 }

@@ -203,7 +203,9 @@ std::optional<std::vector<std::string>> Certificate::extended_key_usage() const 
   if (X509_get_ext_by_NID(x509_.get(), NID_ext_key_usage, -1) < 0) return std::nullopt;
   std::vector<std::string> out;
   const auto purposes = extension<Purposes>(x509_.get(), NID_ext_key_usage);
-  for (int index = 0; index < sk_ASN1_OBJECT_num(purposes.get()); ++index) {
+  const int count = sk_ASN1_OBJECT_num(purposes.get());
+  out.reserve(static_cast<std::size_t>(std::max(count, 0)));
+  for (int index = 0; index < count; ++index) {
     out.push_back(object_text(sk_ASN1_OBJECT_value(purposes.get(), index)));
   }
   return out;
