@@ -123,5 +123,5 @@ oak a
 
 step "Cleaning up"
 stop_all
-cleanup
+cleanup 2>/dev/null
 say "${green}The demo worked: keys, certificates, a tunnel by RSA signatures, and its end when one was revoked.${plain}"

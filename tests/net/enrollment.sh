@@ -146,6 +146,26 @@ renewed() {
   chains a
 }
 
+# The certificate that was pending proves gw-a to gw-b, whose own is the CA's too; scepserver writes TLS into all it issues.
+tunnel() {
+  local trust_keys="    extended_key_usage: any"
+  hold
+  : >"$work/scep.requests"
+  certified b
+  by_certificate b a
+  authenticated
+  start a b
+  exits 1 og a up gw-b
+  says 'certificate'
+  exits 0 pki a enroll --fqdn gw-a.example.net --ip-address "$(outer a)"
+  eventually 15 requested 20 1
+  approve
+  eventually 15 logged a 'CRYPTO-6-CERTRET'
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  logged b "certificate of $(outer a) verified: CN=gw-a.example.net, issued by CN=corp,O=example"
+}
+
 run authenticate_compares_fingerprints authenticates
 run authenticate_asks_a_person asks_a_person
 run granted_at_once granted_at_once
@@ -155,5 +175,6 @@ run pending_over_a_restart pending
 run waits_for_what_is_pending waits
 run gives_up_after_the_count gives_up
 run server_gone_and_back server_gone
+run tunnel_with_what_was_granted tunnel
 run renewed_with_the_old_certificate renewed
 finish
