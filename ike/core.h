@@ -17,10 +17,11 @@
 
 namespace oakgate::ike {
 
-// Which exchange a job belongs to.
+// Which exchange a job belongs to; or which SA pair, if its outbound SA is installed after the exchange.
 struct JobOwner {
   IkeSaId sa;
   MessageId exchange;
+  SaPairId pair{};  // 0: an exchange's
 };
 
 class EngineState {

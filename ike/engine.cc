@@ -55,6 +55,9 @@ void on_timer_due(Core& core, const Timer& timer) {
     case TimerKind::phase2_replaced:
       on_phase2_replaced(core, SaPairId{timer.subject});
       return;
+    case TimerKind::phase2_switch_due:
+      on_phase2_switch_due(core, SaPairId{timer.subject});
+      return;
     case TimerKind::pair_retry_due: {
       const Reqid reqid{static_cast<std::uint32_t>(timer.subject)};
       if (Pair* pair = core.find_pair(reqid))
@@ -72,6 +75,10 @@ void complete(Core& core, JobId id, JobDone* done) {
   if (found == state.jobs.end()) return;  // its exchange is gone
   const JobOwner owner = found->second;
   state.jobs.erase(found);
+  if (owner.pair != SaPairId{}) {
+    on_outbound_installed(core, owner.pair, done == nullptr ? Result<void>{} : fail(done->result.error()));
+    return;
+  }
   IkeSa* sa = core.find_sa(owner.sa);
   Exchange* exchange = sa == nullptr ? nullptr : core.find_exchange(*sa, owner.exchange);
   if (exchange == nullptr || exchange->job != id) return;

@@ -145,6 +145,7 @@ struct QuickMode : Exchange {
   std::optional<ChosenTransform> chosen;
   std::vector<SaPairId> replaces;  // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
+  bool holds_outbound = false;  // initiator of a renewal (tunnels.h)
   bool failed = false;
 };
 

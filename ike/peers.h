@@ -32,9 +32,12 @@ struct SaPair {
   IpAddress remote_gateway;
   Lifetime lifetime;
   Instant established_at;
+  // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
+  std::optional<SaSpec> held_out;
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId grace_timer;
+  TimerId switch_timer;
 };
 
 // One selector pair of one tunnel at run time.

@@ -206,18 +206,28 @@ Result<void> take_choice(Run& run) {
   return {};
 }
 
+Result<std::vector<SaSpec>> derive_sas(Run& run, bool inbound, bool outbound) {
+  const Pair& pair = pair_of(run);
+  return phase2_sas(run.sa, quick_of(run), pair, peer_of(run).config.tunnels[pair.tunnel], inbound, outbound);
+}
+
 Result<void> derive_and_install(Run& run, bool inbound, bool outbound) {
   QuickMode& quick = quick_of(run);
   if (run.job != nullptr) quick.key_exchange.shared = std::get<SecretBytes>(std::move(*run.job->result));
-  auto sas = phase2_sas(run.sa, quick, pair_of(run), peer_of(run).config.tunnels[pair_of(run).tunnel],
-                        inbound, outbound);
+  auto sas = derive_sas(run, inbound, outbound);
   if (!sas) return fail(std::move(sas.error()));
   start_install(run, std::move(*sas));
   return {};
 }
 
-Result<void> install_both(Run& run) {
-  return derive_and_install(run, true, true);
+// A renewal holds its outbound SA back (tunnels.h).
+bool renews(Run& run) {
+  return !pair_of(run).sas.empty();
+}
+
+Result<void> install_ours(Run& run) {
+  quick_of(run).holds_outbound = renews(run);
+  return derive_and_install(run, true, !quick_of(run).holds_outbound);
 }
 
 // What was there when the exchange began ends soon. Each side deletes by that rule, the initiator first; an
@@ -232,7 +242,8 @@ void retire_replaced(Core& core, const QuickMode& quick) {
   }
 }
 
-void finish(Run& run) {
+// `outbound`: an SA that is held back.
+void finish(Run& run, std::optional<SaSpec> outbound = {}) {
   Core& core = run.core;
   QuickMode& quick = quick_of(run);
   Peer& peer = peer_of(run);
@@ -243,6 +254,7 @@ void finish(Run& run) {
   fresh.established_at = core.now().instant;
   SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh));
   quick.result = kept.id;
+  if (outbound) hold_outbound(core, pair, kept, std::move(*outbound));
   Event event = pair_event(run, EventId::phase2_established);
   event.fields.emplace_back("algorithms", to_string(kept.set));
   event.fields.emplace_back("spi_in", std::to_string(kept.in.spi.value));
@@ -261,10 +273,16 @@ void finish(Run& run) {
   pair_is_up(core, peer, pair);
 }
 
-// Message 3, when both our SAs are in the data plane.
+// Message 3, when what we receive with is in the data plane.
 Result<void> confirm(Run& run) {
+  std::optional<SaSpec> outbound;
+  if (quick_of(run).holds_outbound) {
+    auto held = derive_sas(run, false, true);
+    if (!held) return fail(std::move(held.error()));
+    outbound = std::move(held->front());
+  }
   if (auto sent = send_hashed(run, 3, {}, Expect::nothing); !sent) return sent;
-  finish(run);
+  finish(run, std::move(outbound));
   return {};
 }
 
@@ -350,7 +368,7 @@ constexpr std::string_view kRfc = "RFC 2409 section 5.5";
 constexpr std::array kInitiator{
     Step{State::qm_i_generating, kJob, false, kAny, {}, send_offer, State::qm_i_sent_sa, kRfc},
     Step{State::qm_i_sent_sa, kMessage, true, kHash, kOfferPayloads, take_choice, State::qm_i_sharing, kRfc},
-    Step{State::qm_i_sharing, kJob, false, kAny, {}, install_both, State::qm_i_installing, kRfc},
+    Step{State::qm_i_sharing, kJob, false, kAny, {}, install_ours, State::qm_i_installing, kRfc},
     Step{State::qm_i_installing, kJob, false, kAny, {}, confirm, State::done, kRfc},
 };
 constexpr std::array kResponder{
@@ -488,6 +506,10 @@ void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick) {
   }
   // An SA that worked once and is silent now is most likely forgotten at the peer: begin anew with phase 1.
   delete_ike_sa(core, sa, "no answer in Quick Mode");
+}
+
+void quick_mode_repeated(Core& core, const QuickMode& quick) {
+  if (quick.role == Role::initiator && quick.result) hold_outbound_longer(core, *quick.result);
 }
 
 void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick) {

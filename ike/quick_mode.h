@@ -6,7 +6,9 @@
 //   HDR*, HASH(3)                            -->
 //
 // The responder receives on its new SA before message 2 is out, the initiator on its own before message 3 is;
-// the responder sends on its new SA only after message 3. So no packet meets an SA that is not there yet.
+// the responder sends on its new SA only after message 3. Other responders receive on theirs only after
+// message 3: in a renewal the initiator therefore sends on its new SA a little later (tunnels.h, "Make before
+// break"). So no packet meets an SA that is not there yet.
 #pragma once
 
 #include <span>
@@ -25,6 +27,8 @@ void answer_quick_mode(Core& core, IkeSa& sa, Received& message);
 // Over: the peer is told what `error.notify` says, the pair learns of it, nothing of the exchange stays.
 void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error);
 void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick);
+// The responder repeated message 2: it does not have message 3.
+void quick_mode_repeated(Core& core, const QuickMode& quick);
 // Its IKE SA goes away: our own is wanted again elsewhere, a peer's is forgotten.
 void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick);
 

@@ -20,6 +20,7 @@ enum class TimerKind : std::uint8_t {
   phase2_rekey_due,    // subject: SA pair
   phase2_expired,      // subject: SA pair
   phase2_replaced,     // the grace of a replaced SA pair is over; subject: SA pair
+  phase2_switch_due,   // a renewed SA pair begins to send; subject: SA pair
   pair_retry_due,      // a failed selector pair may start again; subject: reqid
   keepalive_due,       // NAT keep-alive, RFC 3948 section 4; subject: IKE SA
 };

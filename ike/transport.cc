@@ -46,8 +46,11 @@ bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const Bytes& di
   for (const AnsweredMessage& answered : exchange.answered) {
     if (answered.digest != digest) continue;
     // Only the newest message's answer is worth repeating: the peer has moved past the others.
-    if (!answered.reply.empty() && answered.reply == exchange.last_sent)
+    if (!answered.reply.empty() && answered.reply == exchange.last_sent) {
       send_datagram(core, sa, answered.reply);
+      if (exchange.kind == ExchangeKind::quick_mode)
+        quick_mode_repeated(core, static_cast<QuickMode&>(exchange));
+    }
     return true;
   }
   return false;

@@ -77,10 +77,47 @@ std::optional<Error> obstacle(Core& core, Peer& peer) {
   return std::nullopt;
 }
 
+void install_held(Core& core, SaPair& sas) {
+  if (!sas.held_out) return;
+  core.cancel(sas.switch_timer);
+  std::vector<SaSpec> outbound;
+  outbound.push_back(std::move(*sas.held_out));
+  sas.held_out.reset();
+  const JobId id{core.next_id()};
+  core.state().jobs.emplace(id, JobOwner{{}, {}, sas.id});
+  core.effect(InstallSas{id, std::move(outbound)});
+}
+
+bool can_send(const Pair& pair) {
+  return std::any_of(pair.sas.begin(), pair.sas.end(), [](const SaPair& sas) { return !sas.held_out; });
+}
+
+// Limits::switch_delay, but well before the older pairs that send meanwhile expire.
+void arm_switch(Core& core, const Pair& pair, SaPair& sas) {
+  Milliseconds left{0};
+  for (const SaPair& older : pair.sas) {
+    const auto expiry = older.held_out ? std::nullopt : core.state().timers.when(older.expiry_timer);
+    if (expiry) left = std::max(left, std::chrono::duration_cast<Milliseconds>(*expiry - core.now().instant));
+  }
+  core.cancel(sas.switch_timer);
+  sas.switch_timer = core.arm(std::min(core.limits().switch_delay, left / 2),
+                              {TimerKind::phase2_switch_due, sas.id.value, 0});
+}
+
+// Soon, or at once if nothing else can.
+void let_send(Core& core, const Pair& pair, SaPair& sas) {
+  if (!can_send(pair)) {
+    install_held(core, sas);
+  } else if (sas.held_out && sas.switch_timer == TimerId{}) {
+    arm_switch(core, pair, sas);
+  }
+}
+
 // The tunnel may have gone down with this SA pair.
 void after_removal(Core& core, Peer& peer, Pair& pair) {
   if (!pair.sas.empty()) {
     pair.sas.front().role = SaRole::current;
+    let_send(core, pair, pair.sas.front());
     return;
   }
   peer.tunnels[pair.tunnel].up_since.reset();
@@ -244,6 +281,31 @@ SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh) {
   return pair.sas.front();
 }
 
+void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound) {
+  sas.held_out = std::move(outbound);
+  let_send(core, pair, sas);
+}
+
+void hold_outbound_longer(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas != nullptr && sas->held_out) arm_switch(core, *core.find_pair(sas->reqid), *sas);
+}
+
+void on_phase2_switch_due(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr) return;
+  sas->switch_timer = TimerId{};
+  // A pair that was negotiated meanwhile sends already, and may mean the end of this one.
+  if (sas->role == SaRole::current) install_held(core, *sas);
+}
+
+void on_outbound_installed(Core& core, SaPairId id, const Result<void>& result) {
+  SaPair* sas = result ? nullptr : find_sa_pair(core, id);
+  if (sas == nullptr) return;
+  Pair& pair = *core.find_pair(sas->reqid);
+  delete_sa_pair(core, *core.state().by_reqid.at(sas->reqid), pair, id, "the data plane refused it");
+}
+
 void pair_is_up(Core& core, Peer& peer, Pair& pair) {
   pair.wanted = false;
   pair.failures = 0;
@@ -276,7 +338,9 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
       std::find_if(pair.sas.begin(), pair.sas.end(), [id](const SaPair& one) { return one.id == id; });
   if (found == pair.sas.end()) return;
   raise_deleted(core, *peer, pair, *found, by, reason);
-  for (TimerId* timer : {&found->rekey_timer, &found->expiry_timer, &found->grace_timer}) core.cancel(*timer);
+  for (TimerId* timer :
+       {&found->rekey_timer, &found->expiry_timer, &found->grace_timer, &found->switch_timer})
+    core.cancel(*timer);
   core.effect(RemoveSas{{found->in, found->out}});
   core.state().inbound_spis.erase(found->in.spi);
   core.state().sa_pairs.erase(id);

@@ -27,6 +27,15 @@ void phase1_lost(Core& core, Peer& peer, const Error& error);
 
 // A new SA pair carries; what it replaces ages.
 SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh);
+
+// Make before break. Many responders receive with the new SA only once message 3 is there, and message 3 may
+// be late or lost. So the initiator of a renewal goes on sending with the old SA for Limits::switch_delay
+// after message 3, and after each repetition of it; at once when no older pair is left to send with.
+void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound);
+// The peer has asked for message 3 again.
+void hold_outbound_longer(Core& core, SaPairId id);
+void on_phase2_switch_due(Core& core, SaPairId id);
+void on_outbound_installed(Core& core, SaPairId id, const Result<void>& result);
 void pair_is_up(Core& core, Peer& peer, Pair& pair);
 void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error);
 // Takes an SA pair out of the data plane and the books; sends nothing.

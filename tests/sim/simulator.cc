@@ -212,10 +212,19 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
     if (nat.outside == there.destination) there.destination = nat.inside;
   }
   const auto other = peer.plane_.find(there);
-  return other != peer.plane_.end() && other->second.spec.direction == Direction::in &&
+  return other != peer.plane_.end() && peer.receives_on(other->second) &&
          other->second.spec.encryption_key == newest->spec.encryption_key &&
          other->second.spec.integrity_key == newest->spec.integrity_key &&
          other->second.spec.selectors.local == newest->spec.selectors.remote;
+}
+
+bool Gateway::receives_on(const HeldSa& inbound) const {
+  if (inbound.spec.direction != Direction::in) return false;
+  return !receives_late || std::any_of(plane_.begin(), plane_.end(), [&](const auto& entry) {
+    const HeldSa& other = entry.second;
+    return other.spec.direction == Direction::out && other.spec.reqid == inbound.spec.reqid &&
+           other.order > inbound.order;
+  });
 }
 
 bool Gateway::tunnels_up() const {

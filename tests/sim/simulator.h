@@ -74,6 +74,7 @@ class Gateway {
   std::set<std::string> revoked;                   // serials that verifications refuse
   // Test hooks.
   bool refuse_installs = false;
+  bool receives_late = false;    // on a new SA only once the SA to send with is there, as many responders do
   std::size_t jobs = 0;          // that were asked for, verifications included
   int unreadable = 0;            // so many of the next verifications find the signature bad
   Milliseconds verification{0};  // takes so long, besides a job's delay
@@ -90,6 +91,7 @@ class Gateway {
   ike::EngineConfig config_;
   std::unique_ptr<ike::Engine> engine_;
   std::uint64_t life_ = 0;  // what was scheduled for an earlier life is dropped
+  [[nodiscard]] bool receives_on(const HeldSa& inbound) const;
   std::map<SaId, HeldSa> plane_;
   std::set<Reqid> guarded_;
   std::map<Reqid, Instant> acquired_;
