@@ -117,9 +117,13 @@ Result<void> Daemon::make_trust() {
   for (const Error& error : trust_->cache_errors()) log_.warning(printable(error_text(error), 1024));
   const auto errors = trust_->replace(config_.trustpoints, public_keys_of(loaded_keys_.private_keys));
   if (!errors.empty()) return fail(errors.front());
+  const auto fetcher = std::make_shared<pki::NetworkFetcher>();
+  scep_lists_ = std::make_shared<ScepLists>(fetcher);
   Result<std::unique_ptr<Revocation>> revocation =
-      Revocation::create({{*loop_, log_, std::make_shared<TrustRevocationStore>(trust_),
-                           std::make_shared<pki::NetworkFetcher>()},
+      Revocation::create({{*loop_, log_, std::make_shared<TrustRevocationStore>(trust_), fetcher,
+                           [lists = scep_lists_](const RevocationSource& source, Milliseconds timeout) {
+                             return lists->get(source, timeout, read_clocks().wall);
+                           }},
                           *workers_,
                           *rng_,
                           [this](ike::PeerRevoked command) { driver_->on_command(std::move(command)); }});
@@ -218,10 +222,16 @@ std::vector<OwnCertificateStatus> Daemon::own_certificates() const {
 void Daemon::start_core() {
   driver_->start(std::move(engine_config_));
   tell_trustpoints();
-  revocation_->configure(trustpoints_in_use(config_));
+  configure_revocation();
   trust_timer_->arm(kTrustDelay);
   addresses_->configure(config_.peers);
   look_for_enrollments();
+}
+
+// Revocation may ask for lists at once.
+void Daemon::configure_revocation() {
+  scep_lists_->configure(config_.trustpoints, options_.environment);
+  revocation_->configure(trustpoints_in_use(config_));
 }
 
 void Daemon::look_for_enrollments() {
@@ -299,7 +309,7 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
-  revocation_->configure(trustpoints_in_use(config_));
+  configure_revocation();
   addresses_->configure(config_.peers);
   look_for_enrollments();
   log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));

@@ -14,6 +14,7 @@
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
 #include "daemon/revocation.h"
+#include "daemon/scep_lists.h"
 #include "daemon/sockets.h"
 #include "daemon/system_rng.h"
 #include "daemon/wiring.h"
@@ -61,6 +62,7 @@ class Daemon final : private DataPlaneListener {
   void tell_trustpoints();
   [[nodiscard]] std::vector<OwnCertificateStatus> own_certificates() const;
   void on_hangup();
+  void configure_revocation();
   void look_for_enrollments();
   void begin_shutdown(const char* signal_name);
   void on_core_event(const ike::Event& event, WallTime at);
@@ -85,6 +87,7 @@ class Daemon final : private DataPlaneListener {
   LoadedKeys loaded_keys_;  // between create() and run()
   MemoryKeyStore keys_;
   std::shared_ptr<pki::TrustStore> trust_;  // shared with threads that fetch, which may be left behind
+  std::shared_ptr<ScepLists> scep_lists_;   // likewise
   ike::EngineConfig engine_config_;         // likewise
   ReqidTable reqids_;
   std::unique_ptr<UdpSockets> sockets_;

@@ -68,17 +68,18 @@ class FetchQueue::FetchTask final : public Task {
       : owner_(std::move(owner)),
         store_(parts.store),
         fetcher_(parts.fetcher),
+        scep_(parts.scep),
         source_(std::move(source)),
         timeout_(timeout) {}
 
   void work() override {
-    const Result<Fetched> fetched = fetcher_->fetch(request_for(source_, timeout_));
-    if (!fetched) {
-      store_->add_failure(source_, fetched.error());
-      outcome_.error = fetched.error();
+    const Result<Bytes> body = fetch();
+    if (!body) {
+      store_->add_failure(source_, body.error());
+      outcome_.error = body.error();
       return;
     }
-    const Result<bool> added = store_->add_answer(source_, fetched->body, read_clocks().wall);
+    const Result<bool> added = store_->add_answer(source_, *body, read_clocks().wall);
     outcome_.fresh = added.value_or(false);
     if (!added) outcome_.error = added.error();
   }
@@ -87,9 +88,17 @@ class FetchQueue::FetchTask final : public Task {
   }
 
  private:
+  [[nodiscard]] Result<Bytes> fetch() const {
+    if (source_.kind == RevocationSource::Kind::scep) return scep_(source_, timeout_);
+    Result<Fetched> fetched = fetcher_->fetch(request_for(source_, timeout_));
+    if (!fetched) return fail(std::move(fetched.error()));
+    return std::move(fetched->body);
+  }
+
   std::weak_ptr<FetchQueue*> owner_;
   std::shared_ptr<RevocationStore> store_;
   std::shared_ptr<const Fetcher> fetcher_;
+  std::function<Result<Bytes>(const RevocationSource&, Milliseconds)> scep_;
   RevocationSource source_;
   Milliseconds timeout_;
   FetchOutcome outcome_;

@@ -1,6 +1,7 @@
-// Fetches CRLs and OCSP answers in threads of their own and brings them to the trust store. One fetch at a
-// time from each server, so that one that never ends its answer holds one thread; those who want the same
-// share one fetch; what failed is not asked for again for a while. Lives on the loop's thread.
+// Fetches CRLs and OCSP answers (HTTP, LDAP, SCEP) in threads of their own and brings them to the trust
+// store. One fetch at a time from each server, so that one that never ends its answer holds one thread; those
+// who want the same share one fetch; what failed is not asked for again for a while. Lives on the loop's
+// thread.
 #pragma once
 
 #include <cstddef>
@@ -41,6 +42,8 @@ class FetchQueue {
     const Log& log;
     std::shared_ptr<RevocationStore> store;
     std::shared_ptr<const Fetcher> fetcher;
+    // For sources that answer GetCRL (daemon/scep_lists.h); blocks so long at most, safe from any thread.
+    std::function<Result<Bytes>(const RevocationSource&, Milliseconds timeout)> scep{};
   };
   using Done = std::function<void(const RevocationSource&, const FetchOutcome&)>;
   [[nodiscard]] static Result<std::unique_ptr<FetchQueue>> create(Parts parts, const FetchBounds& bounds);

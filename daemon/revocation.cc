@@ -132,6 +132,8 @@ void Revocation::looked(InquiryId id, Verification verification, bool last) {
 void Revocation::ask_for(InquiryId id, const std::vector<RevocationSource>& missing) {
   Inquiry& inquiry = inquiries_.at(id);
   for (const RevocationSource& source : missing) {
+    // Only when the others have been asked in vain: it takes our key, and a busy authority's.
+    if (source.kind == RevocationSource::Kind::scep && !inquiry.waiting.empty()) continue;
     if (inquiry.asked.size() >= kMaxSources || !inquiry.asked.insert(source).second) continue;
     const bool asked = queue_->ask(
         source, FetchQueue::Again::no,
@@ -218,7 +220,8 @@ void Revocation::learn_sources() {
   std::set<RevocationSource> sources;
   for (const std::string& trustpoint : trustpoints_) {
     for (const RevocationSource& source : parts_.fetch.store->crl_sources(trustpoint)) {
-      if (source.configured) sources.insert(source);
+      // GetCRL is asked when a verdict needs it, or an operator; then what it brought is refreshed.
+      if (source.configured && source.kind == RevocationSource::Kind::crl) sources.insert(source);
     }
   }
   for (const pki::CrlToRefresh& crl : parts_.fetch.store->fetched_crls()) {
@@ -275,12 +278,12 @@ Result<void> Revocation::request_lists(const std::string& trustpoint,
   if (gathered->open > 0) return {};
   return fail(ErrorCode::not_found,
               fmt::format("nothing says where trustpoint {} has its CRLs", printable(trustpoint)),
-              "`crl: {urls: [...]}`, or a distribution point in the CA's or our certificate",
+              "`crl: {urls: [...]}`, a distribution point in the CA's or our certificate, or an enrollment",
               "name a URL under `crl:` of the trustpoint");
 }
 
 void Revocation::refreshed(const RevocationSource& source, const FetchOutcome& outcome) {
-  if (source.kind == RevocationSource::Kind::crl) {
+  if (source.kind != RevocationSource::Kind::ocsp) {
     Refresh& refresh = refresh_[source];
     if (outcome.error) {
       refresh.retry = std::clamp(refresh.retry * 2, times_.refresh_retry, times_.refresh);

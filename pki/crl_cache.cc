@@ -31,10 +31,15 @@ std::string to_pem(const Crl& crl) {
   return std::string(text, length > 0 ? static_cast<std::size_t>(length) : 0);
 }
 
+const char* yes_or_no(bool yes) {
+  return yes ? "yes" : "no";
+}
+
 std::string file_text(const CrlCache::Item& item) {
-  return fmt::format("signer: {}\nsource: {}\nconfigured: {}\ntrustpoint: {}\n{}", to_hex(item.signer),
-                     item.source.url, item.source.configured ? "yes" : "no", item.source.trustpoint,
-                     to_pem(item.crl));
+  return fmt::format("signer: {}\nsource: {}\nscep: {}\nconfigured: {}\ntrustpoint: {}\n{}",
+                     to_hex(item.signer), item.source.url,
+                     yes_or_no(item.source.kind == RevocationSource::Kind::scep),
+                     yes_or_no(item.source.configured), item.source.trustpoint, to_pem(item.crl));
 }
 
 std::map<std::string, std::string, std::less<>> read_head(std::string_view head) {
@@ -67,6 +72,7 @@ Result<CrlCache::Item> read_item(const std::filesystem::path& path) {
   }
   CrlCache::Item item{std::move(*crl), std::move(*signer), {}, true};
   item.source.url = value("source");
+  if (value("scep") == "yes") item.source.kind = RevocationSource::Kind::scep;
   item.source.configured = value("configured") == "yes";
   item.source.trustpoint = value("trustpoint");
   return item;

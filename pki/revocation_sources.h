@@ -1,5 +1,6 @@
 // Where revocation information for a path may be had, in the order it is asked for: configured URLs, the
-// distribution points that certificates name, OCSP responders.
+// distribution points that certificates name, OCSP responders. What an authority answers by SCEP:
+// pki/trustpoint.h.
 #pragma once
 
 #include <string>

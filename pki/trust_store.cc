@@ -70,7 +70,7 @@ std::vector<Error> TrustStore::reread_crl_files(bool& changed) {
 
 Result<bool> TrustStore::add_answer(const RevocationSource& source, ByteView body, WallTime now) {
   auto added =
-      source.kind == RevocationSource::Kind::crl ? add_crl(source, body, now) : add_ocsp(source, body, now);
+      source.kind == RevocationSource::Kind::ocsp ? add_ocsp(source, body, now) : add_crl(source, body, now);
   if (added) {
     parts_->forget_failure(source);
   } else {
@@ -159,7 +159,9 @@ std::vector<RevocationSource> TrustStore::crl_sources(const std::string& trustpo
   for (const auto* own : {&found->second.own, &found->second.own_encryption}) {
     if (*own) certificates.insert(certificates.begin(), (*own)->chain.begin(), (*own)->chain.end());
   }
-  return pki::crl_sources(found->second.config, certificates);
+  auto out = pki::crl_sources(found->second.config, certificates);
+  if (const auto scep = found->second.scep_source(); scep && out.empty()) out.push_back(*scep);
+  return out;
 }
 
 }  // namespace oakgate::pki

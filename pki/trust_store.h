@@ -108,7 +108,7 @@ class TrustStore final : public PeerVerifier {
   // The lists that were fetched, each with the source it came from.
   [[nodiscard]] std::vector<CrlToRefresh> fetched_crls() const;
   // Where the lists of a trustpoint may be had, as configured and as its own CAs' and our certificates name
-  // them: for `pki crl request`.
+  // them: for `pki crl request`. If they name nothing: its authority by SCEP, if that knows us.
   [[nodiscard]] std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const;
 
   [[nodiscard]] std::optional<TrustpointFacts> make_state(std::string_view trustpoint, WallTime now) const;

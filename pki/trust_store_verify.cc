@@ -152,6 +152,11 @@ std::vector<RevocationSource> sources_of(const Inquiry& inquiry) {
   auto responders = ocsp_sources(inquiry.trustpoint.config, inquiry.path);
   out.insert(out.end(), std::make_move_iterator(responders.begin()),
              std::make_move_iterator(responders.end()));
+  const auto scep = inquiry.trustpoint.scep_source();
+  const auto helps = [&inquiry](const Certificate& one) {
+    return inquiry.trustpoint.scep_knows_issuer_of(one);
+  };
+  if (scep && std::any_of(inquiry.path.begin(), inquiry.path.end() - 1, helps)) out.push_back(*scep);
   return out;
 }
 

@@ -6,6 +6,7 @@
 #include <string_view>
 #include <system_error>
 
+#include "ike/crypto/distinguished_name.h"
 #include "pki/files.h"
 
 namespace oakgate::pki {
@@ -148,6 +149,21 @@ PathSettings Trustpoint::path_settings(const std::vector<Certificate>& more) con
     }
   }
   return out;
+}
+
+std::optional<RevocationSource> Trustpoint::scep_source() const {
+  if (!config.enrollment || enrolled_as() == nullptr) return std::nullopt;
+  return RevocationSource{RevocationSource::Kind::scep, config.enrollment->url, true, {}, config.name};
+}
+
+bool Trustpoint::scep_knows_issuer_of(const Certificate& certificate) const {
+  const Certificate* ours = enrolled_as();
+  return ours != nullptr && crypto::same_name(ours->issuer(), certificate.issuer());
+}
+
+const Certificate* Trustpoint::enrolled_as() const {
+  const auto& material = own ? own : own_encryption;
+  return material && material->missing.empty() ? &material->chain.front() : nullptr;
 }
 
 Result<CrlFile> load_crl_file(const std::string& path) {

@@ -46,6 +46,13 @@ struct Trustpoint {
 
   // Anchors, the other CA certificates, those that came, and the waiver.
   [[nodiscard]] PathSettings path_settings(const std::vector<Certificate>& more) const;
+  // GetCRL of the authority that our certificate comes from: the CRL of its issuer. None without
+  // `enrollment`, and before we are enrolled.
+  [[nodiscard]] std::optional<RevocationSource> scep_source() const;
+  [[nodiscard]] bool scep_knows_issuer_of(const Certificate& certificate) const;
+
+ private:
+  [[nodiscard]] const Certificate* enrolled_as() const;
 };
 
 // Errors are appended, each naming its file.

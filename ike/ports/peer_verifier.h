@@ -55,7 +55,9 @@ struct PeerVerdict {
 
 // Where revocation information may be had; `url` is http:, https: or ldap: (RFC 4516).
 struct RevocationSource {
-  enum class Kind : std::uint8_t { crl, ocsp };
+  // scep: the authority that our certificate of `trustpoint` comes from answers GetCRL (RFC 8894 section
+  // 3.3.4): a last resort, asked with our key.
+  enum class Kind : std::uint8_t { crl, ocsp, scep };
   Kind kind = Kind::crl;
   std::string url;
   // False: a certificate names it; private, loopback and link-local addresses are not fetched from then.
@@ -68,7 +70,7 @@ struct RevocationSource {
 struct Verification {
   PeerVerdict verdict;
   // Not empty: the chain is good, and the verdict stands on missing revocation information. Fetch these, any
-  // order, and ask again; each is asked for once.
+  // order (`scep` last), and ask again; each is asked for once.
   std::vector<RevocationSource> missing;
 };
 

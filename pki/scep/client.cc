@@ -203,6 +203,11 @@ Result<Bytes> Client::get_crl(const Certificate& certificate, const crypto::Priv
     return fail(ErrorCode::crl_unavailable, "the certification authority answers GetCRL with PENDING",
                 "a CRL");
   }
+  if (reply->status == Status::failure) {
+    return fail(ErrorCode::crl_unavailable, "the certification authority refuses GetCRL: " + reply->reason,
+                "a CRL",
+                "Name a URL or a file in `crl:` of the trustpoint: not every authority knows GetCRL.");
+  }
   return read_crl(reply->content);
 }
 

@@ -57,6 +57,7 @@ class Client {
   [[nodiscard]] Result<Answer> poll(const Transaction& transaction, const crypto::PrivateKey& key,
                                     WallTime now);
   // GetCRL for the CRL that `certificate` (ours, with `key`) is subject to; DER, not looked into.
+  // ErrorCode::crl_unavailable: the authority has none for us, in its words.
   [[nodiscard]] Result<Bytes> get_crl(const Certificate& certificate, const crypto::PrivateKey& key,
                                       WallTime now);
 

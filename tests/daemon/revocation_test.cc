@@ -167,12 +167,13 @@ class RevocationTest : public testing::Test {
     revocation.reset();
   }
   void begin(const RevocationTimes& times = {}) {
-    revocation =
-        std::move(*Revocation::create({{*loop, *log, store, fetcher},
-                                       *workers,
-                                       rng,
-                                       [this](ike::PeerRevoked one) { revoked.push_back(one.peer); }},
-                                      times));
+    revocation = std::move(*Revocation::create(
+        {{*loop, *log, store, fetcher,
+          [this](const RevocationSource& from, Milliseconds) { return get_crl(from.url); }},
+         *workers,
+         rng,
+         [this](ike::PeerRevoked one) { revoked.push_back(one.peer); }},
+        times));
   }
   void configure() {
     TrustpointConfig corp;
@@ -186,6 +187,14 @@ class RevocationTest : public testing::Test {
     revocation->verify(std::move(proof), [this, peer](const PeerVerdict& verdict) {
       verdicts[peer] = verdict.peer ? "good" : std::string(to_string(verdict.peer.error().code));
     });
+  }
+  // By SCEP: the same servers, another way to ask.
+  [[nodiscard]] Result<Bytes> get_crl(const std::string& url) const {
+    FetchRequest request;
+    request.url = "GetCRL of " + url;
+    Result<Fetched> fetched = fetcher->fetch(request);
+    if (!fetched) return fail(fetched.error());
+    return std::move(fetched->body);
   }
   // Fails after ten seconds.
   void run_until(const std::function<bool()>& reached) {
@@ -223,6 +232,8 @@ class RevocationTest : public testing::Test {
 };
 
 constexpr const char* kUrl = "http://ca.example/corp.crl";
+const RevocationSource kScep{RevocationSource::Kind::scep, "http://ca.example/scep", true, {}, "corp"};
+constexpr const char* kGetCrl = "GetCRL of http://ca.example/scep";
 
 TEST_F(RevocationTest, AnswersLaterAndWithoutAskingIfNothingIsMissing) {
   begin();
@@ -357,6 +368,55 @@ TEST_F(RevocationTest, AFullPoolAnswersToo) {
   await_verdict("refused", "internal");
   EXPECT_FALSE(verdicts.contains("waits"));
   revocation.reset();
+}
+
+TEST_F(RevocationTest, TheAuthorityIsAskedWhenTheOthersFailed) {
+  begin();
+  store->needs["a"] = {source(kUrl), source("ldap://ca.example/c=us"), kScep};
+  fetcher->give(kUrl, "down");
+  fetcher->give("ldap://ca.example/c=us", "bad");
+  fetcher->give(kGetCrl, "list");
+  verify("a");
+  await_verdict("a", "good");
+  EXPECT_EQ(fetcher->urls().size(), 3U);
+  EXPECT_EQ(fetcher->urls().back(), kGetCrl);
+  EXPECT_TRUE(logged("new CRL received from http://ca.example/scep"));
+  // The others have just been asked in vain, and its list is known.
+  store->answered.clear();
+  fetcher->give(kGetCrl, "same");
+  verdicts.clear();
+  verify("a");
+  await_verdict("a", "crl-unavailable");
+  EXPECT_EQ(fetcher->urls().size(), 4U);
+}
+
+TEST_F(RevocationTest, TheAuthorityIsNotAskedWhenAnotherAnswers) {
+  begin();
+  store->needs["a"] = {source(kUrl), kScep};
+  fetcher->give(kUrl, "list");
+  verify("a");
+  await_verdict("a", "good");
+  EXPECT_THAT(fetcher->urls(), ElementsAre(kUrl));
+}
+
+TEST_F(RevocationTest, TheAuthorityIsAskedOnRequestAndThenRefreshed) {
+  RevocationTimes times;
+  times.refresh = Milliseconds(20);
+  times.look = Milliseconds(5);
+  begin(times);
+  store->configured = {kScep};
+  fetcher->give(kGetCrl, "list");
+  configure();
+  verify("a");
+  await_verdict("a", "good");
+  EXPECT_THAT(fetcher->urls(), IsEmpty()) << "not by itself";
+  std::optional<FetchOutcome> outcome;
+  ASSERT_TRUE(revocation->request_lists(
+      "corp", [&](const Revocation::Requested& all) { outcome = all.at(0).second; }));
+  run_until([&] { return outcome.has_value(); });
+  EXPECT_TRUE(outcome->fresh);
+  fetcher->give(kGetCrl, "revoke a");
+  run_until([&] { return !revoked.empty(); });
 }
 
 TEST_F(RevocationTest, ConfiguredListsAreFetchedAtTheStart) {

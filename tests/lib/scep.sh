@@ -4,12 +4,13 @@
 #
 #   ca corp; scep corp                 both in `outside`: $scep_url decides when $work/approved exists
 #   approve, hold                      makes and removes that file
-#   scep_requests TYPE                 how many messages of a type have come (19 PKCSReq, 20 CertPoll, 17 RenewalReq)
-#   enrolled a [LINES]                 gw-a's configuration, its trustpoint with an `enrollment`; LINES: more of the gateway
+#   get_crl_gives corp                 GetCRL is answered with its CRL; before, as scepserver does: it knows no GetCRL
+#   scep_requests TYPE                 how many messages have come (19 PKCSReq, 20 CertPoll, 17 RenewalReq, 22 GetCRL)
+#   enrolled a b                       gw-a's configuration, its trustpoint with an `enrollment`; $more_trust: more of it
 #   authenticate a, enroll a ...       the verbs in gw-a's namespace
 #
 # scepserver answers in DES-CBC whatever it is asked with, and issues certificates for TLS clients: `allow_weak` has the
-# word `des`, and only peers that do not look at extendedKeyUsage (strongSwan) accept the certificates.
+# word `des`, and peers accept the certificates where a trustpoint says `extended_key_usage: any`.
 
 scep_address=192.0.2.254
 scep_url=http://$scep_address/scep
@@ -28,18 +29,20 @@ scep() {
     ${scep_options:-} || return
   : >>"$work/scep.requests"
   serve front outside 80 python3 "$top/tests/lib/scep_front.py" "$scep_address" 80 http://127.0.0.1:8080/scep \
-    "$folder/ca.pem" "$folder/ca.key" "$work/approved" "$work/scep.requests"
+    "$folder/ca.pem" "$folder/ca.key" "$work/approved" "$work/scep.requests" "$work/scep.crl"
 }
 no_scep() { unserve front outside && unserve scepserver outside; }
 approve() { : >"$work/approved"; }
 hold() { rm -f "$work/approved"; }
+get_crl_gives() { cp "$work/pki/$1/crl.pem" "$work/scep.crl.new" && mv "$work/scep.crl.new" "$work/scep.crl"; }
 scep_requests() { grep -c "^$1 " "$work/scep.requests"; }
 requested() { [ "$(scep_requests "$1")" -ge "$2" ]; }
 
 # enrolled SELF PEER: a trustpoint whose certificates come from the server; no file of it is there yet
 enrolled() {
   local trust_keys="    enrollment: {url: \"$scep_url\", retry_period: ${retry_period:-1s}, retry_count: ${retry_count:-0}}
-    allow_weak: {algorithms: [des], until: 2099-12-31, reason: \"scepserver answers in DES\"}"
+    allow_weak: {algorithms: [des], until: 2099-12-31, reason: \"scepserver answers in DES\"}
+${more_trust:-}"
   rm -rf "${work:?}/$1"/{ca.pem,gw-"$1".pem,state/scep}
   by_certificate "$@"
 }

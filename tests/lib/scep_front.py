@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """A SCEP front that decides late: PENDING until a file exists, then the server behind it issues the certificate.
 
-    scep_front.py ADDRESS PORT UPSTREAM CA.pem CA.key APPROVED LOG
+    scep_front.py ADDRESS PORT UPSTREAM CA.pem CA.key APPROVED LOG CRL
 
 GetCACaps and GetCACert go through. A PKCSReq or RenewalReq is kept, and answered PENDING, signed by the CA's key, while the
 file APPROVED does not exist; so is each CertPoll. Afterwards the request that was kept goes to UPSTREAM (a server that
 knows no CertPoll), and its answer's content comes back, signed for the nonce of the poll (RFC 8894 sections 3.2 and 4.4).
+GetCRL is answered with the file CRL (PEM), encrypted for whoever asks, if there is one; else it goes to UPSTREAM.
 LOG takes a line a message: its type and transaction; requests are kept beside it, as LOG.TRANSACTION.
 """
 import base64
@@ -94,6 +95,17 @@ def content(message):
     return message[parts[1][2]:parts[1][3]]
 
 
+def signer_certificate(message):
+    """The first certificate that came with the message, DER."""
+    sent = next(node for node in signed_parts(message) if node[0] == 0xA0)
+    first = inside(message, sent)[0]
+    return message[first[1]:first[3]]
+
+
+def openssl(*arguments, data=None):
+    return subprocess.run(["openssl", *arguments], input=data, stdout=subprocess.PIPE, check=True).stdout
+
+
 class Authority:
     def __init__(self, certificate, key):
         pem = open(certificate, encoding="ascii").read().split("-----")
@@ -116,8 +128,7 @@ class Authority:
             SENDER_NONCE: tlv(4, os.urandom(16)),
         }
         signed = b"".join(sorted(tlv(0x30, oid(kind), tlv(0x31, value)) for kind, value in values.items()))
-        signature = subprocess.run(["openssl", "dgst", "-sha256", "-sign", self.key], input=tlv(0x31, signed),
-                                   stdout=subprocess.PIPE, check=True).stdout
+        signature = openssl("dgst", "-sha256", "-sign", self.key, data=tlv(0x31, signed))
         signer = tlv(0x30, tlv(2, b"\1"), self.name, SHA256, tlv(0xA0, signed), RSA, tlv(4, signature))
         what = tlv(0x30, DATA, tlv(0xA0, octets)) if octets else tlv(0x30, DATA)
         return tlv(0x30, SIGNED_DATA, tlv(0xA0, tlv(0x30, tlv(2, b"\1"), tlv(0x31, SHA256), what, tlv(0xA0, self.der),
@@ -125,7 +136,7 @@ class Authority:
 
 
 class Front(http.server.BaseHTTPRequestHandler):
-    upstream, authority, approved, log = "", None, "", ""
+    upstream, authority, approved, log, crl = "", None, "", "", ""
     lock = threading.Lock()
 
     def log_message(self, *arguments):
@@ -152,6 +163,8 @@ class Front(http.server.BaseHTTPRequestHandler):
         if not transaction.isalnum():
             return self.authority.cert_rep(b"2", request)
         kept = pathlib.Path(f"{self.log}.{transaction}")
+        if kind == "22":
+            return self.get_crl(message, request, kept) if os.path.exists(self.crl) else self.ask(message)
         if kind != "20":
             kept.write_bytes(message)
         if not os.path.exists(self.approved) or not kept.exists():
@@ -161,6 +174,12 @@ class Front(http.server.BaseHTTPRequestHandler):
             return answer
         status = attributes(answer)[oid(STATUS)]
         return self.authority.cert_rep(status, request, content(answer) if status == b"0" else b"")
+
+    def get_crl(self, message, request, recipient):
+        recipient.write_bytes(signer_certificate(message))
+        lists = openssl("crl2pkcs7", "-in", self.crl, "-outform", "DER")
+        envelope = openssl("cms", "-encrypt", "-binary", "-aes-128-cbc", "-outform", "DER", str(recipient), data=lists)
+        return self.authority.cert_rep(b"0", request, tlv(4, envelope))
 
     def do_GET(self):
         query = urllib.parse.parse_qs(urllib.parse.urlsplit(self.path).query)
@@ -175,7 +194,7 @@ class Front(http.server.BaseHTTPRequestHandler):
 
 
 def main():
-    address, port, Front.upstream, certificate, key, Front.approved, Front.log = sys.argv[1:]
+    address, port, Front.upstream, certificate, key, Front.approved, Front.log, Front.crl = sys.argv[1:]
     Front.authority = Authority(certificate, key)
     http.server.ThreadingHTTPServer((address, int(port)), Front).serve_forever()
 

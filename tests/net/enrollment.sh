@@ -166,6 +166,56 @@ tunnel() {
   logged b "certificate of $(outer a) verified: CN=gw-a.example.net, issued by CN=corp,O=example"
 }
 
+# Nothing says where CRLs are but the authority, by GetCRL: asked for a verdict, and when an operator wants it.
+without_other_sources() {
+  approve
+  certified b
+  trust_keys="    extended_key_usage: any" by_certificate b a
+  revocation=crl more_trust="    extended_key_usage: any" enrolled a b
+  exits 0 pki a authenticate --fingerprint "$(fingerprint corp)"
+  exits 0 pki a enroll --fqdn gw-a.example.net --ip-address "$(outer a)" --password-file "$work/a/password"
+  : >"$work/scep.requests"
+  start a b
+}
+get_crl() {
+  rm -f "$work/scep.crl"
+  without_other_sources
+  # as scepserver answers it
+  exits 1 og a up gw-b
+  error_is a gw-b crl-unavailable
+  exits 1 og a pki crl request corp
+  says "$scep_url"
+  crl corp
+  get_crl_gives corp
+  exits 0 og a pki crl request corp
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  exits 0 og a pki show crls --config "$work/a/oakgate.yaml"
+  says "$scep_url"
+  revoke corp gw-b
+  crl corp
+  get_crl_gives corp
+  exits 0 og a pki crl request corp
+  eventually 10 logged a 'certificate of gw-b has been revoked'
+  exits 1 og a up gw-b
+  error_is a gw-b certificate-revoked
+}
+get_crl_for_a_verdict() {
+  rm -rf "$work/a/state/crls"
+  crl corp
+  get_crl_gives corp
+  without_other_sources
+  exits 0 og a up gw-b
+  [ "$(scep_requests 22)" = 1 ]
+  # kept through a restart: nobody has to be asked
+  stop a
+  no_scep
+  start a
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  scep_options="-allowrenew 0" scep corp
+}
+
 run authenticate_compares_fingerprints authenticates
 run authenticate_asks_a_person asks_a_person
 run granted_at_once granted_at_once
@@ -176,5 +226,7 @@ run waits_for_what_is_pending waits
 run gives_up_after_the_count gives_up
 run server_gone_and_back server_gone
 run tunnel_with_what_was_granted tunnel
+run get_crl_on_demand get_crl
+run get_crl_for_a_verdict get_crl_for_a_verdict
 run renewed_with_the_old_certificate renewed
 finish

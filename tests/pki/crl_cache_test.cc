@@ -88,6 +88,18 @@ TEST(CrlCache, OutlivesARestart) {
   EXPECT_FALSE(cache.put(item(ca, published(kTestNow - 2 * kDay))));
 }
 
+TEST(CrlCache, AListOfAnAuthorityIsAskedForThereAgain) {
+  const test::Folder folder;
+  const TestCa ca;
+  CrlCache::Item by_scep = item(ca);
+  by_scep.source.kind = RevocationSource::Kind::scep;
+  CrlCache(folder.path()).put(by_scep);
+  CrlCache cache(folder.path());
+  EXPECT_TRUE(cache.load().empty());
+  ASSERT_EQ(cache.all().size(), 1U);
+  EXPECT_EQ(cache.all()[0].source, by_scep.source);
+}
+
 TEST(CrlCache, WhereAListCameFromIsNotForgottenWhenAPeerSendsANewerOne) {
   const TestCa ca;
   CrlCache cache({});

@@ -434,6 +434,45 @@ TEST_F(TrustStoreTest, OurOwnCertificateWithItsChain) {
   EXPECT_EQ(store_.certificates(kTestNow + 400 * kDay)[0].status, "Expired");
 }
 
+TEST_F(TrustStoreTest, AnAuthorityThatKnowsUsIsTheLastToBeAsked) {
+  CertificateRequest request;
+  request.key = test::rsa_key(4);
+  config_.own = OwnCertificateFiles{folder_.write("own.pem", test::certificate_pem(ca_.issue(request))),
+                                    {"corp", "own.key", KeyUsage::general}};
+  config_.enrollment = EnrollmentSettings{};
+  config_.enrollment->url = "http://ca.example/scep";
+  const auto key = [](const KeyConfig&) -> Result<Bytes> { return test::public_key_der(test::rsa_key(4)); };
+  const RevocationSource scep{RevocationSource::Kind::scep, "http://ca.example/scep", true, {}, "corp"};
+  ASSERT_THAT(replace(key), IsEmpty());
+  EXPECT_THAT(verify().missing, testing::ElementsAre(scep));
+  EXPECT_THAT(store_.crl_sources("corp"), testing::ElementsAre(scep));
+  config_.crl.urls = {"http://ca.example/corp.crl"};
+  ASSERT_THAT(replace(key), IsEmpty());
+  EXPECT_THAT(verify().missing, testing::ElementsAre(source(), scep));
+  EXPECT_THAT(store_.crl_sources("corp"), testing::ElementsAre(source()));
+  // Without our key, or with another issuer's certificate, it cannot help.
+  ASSERT_THAT(replace(no_key), IsEmpty());
+  EXPECT_THAT(verify().missing, testing::ElementsAre(source()));
+  TestCa sub = ca_.subordinate("CN=Sub", test::rsa_key(2));
+  config_.own->certificate = folder_.write(
+      "sub.pem", test::certificate_pem(sub.issue(request)) + test::certificate_pem(sub.certificate()));
+  ASSERT_THAT(replace(key), IsEmpty());
+  EXPECT_THAT(verify().missing, testing::ElementsAre(source()));
+}
+
+TEST_F(TrustStoreTest, AListByScepIsCheckedAsAnyOther) {
+  config_.enrollment = EnrollmentSettings{};
+  ASSERT_THAT(replace(), IsEmpty());
+  const RevocationSource scep{RevocationSource::Kind::scep, "http://ca.example/scep", true, {}, "corp"};
+  const TestCa other("CN=Root,O=test", test::rsa_key(5));
+  EXPECT_EQ(store_.add_answer(scep, other.crl(), kTestNow).error().code, ErrorCode::crl_invalid);
+  EXPECT_EQ(store_.add_answer(scep, ca_.crl(), kTestNow + 30 * kDay).error().code, ErrorCode::crl_invalid);
+  ASSERT_TRUE(store_.add_answer(scep, ca_.crl(revoking(500)), kTestNow).value());
+  EXPECT_EQ(refusal().code, ErrorCode::certificate_revoked);
+  ASSERT_EQ(store_.fetched_crls().size(), 1U);
+  EXPECT_EQ(store_.fetched_crls()[0].source, scep);
+}
+
 TEST_F(TrustStoreTest, OcspAnswersOnlyWhatWasAsked) {
   config_.ocsp_urls = {"http://ocsp.example/"};
   ASSERT_THAT(replace(), IsEmpty());

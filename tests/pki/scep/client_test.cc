@@ -180,6 +180,20 @@ TEST_F(ClientTest, AnAnswerWithoutACrlSaysSo) {
             ErrorCode::crl_unavailable);
 }
 
+TEST_F(ClientTest, AnAuthorityThatKnowsNoGetCrlSaysSo) {
+  const auto first = enroll();
+  ASSERT_TRUE(first);
+  server_.spoil = [](test::CertRep& rep) {
+    rep.status = "2";
+    rep.fail_info = "2";
+    rep.content.clear();
+  };
+  const auto crl = client().get_crl(first->granted[0], private_key(1), kTestNow);
+  ASSERT_FALSE(crl);
+  EXPECT_EQ(crl.error().code, ErrorCode::crl_unavailable);
+  EXPECT_THAT(crl.error().text, HasSubstr("refuses GetCRL: badRequest"));
+}
+
 TEST_F(ClientTest, AServerThatIsDownIsAFetchThatFailed) {
   server_.reachable = false;
   EXPECT_EQ(enroll().error().code, ErrorCode::fetch_failed);
