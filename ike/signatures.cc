@@ -116,6 +116,8 @@ Result<void> prove(Run& run) {
 // Initiator, message 6: HDR*, IDir, [CERT,] SIG_R; responder, message 5: HDR*, IDii, [CERT,] SIG_I
 Result<void> take_proof(Run& run) {
   keep_proof(run);
+  // RFC 2408 section 3.10: it "MUST be accepted at any point"; libreswan asks in message 5.
+  read_certificate_requests(run);
   auto certificates = read_certificates(run);
   if (!certificates) return fail(std::move(certificates.error()));
   return start_verifying(run, *payload_of<wire::IdPayload>(run.message->body), std::move(*certificates),

@@ -264,12 +264,15 @@ Result<void> decrypt_message(const IkeSa& sa, ByteView iv, Received& message) {
   if (!plaintext) return fail(std::move(plaintext.error()));
   auto parsed = wire::parse_body(message.header.next_payload, *plaintext, wire::Padding::allowed);
   if (!parsed) {
-    // Garbage after decryption: with the wrong key every message looks like this.
+    // Garbage after decryption: with the wrong key every message looks like this. With signatures no
+    // configured key is wrong: libreswan, for one, refuses those in a message that nobody can read.
+    const bool shared = sa.policy->authentication == AuthMethod::pre_share;
     return reject(
         NotifyType::payload_malformed, ErrorCode::wrong_key,
         "a message does not decrypt to valid payloads (IKE message failed its sanity check or is malformed)",
-        "the same pre-shared key on both sides",
-        "compare the pre-shared key configured here and at the peer");
+        shared ? "the same pre-shared key on both sides" : "the keys that were agreed on",
+        shared ? "compare the pre-shared key configured here and at the peer"
+               : "see the peer's log: it may have refused our proof of who we are");
   }
   message.body = std::move(*parsed);
   message.plaintext = std::move(*plaintext);

@@ -5,7 +5,8 @@
 libreswan=$top/tests/peers/libreswan
 libreswan_top=$top/build/peers/libreswan
 
-# Variables change it: libre_ike and libre_esp (proposals), pfs (yes|no), libre_keys (more lines), psk.
+# Variables change it: libre_ike and libre_esp (proposals), pfs (yes|no), libre_keys (more lines), psk, libre_auth (secret),
+# libre_id and libre_peer_id, libre_setup (more lines of `config setup`).
 libre_config() {
   local self=$1 peer=$2
   mkdir -p "$work/$self/libre"
@@ -15,15 +16,16 @@ config setup
 	protostack=xfrm
 	ikev1-policy=accept
 	uniqueids=yes
+	${libre_setup:-}
 
 conn lan
 	ikev2=no
-	authby=secret
+	authby=${libre_auth:-secret}
 	left=$(outer "$self")
-	leftid=$(outer "$self")
+	leftid=${libre_id:-$(outer "$self")}
 	leftsubnet=$(lan_net "$self")
 	right=$(outer "$peer")
-	rightid=$(outer "$peer")
+	rightid=${libre_peer_id:-$(outer "$peer")}
 	rightsubnet=$(lan_net "$peer")
 	ike=${libre_ike:-aes256-sha2_256-modp2048}
 	esp=${libre_esp:-aes256-sha2_256}
@@ -33,6 +35,29 @@ conn lan
 	auto=add
 CONF
   echo "$(outer "$self") $(outer "$peer") : PSK \"${psk:-a pre-shared key that is long enough}\"" >"$work/$self/libre/ipsec.secrets"
+}
+
+# libre_by_certificate GATEWAY PEER: libre_config by RSA signatures. Pluto has certificates, keys and CRLs in an NSS database,
+# which gets what tests/lib/pki.sh's `give` put into the gateway's folder, and the lists of the CAs named by libre_crls
+libre_by_certificate() {
+  local libre_auth=rsasig libre_keys="leftcert=gw-$1
+	leftsendcert=always
+	${libre_keys:-rightca=%same}"
+  libre_config "$1" "$2" && libre_database "$1"
+}
+libre_database() {
+  local from=$work/$1 to=$work/$1/libre/nss parts=$work/$1/libre/parts name
+  rm -rf "$to" "$parts"
+  mkdir -p "$to" "$parts"
+  quietly certutil -N -d "sql:$to" --empty-password || return
+  csplit -sz -f "$parts/ca" "$from/ca.pem" '/BEGIN CERTIFICATE/' '{*}'
+  for name in "$parts"/ca*; do
+    quietly certutil -A -d "sql:$to" -n "${name##*/}" -t CT,, -a -i "$name" || return
+  done
+  for name in ${libre_crls:-}; do quietly crlutil -I -t 1 -d "sql:$to" -i "$work/pki/$name/crl.der" || return; done
+  # what follows its own certificate in the file (that of an authority between) goes with it
+  quietly openssl pkcs12 -export -in "$from/gw-$1.pem" -inkey "$from/gw-$1.key" -name "gw-$1" -passout pass: -out "$parts/own" &&
+    quietly pk12util -i "$parts/own" -d "sql:$to" -W ""
 }
 
 libre_start() {
