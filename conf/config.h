@@ -75,7 +75,9 @@ struct TunnelConfig {
   std::optional<DhGroup> pfs;
   Lifetime lifetime;
   StartMode start = StartMode::on_traffic;  // of a range or `any`: always responder
-  std::uint32_t replay_window = 64;         // packets
+  RekeyMode rekey = RekeyMode::on_traffic;
+  AcceptMode accept = AcceptMode::exact;
+  std::uint32_t replay_window = 64;  // packets
   Position position;
 };
 

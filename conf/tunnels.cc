@@ -17,6 +17,16 @@ constexpr Word<StartMode> kStartModes[] = {
     {"responder", StartMode::responder},
 };
 
+constexpr Word<RekeyMode> kRekeyModes[] = {
+    {"on-traffic", RekeyMode::on_traffic},
+    {"always", RekeyMode::always},
+    {"never", RekeyMode::never},
+};
+constexpr Word<AcceptMode> kAcceptModes[] = {
+    {"exact", AcceptMode::exact},
+    {"subset", AcceptMode::subset},
+};
+
 // ---- local and remote ----------------------------------------------------------------------------------
 
 struct Side {
@@ -142,7 +152,7 @@ StartMode read_start(const std::optional<Field>& field, const PeerAddress& peer)
 
 TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "replay_window"});
+      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "accept", "replay_window"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -154,6 +164,10 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   if (const auto pfs = map.optional("pfs")) tunnel.pfs = read_pfs(*pfs);
   if (const auto lifetime = map.optional("lifetime")) tunnel.lifetime = read_lifetime(*lifetime);
   tunnel.start = read_start(map.optional("start"), peer);
+  if (const auto rekey = map.optional("rekey"))
+    tunnel.rekey = choice(*rekey, kRekeyModes).value_or(tunnel.rekey);
+  if (const auto accept = map.optional("accept"))
+    tunnel.accept = choice(*accept, kAcceptModes).value_or(tunnel.accept);
   if (const auto window = map.optional("replay_window")) {
     const auto packets = read(*window, "a number of packets", [](std::string_view text) {
       return parse_integer(text, kMinReplayWindow, kMaxReplayWindow);

@@ -170,6 +170,17 @@ void CoreDriver::run(ike::RemoveSas& effect) {
   if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
 }
 
+void CoreDriver::run(ike::CountTraffic& effect) {
+  const Result<std::vector<SaCounters>> counters = parts_.plane.counters(effect.sas);
+  ike::TrafficCounted counted{effect.id, std::uint64_t{0}};
+  if (!counters) {
+    counted.packets = fail(counters.error());
+  } else {
+    for (const SaCounters& sa : *counters) *counted.packets += sa.packets;
+  }
+  completions_.push_back(std::move(counted));
+}
+
 void CoreDriver::run(ike::Protect& effect) {
   const Result<void> guarded = parts_.plane.protect(effect.policy);
   if (guarded) return;

@@ -7,6 +7,7 @@ namespace oakgate::ike {
 namespace {
 
 constexpr std::uint64_t kLongestLife = 0xffff'ffff;  // what a four-byte attribute can say
+constexpr Seconds kUnsaidLife{28800};                // RFC 2407 section 4.5
 
 }  // namespace
 
@@ -51,6 +52,14 @@ Lifetime smaller_life(const Lifetime& ours, const OfferedLife& theirs) {
   if (theirs.kilobytes && (life.kilobytes.value == 0 || *theirs.kilobytes < life.kilobytes)) {
     life.kilobytes = *theirs.kilobytes;
   }
+  return life;
+}
+
+OfferedLife shortened_life(const Lifetime& ours, const OfferedLife& theirs) {
+  OfferedLife life;
+  if (ours.time < theirs.time.value_or(kUnsaidLife)) life.time = ours.time;
+  if (ours.kilobytes.value != 0 && (!theirs.kilobytes || ours.kilobytes < *theirs.kilobytes))
+    life.kilobytes = ours.kilobytes;
   return life;
 }
 

@@ -27,6 +27,10 @@ struct OfferedLife {
 void add_life(std::vector<wire::Attribute>& attributes, std::uint16_t life_type, std::uint16_t life_duration,
               std::uint16_t unit, std::uint64_t value);
 
+// What of ours a peer does not expect: shorter than it offered, or where it offered nothing. RFC 2407 section
+// 4.5: without a life in seconds 28,800 are meant; without one in kilobytes there is no limit.
+[[nodiscard]] OfferedLife shortened_life(const Lifetime& ours, const OfferedLife& theirs);
+
 // "A peer's longer life is accepted and the smaller applies."
 [[nodiscard]] Lifetime smaller_life(const Lifetime& ours, const OfferedLife& theirs);
 

@@ -236,7 +236,7 @@ SaPairId pair_with(Core& core, Reqid reqid, const SaId& sa) {
 }
 
 void on(Core& core, SoftLimitReached soft) {
-  on_phase2_rekey_due(core, pair_with(core, soft.reqid, soft.sa));
+  on_phase2_soft_limit(core, pair_with(core, soft.reqid, soft.sa));
 }
 
 void on(Core& core, SaExpired expired) {

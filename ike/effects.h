@@ -90,6 +90,11 @@ struct InstallSas {
 struct RemoveSas {
   std::vector<SaId> sas;
 };
+// How many packets have these SAs carried together? Answered by TrafficCounted with the same id.
+struct CountTraffic {
+  JobId id;
+  std::vector<SaId> sas;
+};
 struct Protect {
   ProtectPolicy policy;
 };
@@ -105,8 +110,8 @@ struct CommandDone {
   Result<void> result;
 };
 
-using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, Protect, Unprotect,
-                            Raise, CommandDone>;
+using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, CountTraffic, Protect,
+                            Unprotect, Raise, CommandDone>;
 using Effects = std::vector<Effect>;
 
 // ---- Inputs --------------------------------------------------------------------------------------------
@@ -129,7 +134,11 @@ struct SasInstalled {
   JobId id;
   Result<void> result;
 };
-using Completion = std::variant<JobDone, SasInstalled>;
+struct TrafficCounted {
+  JobId id;
+  Result<std::uint64_t> packets;
+};
+using Completion = std::variant<JobDone, SasInstalled, TrafficCounted>;
 
 // Bring every pair of a peer, or of one of its tunnels, up. Done when all are up, or with the first failure.
 struct Up {

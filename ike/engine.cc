@@ -118,6 +118,10 @@ void Engine::on_completion(const Context& context, Completion completion) {
     complete(core, job->id, job);
     return;
   }
+  if (const auto* counted = std::get_if<TrafficCounted>(&completion)) {
+    on_traffic_counted(core, SaPairId{counted->id.value}, counted->packets);
+    return;
+  }
   SasInstalled& installed = std::get<SasInstalled>(completion);
   if (installed.result) {
     complete(core, installed.id, nullptr);

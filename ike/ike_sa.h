@@ -143,7 +143,8 @@ struct QuickMode : Exchange {
   Reqid reqid;  // the selector pair it is about; set once known
   Spi our_spi;
   std::optional<ChosenTransform> chosen;
-  std::vector<SaPairId> replaces;  // SA pairs of the selector pair that were there when it began
+  std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed
+  std::vector<SaPairId> replaces;   // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
   bool holds_outbound = false;  // initiator of a renewal (tunnels.h)
   bool failed = false;
@@ -158,8 +159,9 @@ struct IkeSa {
   Endpoint remote;
   State state{};  // the phase 1 exchange's, kept when that is gone
   std::optional<IsakmpPolicy> policy;
-  crypto::Phase1Keys keys;  // secret; empty before they are derived
-  Bytes last_phase1_block;  // IVs of later exchanges grow from it
+  bool life_shortened = false;  // responder: our life is shorter than the one offered, which the peer is told
+  crypto::Phase1Keys keys;      // secret; empty before they are derived
+  Bytes last_phase1_block;      // IVs of later exchanges grow from it
   PeerCapabilities capabilities;
   NatSituation nat;
   std::optional<Identity> remote_identity;

@@ -5,6 +5,7 @@
 #include "ike/crypto/keys.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
+#include "ike/responder_lifetime.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
 #include "ike/tunnels.h"

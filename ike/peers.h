@@ -31,6 +31,8 @@ struct SaPair {
   IpAddress local_gateway;
   IpAddress remote_gateway;
   Lifetime lifetime;
+  std::uint64_t packets = 0;             // that it had carried when they were counted last
+  std::optional<Instant> soft_limit_at;  // of kilobytes
   Instant established_at;
   // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
   std::optional<SaSpec> held_out;

@@ -7,6 +7,7 @@
 #include "ike/informational.h"
 #include "ike/main_mode.h"
 #include "ike/peer_keys.h"
+#include "ike/responder_lifetime.h"
 #include "ike/rsa_encryption.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
@@ -279,6 +280,7 @@ void phase1_established(Run& run, Identity proved) {
   } else {
     follow(run.sa, peer);
     give_up_own(run, peer);
+    tell_phase1_life(run.core, run.sa);
   }
   phase1_ready(run.core, peer);
 }

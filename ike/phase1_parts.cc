@@ -71,6 +71,7 @@ void read_vendor_ids(Run& run) {
 
 void policy_chosen(Run& run, const ChosenPolicy& chosen) {
   run.sa.policy = chosen.policy;
+  run.sa.life_shortened = chosen.shortened;
   Event event = run.core.event(EventId::phase1_policy_chosen, run.sa);
   event.fields = {{"policy", to_string(chosen.policy)},
                   {"lifetime", std::to_string(chosen.policy.lifetime.count())}};

@@ -18,9 +18,10 @@ std::optional<UdpEncapsulation> encapsulation_of(const IkeSa& sa) {
   return UdpEncapsulation{sa.local.port, sa.remote.port};
 }
 
-// Past the soft limit the pair is renewed; a tenth of the kilobytes is left for that.
-Kilobytes soft(Kilobytes hard) {
-  return Kilobytes{hard.value - hard.value / 10};
+// Past the soft limit the pair is renewed, with the rest of the kilobytes left for that. 0: never.
+Kilobytes soft(Kilobytes hard, std::uint32_t percent, RekeyMode rekey) {
+  if (rekey == RekeyMode::never) return {};
+  return Kilobytes{hard.value - hard.value * (100 - percent) / 100};
 }
 
 Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, const TunnelConfig& tunnel,
@@ -41,7 +42,7 @@ Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, 
   spec.encapsulation = encapsulation_of(sa);
   spec.hard_time = chosen.lifetime.time;
   spec.hard_kilobytes = chosen.lifetime.kilobytes;
-  spec.soft_kilobytes = soft(chosen.lifetime.kilobytes);
+  spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
   const SecretBytes* g_xy = quick.key_exchange.shared ? &*quick.key_exchange.shared : nullptr;
   auto keymat = crypto::keymat(sa.policy->hash, sa.keys.skeyid_d, g_xy, wire::kProtocolEsp, spec.id.spi,
                                quick.nonce_i, quick.nonce_r, keymat_bytes(chosen.set));

@@ -65,8 +65,10 @@ bool matches(const IsakmpPolicy& policy, const Transform& transform) {
 }
 
 ChosenPolicy chosen(const IsakmpPolicy& policy, const Transform& transform) {
-  ChosenPolicy result{policy, {}};
+  ChosenPolicy result{policy, false, {}};
   const OfferedLife life = read_transform(transform).life;
+  // Without a life in the offer nothing is agreed on, and both sides keep their own: nothing to tell.
+  result.shortened = life.time && policy.lifetime < *life.time;
   result.policy.lifetime = smaller_life(Lifetime{policy.lifetime, Kilobytes{0}}, life).time;
   return result;
 }

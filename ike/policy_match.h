@@ -15,7 +15,8 @@ namespace oakgate::ike {
 [[nodiscard]] wire::SaPayload offer_policies(std::span<const IsakmpPolicy> policies);
 
 struct ChosenPolicy {
-  IsakmpPolicy policy;  // `lifetime` is the smaller of theirs and ours
+  IsakmpPolicy policy;     // `lifetime` is the smaller of theirs and ours
+  bool shortened = false;  // responder: ours is the smaller one, which the peer has to be told
   wire::SaPayload
       reply;  // the chosen transform as it was offered (RFC 2408 section 4.2); empty for an initiator
 };

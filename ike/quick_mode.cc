@@ -8,6 +8,7 @@
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/phase2_keys.h"
+#include "ike/responder_lifetime.h"
 #include "ike/sa_book.h"
 #include "ike/transport.h"
 #include "ike/tunnels.h"
@@ -170,14 +171,10 @@ Result<void> send_offer(Run& run) {
   return send_hashed(run, 1, negotiation_payloads(run, offer, quick.nonce_i), Expect::answer);
 }
 
-void read_notifies(Run& run, ChosenTransform& chosen) {
+void read_notifies(const Run& run, ChosenTransform& chosen) {
   for (const auto* notify : payloads_of<wire::NotifyPayload>(run.message->body)) {
-    if (notify->type != NotifyType::responder_lifetime) continue;
-    const auto attributes = wire::parse_attributes(notify->data);
-    if (!attributes) continue;
-    chosen.lifetime = smaller_life(
-        chosen.lifetime,
-        offered_life(*attributes, wire::ipsec_attribute::life_type, wire::ipsec_attribute::life_duration));
+    if (notify->type == NotifyType::responder_lifetime)
+      chosen.lifetime = smaller_life(chosen.lifetime, told_life(*notify));
   }
 }
 
@@ -336,7 +333,13 @@ Result<void> install_inbound(Run& run) {
 // Message 2. It is repeated until message 3 comes: the initiator has nothing left to wait for.
 Result<void> send_answer(Run& run) {
   const QuickMode& quick = quick_of(run);
-  return send_hashed(run, 2, negotiation_payloads(run, quick.chosen->reply, quick.nonce_r), Expect::answer);
+  auto payloads = negotiation_payloads(run, quick.chosen->reply, quick.nonce_r);
+  const OfferedLife& shortened = quick.chosen->shortened;
+  if (shortened.time || shortened.kilobytes) {
+    payloads.emplace_back(
+        phase2_life_notice(quick.chosen->reply.proposals.front().protocol, quick.our_spi, shortened));
+  }
+  return send_hashed(run, 2, std::move(payloads), Expect::answer);
 }
 
 Result<void> install_outbound(Run& run) {
@@ -381,12 +384,13 @@ constexpr std::array kResponder{
     Step{State::qm_r_installing_out, kJob, false, kAny, {}, complete, State::done, kRfc},
 };
 
-std::unique_ptr<QuickMode> new_exchange(Role role, MessageId id) {
+std::unique_ptr<QuickMode> new_exchange(Core& core, Role role, MessageId id) {
   auto quick = std::make_unique<QuickMode>();
   quick->kind = ExchangeKind::quick_mode;
   quick->role = role;
   quick->state = role == Role::initiator ? State::qm_i_generating : State::qm_r_start;
   quick->id = id;
+  quick->soft_percent = renewal_percent(core, role);
   return quick;
 }
 
@@ -416,7 +420,7 @@ std::span<const Step> quick_mode_steps(Role role) {
 }
 
 void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair) {
-  auto fresh = new_exchange(Role::initiator, new_message_id(core, sa));
+  auto fresh = new_exchange(core, Role::initiator, new_message_id(core, sa));
   QuickMode& quick = *fresh;
   remember(core, sa, quick.id);
   auto iv = first_iv(sa, quick.id);
@@ -448,7 +452,7 @@ void answer_quick_mode(Core& core, IkeSa& sa, Received& message) {
     return;
   }
   const MessageId id = message.header.message_id;
-  auto fresh = new_exchange(Role::responder, id);
+  auto fresh = new_exchange(core, Role::responder, id);
   QuickMode& quick = *fresh;
   auto iv = first_iv(sa, id);
   if (!iv) return;
@@ -525,16 +529,6 @@ void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick) {
   // Soon, but not within this call: its SA is just being taken apart.
   core.cancel(pair->retry_timer);
   pair->retry_timer = core.arm(Milliseconds{0}, {TimerKind::pair_retry_due, reqid.value, 0});
-}
-
-void take_responder_lifetime(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
-  const auto attributes = wire::parse_attributes(notify.data);
-  if (!attributes || notify.protocol != wire::kProtocolIsakmp) return;
-  const OfferedLife life =
-      offered_life(*attributes, wire::ipsec_attribute::life_type, wire::ipsec_attribute::life_duration);
-  if (!life.time || *life.time >= sa.policy->lifetime) return;
-  sa.policy->lifetime = *life.time;
-  arm_lifetime(core, sa, *life.time);
 }
 
 }  // namespace oakgate::ike

@@ -32,8 +32,4 @@ void quick_mode_repeated(Core& core, const QuickMode& quick);
 // Its IKE SA goes away: our own is wanted again elsewhere, a peer's is forgotten.
 void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick);
 
-// RFC 2407 section 4.6.3.1: the responder's shorter life of phase 1, in a message of its own. (That of phase
-// 2 comes with message 2.)
-void take_responder_lifetime(Core& core, IkeSa& sa, const wire::NotifyPayload& notify);
-
 }  // namespace oakgate::ike

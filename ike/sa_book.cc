@@ -115,17 +115,22 @@ void delete_ike_sa(Core& core, IkeSa& sa, std::string_view reason) {
   remove_ike_sa(core, sa);
 }
 
+std::uint32_t renewal_percent(Core& core, Role role) {
+  return role == Role::initiator ? 85 + core.rng().below(6) : 92 + core.rng().below(4);
+}
+
 Milliseconds renewal_after(Core& core, Seconds life, Role role) {
-  const std::uint32_t percent = role == Role::initiator ? 85 + core.rng().below(6) : 92 + core.rng().below(4);
-  return Milliseconds(life) * percent / 100;
+  return Milliseconds(life) * renewal_percent(core, role) / 100;
 }
 
 void arm_lifetime(Core& core, IkeSa& sa, Seconds life) {
   core.cancel(sa.rekey_timer);
   core.cancel(sa.expiry_timer);
+  const Milliseconds age = core.now().instant - *sa.established_at;
+  const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
   sa.rekey_timer =
-      core.arm(renewal_after(core, life, sa.role), {TimerKind::phase1_rekey_due, sa.id.value, 0});
-  sa.expiry_timer = core.arm(life, {TimerKind::phase1_expired, sa.id.value, 0});
+      core.arm(after(renewal_after(core, life, sa.role)), {TimerKind::phase1_rekey_due, sa.id.value, 0});
+  sa.expiry_timer = core.arm(after(life), {TimerKind::phase1_expired, sa.id.value, 0});
 }
 
 void on_phase1_rekey_due(Core& core, IkeSa& sa) {
@@ -133,7 +138,7 @@ void on_phase1_rekey_due(Core& core, IkeSa& sa) {
   Peer* peer = core.find_peer(sa.peer);
   // Only the newest is renewed; an older one has its successor already.
   if (peer == nullptr || core.current_sa(*peer) != &sa || peer->negotiating) return;
-  if (!peer->local || !peer->remote || !waiver_holds(core, *peer)) return;
+  if (!peer->local || !peer->remote || !needs_phase1(*peer) || !waiver_holds(core, *peer)) return;
   core.raise(core.event(EventId::phase1_rekeying, sa));
   start_phase1(core, *peer);
 }

@@ -25,7 +25,7 @@ void remove_ike_sa(Core& core, IkeSa& sa);
 // The same, telling the peer first.
 void delete_ike_sa(Core& core, IkeSa& sa, std::string_view reason);
 
-// Arms renewal and end of an established SA. `life` is what was agreed on.
+// Arms renewal and end of an established SA, counted from when that was. `life` is what was agreed on.
 void arm_lifetime(Core& core, IkeSa& sa, Seconds life);
 void on_phase1_rekey_due(Core& core, IkeSa& sa);
 void on_phase1_expired(Core& core, IkeSa& sa);
@@ -34,6 +34,7 @@ void on_keepalive_due(Core& core, IkeSa& sa);
 
 // When an SA with this life is renewed: the side that began renews first (85 to 90 % of the life), the other
 // waits a little longer (92 to 95 %), so that they rarely meet.
+[[nodiscard]] std::uint32_t renewal_percent(Core& core, Role role);
 [[nodiscard]] Milliseconds renewal_after(Core& core, Seconds life, Role role);
 
 // An exchange's timers are cancelled and it is gone at the end of the call.

@@ -163,7 +163,12 @@ std::optional<ChosenTransform> match(const TransformSet& set, const TransformWis
   if (!matches(set, wishes, offered)) return std::nullopt;
   const Pfs pfs = agree_on_pfs(wishes, offered);
   if (!pfs.agreed) return std::nullopt;
-  return ChosenTransform{set, pfs.group, smaller_life(wishes.lifetime, offered.life), *spi, {}};
+  return ChosenTransform{set,
+                         pfs.group,
+                         smaller_life(wishes.lifetime, offered.life),
+                         shortened_life(wishes.lifetime, offered.life),
+                         *spi,
+                         {}};
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 
+#include "ike/attributes.h"
 #include "ike/base/policy.h"
 #include "ike/base/result.h"
 #include "ike/wire/payloads.h"
@@ -28,6 +29,7 @@ struct ChosenTransform {
   TransformSet set;
   std::optional<DhGroup> pfs;
   Lifetime lifetime;      // the smaller of theirs and ours, in each unit
+  OfferedLife shortened;  // responder: what of it the peer has to be told
   Spi peer_spi;           // what we send with
   wire::SaPayload reply;  // responder: the chosen transform as offered, with our SPI
 };

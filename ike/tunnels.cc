@@ -11,6 +11,9 @@ namespace oakgate::ike {
 
 namespace {
 
+constexpr int kIdleChecks = 50;  // so many would fit into the life of an SA
+constexpr int kSoftPart = 20;    // a careful part of the time to the soft limit of kilobytes
+
 const TunnelConfig& config_of(const Peer& peer, const Pair& pair) {
   return peer.config.tunnels[pair.tunnel];
 }
@@ -92,12 +95,24 @@ bool can_send(const Pair& pair) {
   return std::any_of(pair.sas.begin(), pair.sas.end(), [](const SaPair& sas) { return !sas.held_out; });
 }
 
+// How long an SA pair can send yet. Its last kilobytes may go faster than those before them.
+Milliseconds life_left(Core& core, const SaPair& sas) {
+  const Instant now = core.now().instant;
+  const auto expiry = core.state().timers.when(sas.expiry_timer);
+  if (!expiry) return Milliseconds{0};
+  Milliseconds left = *expiry - now;
+  if (sas.soft_limit_at) {
+    const Milliseconds used = *sas.soft_limit_at - sas.established_at;
+    left = std::min(left, *sas.soft_limit_at + used / kSoftPart - now);
+  }
+  return std::max(left, Milliseconds{0});
+}
+
 // Limits::switch_delay, but well before the older pairs that send meanwhile expire.
 void arm_switch(Core& core, const Pair& pair, SaPair& sas) {
   Milliseconds left{0};
   for (const SaPair& older : pair.sas) {
-    const auto expiry = older.held_out ? std::nullopt : core.state().timers.when(older.expiry_timer);
-    if (expiry) left = std::max(left, std::chrono::duration_cast<Milliseconds>(*expiry - core.now().instant));
+    if (!older.held_out) left = std::max(left, life_left(core, older));
   }
   core.cancel(sas.switch_timer);
   sas.switch_timer = core.arm(std::min(core.limits().switch_delay, left / 2),
@@ -135,6 +150,29 @@ void raise_deleted(Core& core, const Peer& peer, const Pair& pair, const SaPair&
                   {"by", std::string(by)},
                   {"reason", std::string(reason)}};
   core.raise(std::move(event));
+}
+
+// From its establishment on: renewal, and the end.
+void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
+  core.cancel(sas.expiry_timer);
+  core.cancel(sas.rekey_timer);
+  const Seconds life = sas.lifetime.time;
+  const Milliseconds age = core.now().instant - sas.established_at;
+  const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
+  sas.expiry_timer = core.arm(after(life), {TimerKind::phase2_expired, sas.id.value, 0});
+  if (config_of(peer, pair).rekey == RekeyMode::never || sas.role != SaRole::current) return;
+  sas.rekey_timer = core.arm(after(renewal_after(core, life, sas.negotiated_as)),
+                             {TimerKind::phase2_rekey_due, sas.id.value, 0});
+}
+
+void renew(Core& core, const SaPair& sas) {
+  Pair& pair = *core.find_pair(sas.reqid);
+  Peer& peer = *core.state().by_reqid.at(sas.reqid);
+  Event event = core.event(EventId::phase2_rekeying, peer, tunnel_name(peer, pair));
+  event.fields = {{"selectors", pair.config.selectors.to_string()},
+                  {"spi_in", std::to_string(sas.in.spi.value)}};
+  core.raise(std::move(event));
+  want_pair(core, peer, pair, Why::rekey);
 }
 
 }  // namespace
@@ -268,9 +306,7 @@ void phase1_lost(Core& core, Peer& peer, const Error& error) {
 }
 
 SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh) {
-  fresh.expiry_timer = core.arm(fresh.lifetime.time, {TimerKind::phase2_expired, fresh.id.value, 0});
-  fresh.rekey_timer = core.arm(renewal_after(core, fresh.lifetime.time, fresh.negotiated_as),
-                               {TimerKind::phase2_rekey_due, fresh.id.value, 0});
+  arm_life(core, peer, pair, fresh);
   for (SaPair& old : pair.sas) {
     old.role = SaRole::old;
     core.cancel(old.rekey_timer);
@@ -390,13 +426,50 @@ void on_phase2_rekey_due(Core& core, SaPairId id) {
   SaPair* sas = find_sa_pair(core, id);
   if (sas == nullptr || sas->role != SaRole::current) return;
   core.cancel(sas->rekey_timer);
-  Pair& pair = *core.find_pair(sas->reqid);
-  Peer& peer = *core.state().by_reqid.at(sas->reqid);
-  Event event = core.event(EventId::phase2_rekeying, peer, tunnel_name(peer, pair));
-  event.fields = {{"selectors", pair.config.selectors.to_string()},
-                  {"spi_in", std::to_string(sas->in.spi.value)}};
-  core.raise(std::move(event));
-  want_pair(core, peer, pair, Why::rekey);
+  const Pair& pair = *core.find_pair(sas->reqid);
+  const Peer& peer = *core.state().by_reqid.at(sas->reqid);
+  if (config_of(peer, pair).rekey == RekeyMode::on_traffic && !starts_by_itself(peer, pair)) {
+    core.effect(CountTraffic{JobId{id.value}, {sas->in, sas->out}});
+    return;
+  }
+  renew(core, *sas);
+}
+
+void on_traffic_counted(Core& core, SaPairId id, const Result<std::uint64_t>& packets) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr || sas->role != SaRole::current) return;
+  // What cannot be counted may be in use.
+  if (!packets || *packets > sas->packets) {
+    if (packets) sas->packets = *packets;
+    renew(core, *sas);
+    return;
+  }
+  // Idle: it may lapse. Traffic that begins before its end still has it renewed.
+  const Milliseconds step = std::max(Milliseconds(sas->lifetime.time) / kIdleChecks, Milliseconds{1000});
+  sas->rekey_timer = core.arm(step, {TimerKind::phase2_rekey_due, id.value, 0});
+}
+
+void on_phase2_soft_limit(Core& core, SaPairId id) {
+  SaPair* sas = find_sa_pair(core, id);
+  if (sas == nullptr || sas->role != SaRole::current) return;
+  core.cancel(sas->rekey_timer);
+  sas->soft_limit_at = core.now().instant;
+  const Pair& pair = *core.find_pair(sas->reqid);
+  const Peer& peer = *core.state().by_reqid.at(sas->reqid);
+  if (config_of(peer, pair).rekey != RekeyMode::never) renew(core, *sas);
+}
+
+void shorten_life(Core& core, SaPair& sas, Seconds life) {
+  if (life >= sas.lifetime.time) return;
+  sas.lifetime.time = life;
+  arm_life(core, *core.state().by_reqid.at(sas.reqid), *core.find_pair(sas.reqid), sas);
+}
+
+bool needs_phase1(const Peer& peer) {
+  return std::any_of(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
+    const Pair& pair = entry.second;
+    return pair.wanted || pair.negotiating || !pair.sas.empty() || starts_by_itself(peer, pair);
+  });
 }
 
 void on_phase2_expired(Core& core, SaPairId id) {

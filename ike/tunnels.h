@@ -50,9 +50,17 @@ void remove_sa_pairs_older_than(Core& core, Peer& peer, std::uint64_t before, st
 // The peer deleted the SA it receives with, that is the one we send with.
 void on_peer_deleted(Core& core, Peer& peer, Spi outbound);
 
+// A life that the peer has told us of afterwards. A longer one changes nothing.
+void shorten_life(Core& core, SaPair& sas, Seconds life);
+// Whether an IKE SA with the peer would be of use: a tunnel is there, wanted, or begins by itself.
+[[nodiscard]] bool needs_phase1(const Peer& peer);
+
 // From timers and the data plane.
 void on_pair_retry_due(Core& core, Peer& peer, Pair& pair);
 void on_phase2_rekey_due(Core& core, SaPairId id);
+// The answer to CountTraffic: an idle SA pair is not renewed where `rekey` says so.
+void on_traffic_counted(Core& core, SaPairId id, const Result<std::uint64_t>& packets);
+void on_phase2_soft_limit(Core& core, SaPairId id);  // of kilobytes
 void on_phase2_expired(Core& core, SaPairId id);
 void on_phase2_replaced(Core& core, SaPairId id);
 

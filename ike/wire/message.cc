@@ -122,6 +122,12 @@ Result<std::vector<Attribute>> parse_attributes(ByteView data) {
   return attributes;
 }
 
+Bytes encode_attributes(const std::vector<Attribute>& attributes) {
+  FieldWriter out;
+  static_cast<void>(out.attributes_to_end(attributes, kMaxAttributes));
+  return std::move(out).take();
+}
+
 Result<Body> parse_body(PayloadType first, ByteView body, Padding padding, Identities identities) {
   Body out;
   Flaw flaw;

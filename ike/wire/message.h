@@ -62,6 +62,7 @@ enum class Identities : bool { parsed, opaque };
 
 // A bare list of attributes, as RESPONDER-LIFETIME carries it (RFC 2407 section 4.6.3.1).
 [[nodiscard]] Result<std::vector<Attribute>> parse_attributes(ByteView data);
+[[nodiscard]] Bytes encode_attributes(const std::vector<Attribute>& attributes);
 
 // The chain of payloads with their generic headers; empty for none. Encoding cannot fail: a payload's body
 // must be below 65,532 bytes and lists within the bounds above, as the parser's always are.

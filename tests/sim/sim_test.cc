@@ -308,6 +308,7 @@ TEST(Rekey, TheNewPairSendsAtOnceWhenTheOldOneGoes) {
   TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
   two.start();
   ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.net.run_for(Seconds(300));
   const SaId first = two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas.at(0).out;
   two.a.command(ike::SoftLimitReached{first, Reqid{kFirst}});
   ASSERT_TRUE(two.net.run_for(
@@ -323,6 +324,7 @@ TEST(Rekey, ADataPlaneThatRefusesTheHeldSaLeavesTheOldPair) {
   TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
   two.start();
   ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.net.run_for(Seconds(300));
   const SaId first = two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas.at(0).out;
   two.a.command(ike::SoftLimitReached{first, Reqid{kFirst}});
   two.net.run_for(Seconds(1));

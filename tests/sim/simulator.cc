@@ -105,6 +105,8 @@ void Gateway::carry_out(ike::Effects effects) {
       install(*sas);
     } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {
       for (const SaId& id : gone->sas) plane_.erase(id);
+    } else if (auto* count = std::get_if<ike::CountTraffic>(&effect)) {
+      count_traffic(*count);
     } else if (auto* protect = std::get_if<ike::Protect>(&effect)) {
       guarded_.insert(protect->policy.reqid);
     } else if (auto* unprotect = std::get_if<ike::Unprotect>(&effect)) {
@@ -193,9 +195,23 @@ void Gateway::install(ike::InstallSas& request) {
   });
 }
 
+void Gateway::count_traffic(const ike::CountTraffic& count) {
+  std::uint64_t packets = 0;
+  for (const SaId& id : count.sas) {
+    const auto found = plane_.find(id);
+    if (found != plane_.end()) packets += found->second.packets;
+  }
+  network_.after(Milliseconds(0), [this, life = life_, id = count.id, packets] {
+    if (life != life_ || !running()) return;
+    ike::Effects effects;
+    engine_->on_completion({network_.now(), network_.rng, effects}, ike::TrafficCounted{id, packets});
+    carry_out(std::move(effects));
+  });
+}
+
 bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
-  const HeldSa* newest = nullptr;
-  for (const auto& [id, held] : plane_) {
+  HeldSa* newest = nullptr;
+  for (auto& [id, held] : plane_) {
     if (held.spec.direction != Direction::out || held.spec.reqid != reqid) continue;
     if (newest == nullptr || held.order > newest->order) newest = &held;
   }
@@ -207,15 +223,18 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
     }
     return false;
   }
+  ++newest->packets;
   SaId there = newest->spec.id;
   for (const Simulator::Nat& nat : network_.nats) {
     if (nat.outside == there.destination) there.destination = nat.inside;
   }
   const auto other = peer.plane_.find(there);
-  return other != peer.plane_.end() && peer.receives_on(other->second) &&
-         other->second.spec.encryption_key == newest->spec.encryption_key &&
-         other->second.spec.integrity_key == newest->spec.integrity_key &&
-         other->second.spec.selectors.local == newest->spec.selectors.remote;
+  const bool opened = other != peer.plane_.end() && peer.receives_on(other->second) &&
+                      other->second.spec.encryption_key == newest->spec.encryption_key &&
+                      other->second.spec.integrity_key == newest->spec.integrity_key &&
+                      other->second.spec.selectors.local == newest->spec.selectors.remote;
+  if (opened) ++other->second.packets;
+  return opened;
 }
 
 bool Gateway::receives_on(const HeldSa& inbound) const {
@@ -316,6 +335,7 @@ ike::PeerConfig peer_config(const Gateway& here, const Gateway& there, const std
     tunnel.transform_sets = {{"gcm", EspCipher::gcm_256, {}, EncapsulationMode::tunnel},
                              {"cbc", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel}};
     tunnel.pfs = plan.pfs;
+    tunnel.rekey = plan.rekey;
     tunnel.lifetime = {plan.lifetime, Kilobytes{4608000}};
     tunnel.start = mirrored ? plan.start_there : plan.start_here;
     for (const std::string& local : plan.local) {

@@ -40,6 +40,7 @@ struct Faults {
 struct HeldSa {
   SaSpec spec;
   std::uint64_t order = 0;  // of installation
+  std::uint64_t packets = 0;
 };
 
 class Simulator;
@@ -85,6 +86,7 @@ class Gateway {
   [[nodiscard]] ike::JobDone do_job(const ike::StartJob& start) const;
   void complete_later(Milliseconds time, ike::JobDone done);
   void install(ike::InstallSas& install);
+  void count_traffic(const ike::CountTraffic& count);
   void arm();
 
   Simulator& network_;
@@ -150,6 +152,7 @@ struct TunnelPlan {
   std::vector<std::string> remote{"10.2.0.0/24"};
   std::optional<DhGroup> pfs;
   Seconds lifetime{3600};
+  RekeyMode rekey = RekeyMode::on_traffic;
   StartMode start_here = StartMode::on_start;
   StartMode start_there = StartMode::on_start;
 };
