@@ -62,18 +62,45 @@ they_rekey() {
   both_start
   they_initiate
   before=$(spis a)
-  eventually 50 new_spis
-  eventually 10 pings_both_ways a b
+  without_loss eventually 60 new_spis
+  pings_both_ways a b
+}
+we_rekey() {
+  local before pfs=yes
+  tunnel="start: responder, pfs: group14, lifetime: {time: 60s}" config a b
+  libre_config b a
+  libre_start b
+  start a
+  we_initiate
+  before=$(spis a)
+  without_loss eventually 70 new_spis
+  pings_both_ways a b
 }
 
-# ROLE OUR-POLICY LIBRESWAN-IKE OUR-TRANSFORMS LIBRESWAN-ESP [PFS-GROUP]
-algorithms() {
-  local role=$1
-  local libre_ike=$3 libre_esp=$5 ike="10: {$2, authentication: pre-share}" sets="strong: [$4]" pfs=${6:+yes}
-  local tunnel="start: responder${6:+, pfs: $6}" peer_keys='    allow_weak: {algorithms: [3des, group5], reason: "it is tried"}'
-  pfs=${pfs:-no}
+# Each is hidden from the other in turn, who sees the router and other ports: only the hidden one can call.
+we_are_hidden() {
+  local gateway_keys="  identity: hostname:gw-a.example.net" libre_peer_id=@gw-a.example.net libre_peer_address=198.51.100.254
+  masquerade b
   both_start
-  "$role"
+  capture wire outside to-b
+  we_initiate
+  hidden_traffic
+}
+they_are_hidden() {
+  local peer_keys="    identity: hostname:gw-b.example.net" peer_address=192.0.2.254 libre_id=@gw-b.example.net
+  masquerade a
+  both_start
+  capture wire outside to-a
+  they_initiate
+  hidden_traffic
+}
+hidden_traffic() {
+  bulk a b 2
+  no_masquerade
+  captured wire
+  only_protected wire 100
+  [ "$(count wire 'ip proto 50')" = 0 ]
+  [ "$(count wire 'udp dst port 4500 and udp src portrange 20000-30000')" -gt 50 ]
 }
 
 we_delete() {
@@ -100,6 +127,13 @@ they_start_again() {
   libre_start b
   they_initiate
 }
+we_start_again() {
+  both_start
+  we_initiate
+  stop a KILL
+  start a
+  we_initiate
+}
 wrong_pre_shared_key() {
   config a b
   psk="another pre-shared key, as long" libre_config b a
@@ -113,19 +147,13 @@ run "we initiate" as_initiator
 run "they initiate" as_responder
 run "we initiate, in UDP" in_udp we_initiate
 run "they initiate, in UDP" in_udp they_initiate
-run "we initiate, 3des sha group 5, 3des sha, PFS" algorithms we_initiate "encryption: 3des, hash: sha, group: 5" \
-  3des-sha1-modp1536 "esp-3des, esp-sha-hmac" 3des-sha1 group5
-run "they initiate, 3des sha group 5, 3des sha, PFS" algorithms they_initiate "encryption: 3des, hash: sha, group: 5" \
-  3des-sha1-modp1536 "esp-3des, esp-sha-hmac" 3des-sha1 group5
-run "we initiate, aes-128 sha group 14, aes-128 sha" algorithms we_initiate "encryption: aes-128, hash: sha, group: 14" \
-  aes128-sha1-modp2048 "esp-aes-128, esp-sha-hmac" aes128-sha1
-run "they initiate, aes-256 sha512 group 15, aes-256 sha512, PFS" algorithms they_initiate \
-  "encryption: aes-256, hash: sha512, group: 15" aes256-sha2_512-modp3072 "esp-aes-256, esp-sha512-hmac" aes256-sha2_512 group15
-run "we initiate, aes-256 sha256 group 19, gcm-256" algorithms we_initiate "encryption: aes-256, hash: sha256, group: 19" \
-  aes256-sha2_256-dh19 "esp-gcm-256" aes_gcm256
 run "wrong pre-shared key" wrong_pre_shared_key
 run "we delete" we_delete
 run "they delete" they_delete
-run "they rekey phase 2" they_rekey
+run "they rekey phase 2 under traffic" they_rekey
+run "we rekey phase 2 under traffic, with PFS" we_rekey
+run "we are behind address translation" we_are_hidden
+run "they are behind address translation" they_are_hidden
 run "they die and start again" they_start_again
+run "we die and start again" we_start_again
 finish

@@ -6,7 +6,7 @@ libreswan=$top/tests/peers/libreswan
 libreswan_top=$top/build/peers/libreswan
 
 # Variables change it: libre_ike and libre_esp (proposals), pfs (yes|no), libre_keys (more lines), psk, libre_auth (secret),
-# libre_id and libre_peer_id, libre_setup (more lines of `config setup`).
+# libre_id, libre_peer_id and libre_peer_address, libre_setup (more lines of `config setup`).
 libre_config() {
   local self=$1 peer=$2
   mkdir -p "$work/$self/libre"
@@ -24,7 +24,7 @@ conn lan
 	left=$(outer "$self")
 	leftid=${libre_id:-$(outer "$self")}
 	leftsubnet=$(lan_net "$self")
-	right=$(outer "$peer")
+	right=${libre_peer_address:-$(outer "$peer")}
 	rightid=${libre_peer_id:-$(outer "$peer")}
 	rightsubnet=$(lan_net "$peer")
 	ike=${libre_ike:-aes256-sha2_256-modp2048}
@@ -34,7 +34,7 @@ conn lan
 	${libre_keys:-encapsulation=auto}
 	auto=add
 CONF
-  echo "$(outer "$self") $(outer "$peer") : PSK \"${psk:-a pre-shared key that is long enough}\"" >"$work/$self/libre/ipsec.secrets"
+  echo ": PSK \"${psk:-a pre-shared key that is long enough}\"" >"$work/$self/libre/ipsec.secrets"
 }
 
 # libre_by_certificate GATEWAY PEER: libre_config by RSA signatures. Pluto has certificates, keys and CRLs in an NSS database,
@@ -91,5 +91,6 @@ after_case() {
     ip -n "$ns-gw-${file%%/*}" xfrm state flush
     ip -n "$ns-gw-${file%%/*}" xfrm policy flush
   done
+  no_masquerade >/dev/null 2>&1
   return 0
 }

@@ -247,7 +247,7 @@ stop_all() {
 
 # --- asserting
 
-# run NAME FUNCTION [ARG...]: one case; oakgated ends with it unless keep_running is set
+# run NAME FUNCTION [ARG...]: one case; oakgated, and what after_case ends, end with it unless keep_running is set
 run() {
   local name=$1 status file
   shift
@@ -266,8 +266,10 @@ run() {
     failures=$((failures + 1))
     show_logs
   fi
-  [ -n "${keep_running:-}" ] || stop_all
-  type after_case >/dev/null 2>&1 && after_case
+  if [ -z "${keep_running:-}" ]; then
+    stop_all
+    type after_case >/dev/null 2>&1 && after_case
+  fi
   return 0
 }
 
@@ -358,6 +360,22 @@ pings() {
 pings_both_ways() { pings "$1" "$2" && pings "$2" "$1"; }
 # one_ping FROM TO: a single echo request, whatever becomes of it
 one_ping() { at "lan-$1" ping -nq -c 1 -W 1 "${target:-$(lan_host "$2")}" >/dev/null 2>&1; }
+
+# without_loss COMMAND...: lan-a goes on pinging lan-b while COMMAND happens and a moment longer; none may be lost. What is
+# under way when the pings end is not.
+without_loss() {
+  local status=0 out=$work/traffic pid lost
+  background at_exec lan-a ping -n -i "${interval:-0.1}" -W 2 "$(lan_host b)" >"$out" 2>&1
+  pid=$!
+  eventually 10 answers_beyond 0 || return
+  "$@" || status=$?
+  eventually 10 answers_beyond "$(($(grep -c 'bytes from' "$out") + 5))" || status=1
+  kill -INT "$pid" && eventually 5 not running "$pid" || return
+  [ "$status" = 0 ] || return
+  lost=$(sed -n 's/.*bytes from.*icmp_seq=\([0-9]*\) .*/\1/p' "$out" | sort -nu | awk '{ while (++n < $1) print n }')
+  [ -z "$lost" ] || complain "not answered: pings $(tr '\n' ' ' <<<"$lost")of $(wc -l <"$out")"
+}
+answers_beyond() { [ "$(grep -c 'bytes from' "$out")" -gt "$1" ]; }
 
 # bulk FROM TO MEGABYTES: one TCP stream; what arrives is what was sent
 bulk() {

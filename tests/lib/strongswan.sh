@@ -6,7 +6,7 @@ if [ "$PLANE" = kernel ]; then swan_plane=kernel; else swan_plane=libipsec; fi
 
 # swan_config SELF PEER: one connection, gw-PEER, with one child, lan. Variables change it: swan_ike and swan_esp
 # (proposals), encap (yes: the plane of user space knows nothing else), swan_keys and swan_child (more keys), psk, family,
-# lan, swan_auth (psk), swan_id and swan_peer_id, swan_local and swan_remote (more keys of each side).
+# lan, swan_auth (psk), swan_id, swan_peer_id and swan_peer_address, swan_local and swan_remote (more keys of each side).
 swan_config() {
   local self=$1 peer=$2
   mkdir -p "$work/$self/swan"
@@ -15,7 +15,7 @@ connections {
   gw-$peer {
     version = 1
     local_addrs = $(outer "$self")
-    remote_addrs = $(outer "$peer")
+    remote_addrs = ${swan_peer_address:-$(outer "$peer")}
     encap = ${encap:-$([ "$swan_plane" = kernel ] && echo no || echo yes)}
     proposals = ${swan_ike:-aes256-sha256-modp2048}
     ${swan_keys:-}
@@ -85,5 +85,6 @@ after_case() {
   for file in "$work"/*/swan/charon.pid; do
     [ -e "$file" ] && file=${file#"$work"/} && swan_stop "${file%%/*}"
   done
+  no_masquerade >/dev/null 2>&1
   return 0
 }

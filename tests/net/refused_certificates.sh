@@ -148,6 +148,58 @@ certificate_of_another_key() {
   logged b 'gw-b.pem.*key'
 }
 
+# A peer whose certificate is good and whose signature is another key's. oakgated loads no such pair (above), so a bare
+# end of Main Mode stands in for gw-b. bare_end ROLE KEY...: what it says in the end is in $work/bare
+bare_end() {
+  local role=$1
+  shift
+  openssl x509 -in "$work/pki/corp/gw-b.pem" -outform DER -out "$work/b/gw-b.der"
+  background at_exec gw-b python3 "$top/tests/lib/main_mode.py" "$role" "$(outer b)" "$(outer a)" "$work/b/gw-b.der" "$@" \
+    >"$work/bare" 2>"$work/b/log"
+  eventually 10 grep -q ready "$work/bare"
+}
+wrong_signature_from_initiator() {
+  certified b
+  good_tunnel_up
+  bare_end initiate "$work/pki/corp/gw-c.key"
+  eventually 30 grep -q refused "$work/bare"
+  error_is a gw-b signature-invalid
+  logged a 'gw-b.*signature-invalid'
+  not up a gw-b/lan
+  good_tunnel_untouched
+}
+# Anybody may have sent the first: the one that follows in the same negotiation is still looked at.
+good_signature_from_initiator() {
+  certified b
+  good_tunnel_up
+  bare_end initiate "$work/pki/corp/gw-c.key" "$work/pki/corp/gw-b.key"
+  eventually 30 grep -q established "$work/bare"
+  logged a 'gw-b.*signature-invalid'
+  logged a 'gw-b.*SA has been authenticated'
+  good_tunnel_untouched
+}
+# The initiator goes on waiting for the genuine message, and says why meanwhile. KEY...
+as_responder() {
+  certified b
+  good_tunnel_up
+  bare_end respond "$@"
+  background og a up gw-b >/dev/null 2>&1
+  eventually 30 logged a 'gw-b.*signature-invalid'
+}
+wrong_signature_from_responder() {
+  as_responder "$work/pki/corp/gw-c.key"
+  error_is a gw-b signature-invalid
+  eventually 30 grep -q refused "$work/bare"
+  not up a gw-b/lan
+  good_tunnel_untouched
+}
+good_signature_from_responder() {
+  as_responder "$work/pki/corp/gw-c.key" "$work/pki/corp/gw-b.key"
+  eventually 30 grep -q established "$work/bare"
+  logged a 'gw-b.*SA has been authenticated'
+  good_tunnel_untouched
+}
+
 # CRLs in files
 revoked() {
   certified b
@@ -209,6 +261,10 @@ run "SHA-1 with a waiver that has ended" waiver_expired
 run "no certificate of ours, until there is one" none_of_ours
 run "no certificate of theirs" none_of_theirs
 run "a certificate of ours that is not its key's" certificate_of_another_key
+run "a signature that another key made, from an initiator" wrong_signature_from_initiator
+run "a signature that another key made, then the right one, from an initiator" good_signature_from_initiator
+run "a signature that another key made, from a responder" wrong_signature_from_responder
+run "a signature that another key made, then the right one, from a responder" good_signature_from_responder
 run "revoked" revoked
 run "a list that is too old" stale_list
 run "a list of the future" list_of_the_future

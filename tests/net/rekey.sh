@@ -12,19 +12,6 @@ topology a b
 new_spis() { [ "$(spis a)" != "$before" ] && [ "$(spis a)" != "[]" ]; }
 one_pair() { has "$1" '.peers[0].tunnels[0].sas | length == 1'; }
 
-# Pings run from lan-a to lan-b while COMMAND happens (at most 70 s); none may be lost.
-under_traffic() {
-  local status=0 out=$work/traffic
-  background at_exec lan-a ping -n -i 0.1 -W 2 "$(lan_host b)" >"$out" 2>&1
-  echo $! >"$work/ping.pid"
-  eventually 5 grep -q 'bytes from' "$out"
-  eventually 70 "$@" || status=$?
-  kill -INT "$(cat "$work/ping.pid")"
-  eventually 5 grep -q 'packets transmitted' "$out"
-  [ "$status" = 0 ] || return
-  grep -q ' 0% packet loss' "$out" || complain "$(grep transmitted "$out")"
-}
-
 # INITIATOR'S RESPONDER'S more keys of the tunnel
 phase2() {
   local before
@@ -33,7 +20,7 @@ phase2() {
   start a b
   exits 0 og a up gw-b
   before=$(spis a)
-  under_traffic new_spis
+  without_loss eventually 70 new_spis
   [ "$(spis a)" = "$(spis b)" ]
   eventually 20 one_pair a
   eventually 20 one_pair b
@@ -50,7 +37,7 @@ phase1() {
   exits 0 og a up gw-b
   before=$(cookie a)
   [ "$before" != null ]
-  under_traffic renewed
+  without_loss eventually 70 renewed
   up a gw-b/lan
   pings_both_ways a b
 }
