@@ -18,11 +18,15 @@ import threading
 import time
 import xml.etree.ElementTree
 
+import interop_table
+
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"            # g++, optimized: what `scripts/demo` and an installation use
 BUILD_ASAN = TOP / "build-asan"  # clang, AddressSanitizer and UndefinedBehaviorSanitizer
 BUILD_FUZZ = TOP / "build-fuzz"  # clang, libFuzzer; --long only
 LOGS = BUILD / "test-logs"
+INTEROP = BUILD / "interop.md"                   # who talked to whom, and how, in this run
+INTEROP_SHOWN = TOP / "tests/interop/README.md"  # the same of a run that passed, to be read
 UML_RUN = TOP / "tests/peers/uml-run"
 UML_SLOWER = 4                   # user-mode Linux gets this many times a script's limit
 TAIL = 40                        # lines of a failed program's log that are shown
@@ -42,6 +46,7 @@ class Runner:
         self.failed = []
         self.lock = threading.Lock()
         self.built = {}
+        self.interop = []  # of interop_table
 
     def heading(self, text):
         print(f"\x1b[1m== {text}\x1b[0m" if COLOUR else f"== {text}", flush=True)
@@ -199,6 +204,8 @@ def run_script(runner, suite, script, plane):
         cases.append(("", f"no case ran, exit status {status}"))
     elif status != 0 and all(why is None for _, why in cases):
         cases.append(("", f"exit status {status}"))
+    if suite == "interop":
+        runner.interop += interop_table.results(script.stem, plane, cases)
     runner.result(name, cases, time.monotonic() - start, output)
 
 
@@ -360,6 +367,9 @@ def run_suites(runner, names):
     with concurrent.futures.ThreadPoolExecutor(SCRIPT_JOBS) as pool:
         for script in begin_scripts(runner, pool, jobs):
             script.result()
+    if runner.interop:
+        problem = interop_table.write(runner.interop, INTEROP, INTEROP_SHOWN)
+        runner.result("interop/table (build/interop.md)", [("", problem)], 0)
 
 
 def main():
