@@ -27,6 +27,7 @@ chmod 711 "$work"
 : >"$work/pids"
 : >"$work/namespaces"
 failures=0
+patience=$((${OAKGATE_IN_UML:+2} + 2))
 
 # --- clean-up
 
@@ -209,7 +210,7 @@ YAML
 og() {
   local self=$1
   shift
-  timeout 60 "$oakgate" --socket "$work/$self/control.sock" "$@"
+  timeout 150 "$oakgate" --socket "$work/$self/control.sock" "$@"
 }
 answers() { og "$1" status --json >/dev/null 2>&1; }
 alive() { running "$(cat "$work/$1/pid")"; }
@@ -301,9 +302,10 @@ show_logs() {
 
 finish() { exit $((failures > 0)); }
 
-# eventually SECONDS COMMAND...: until it succeeds; a short wait between tries
+# eventually SECONDS COMMAND...: until it succeeds; a short wait between tries. Seconds of a machine with nothing else to do:
+# a busy one, and user-mode Linux on it, get several times as many, which only what fails takes.
 eventually() {
-  local deadline=$((SECONDS + $1))
+  local deadline=$((SECONDS + $1 * patience))
   shift
   until "$@"; do
     [ $SECONDS -lt $deadline ] || { complain "not within the time: $*"; return 1; }
@@ -354,7 +356,7 @@ says() { grep -Eq -- "$1" "$work/output" || complain "no «$1» in: $(tr '\n' ' 
 # pings FROM TO: between LAN hosts (a b), every one answered
 pings() {
   local out
-  out=$(at "lan-$1" ping -nq -M dont -c "${count:-3}" -i "${interval:-0.2}" -W 3 -s "${size:-56}" "${target:-$(lan_host "$2")}" 2>&1) &&
+  out=$(at "lan-$1" ping -nq -M dont -c "${count:-3}" -i "${interval:-0.2}" -W 10 -s "${size:-56}" "${target:-$(lan_host "$2")}" 2>&1) &&
     [[ $out == *" 0% packet loss"* ]] || complain "ping lan-$1 to lan-$2: $(tr '\n' ' ' <<<"$out")"
 }
 pings_both_ways() { pings "$1" "$2" && pings "$2" "$1"; }
