@@ -1,6 +1,6 @@
 #!/bin/bash
-# Every algorithm that libreswan 4.10 and oakgate have in common, each in both roles. A case's name is a row
-# of the table that scripts/suites.py makes (build/interop.md).
+# Aggressive Mode, and every algorithm that libreswan 4.10 and oakgate have in common, each in both roles. A case's name is a
+# row of the table that scripts/suites.py makes (build/interop.md).
 #
 #   lan-a -- gw-a (oakgate) == outside == gw-b (libreswan) -- lan-b
 #
@@ -40,6 +40,22 @@ algorithm() {
   keep_running=yes run "we initiate, $name" we_initiate "encryption: $1, hash: $2, group: $3" "${@:4}"
   run "they initiate, $name" they_initiate
 }
+
+aggressive() {
+  local gateway_keys="  identity: hostname:gw-a.example.net" libre_id=@gw-b.example.net libre_peer_id=@gw-a.example.net
+  local libre_keys="aggressive=yes" peer_keys="    aggressive: true
+    identity: hostname:gw-b.example.net"
+  config a b
+  libre_config b a
+  libre_start b
+  start a
+  exits 0 og a up gw-b
+  eventually 20 libre_up b
+  pings_both_ways a b
+}
+name="pre-share, aggressive, aes-256 sha256 group 14; esp-aes-256 esp-sha256-hmac"
+keep_running=yes run "we initiate, $name" aggressive
+run "they initiate, $name" they_initiate
 
 weak="3des, group5"
 algorithm 3des sha 5 3des-sha1-modp1536 "esp-3des, esp-sha-hmac" 3des-sha1 group5

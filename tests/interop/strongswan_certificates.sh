@@ -1,6 +1,6 @@
 #!/bin/bash
 # strongSwan 5.9 as the peer, in both roles: RSA and ECDSA signatures with certificates, CRLs over HTTP, a revoked peer; and
-# Aggressive Mode with a pre-shared key.
+# Aggressive Mode, with a pre-shared key and with certificates.
 #
 #   lan-a -- gw-a (oakgate) == outside (192.0.2.254: nginx) == gw-b (strongSwan) -- lan-b
 #
@@ -136,6 +136,13 @@ aggressive() {
   start a
   one_way
 }
+aggressive_rsa() {
+  local gateway_keys="  identity: hostname:gw-a.example.net" swan_keys="aggressive = yes"
+  local peer_keys="    aggressive: true
+    identity: hostname:gw-b.example.net" swan_id=gw-b.example.net swan_peer_id=gw-a.example.net
+  both_start
+  one_way
+}
 
 transforms="esp-aes-256 esp-sha256-hmac"
 in_the_table rsa-sig "aes-256 sha256 group 14; $transforms" 'authentication of .192.0.2.1. with RSA.* successful' rsa
@@ -144,6 +151,7 @@ run "RSA signatures, host names" host_names
 if [ "$PLANE" = software ]; then run "RSA signatures, distinguished names" subjects; fi
 in_the_table ecdsa-sig "P-256, aes-256 sha256 group 14; $transforms" 'with ECDSA.* successful' ecdsa P-256 sha256
 in_the_table ecdsa-sig "P-384, aes-256 sha384 group 14; $transforms" 'with ECDSA.* successful' ecdsa P-384 sha384
+in_the_table "rsa-sig, aggressive" "aes-256 sha256 group 14; $transforms" 'with RSA.* successful' aggressive_rsa
 in_the_table "pre-share, aggressive" "aes-256 sha256 group 14; $transforms" 'CHILD_SA .* established' aggressive
 run "they are revoked" revoked b
 run "we are revoked" revoked a
