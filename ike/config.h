@@ -90,6 +90,7 @@ struct Limits {
   Milliseconds retry_first{5000};      // before a failed tunnel starts again; doubled, up to:
   Milliseconds retry_ceiling{60000};
   Milliseconds old_sa_grace{10000};  // a replaced SA still receives for so long
+  Milliseconds last_packets{2000};   // and for so long after we have told the peer to delete it
   Milliseconds switch_delay{8000};   // a renewed SA pair sends so long after message 3 (tunnels.h)
   Milliseconds keepalive{20000};     // NAT keep-alives, RFC 3948 section 4
   std::size_t nonce_bytes = 20;      // of our nonces: 8 to 256, RFC 2409 section 5

@@ -146,7 +146,7 @@ struct QuickMode : Exchange {
   std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed
   std::vector<SaPairId> replaces;   // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
-  bool holds_outbound = false;  // initiator of a renewal (tunnels.h)
+  bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
   bool failed = false;
 };
 
@@ -171,6 +171,9 @@ struct IkeSa {
   // Message ids that were used, oldest first: a replayed first message is recognised by them.
   std::unordered_set<MessageId> seen_ids;
   std::deque<MessageId> seen_order;
+  // When the peer surely was at work on this negotiation: its first message came (again, if that proved
+  // false).
+  Instant begun_at{};
   std::optional<Instant> established_at;
   TimerId half_open_timer;
   IpAddress half_open_source;  // where it was counted

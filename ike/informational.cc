@@ -338,13 +338,15 @@ void on_initial_contact(Core& core, IkeSa& sa) {
   Peer* peer = core.find_peer(sa.peer);
   if (peer == nullptr) return;
   core.raise(core.event(EventId::initial_contact, sa));
-  // Ids grow: a smaller one was there before this exchange began. What began later is not meant.
+  // What was there before the peer began this negotiation is of a life it no longer remembers. What was
+  // established meanwhile is not meant: both sides may have begun at once.
   const std::vector<IkeSaId> ids = peer->ike_sas;
   for (const IkeSaId id : ids) {
-    IkeSa* older = id < sa.id ? core.find_sa(id) : nullptr;
-    if (older != nullptr && older->established()) remove_ike_sa(core, *older);
+    IkeSa* older = core.find_sa(id);
+    if (older == nullptr || older == &sa || !older->established()) continue;
+    if (*older->established_at < sa.begun_at) remove_ike_sa(core, *older);
   }
-  remove_sa_pairs_older_than(core, *peer, sa.id.value, "peer", "INITIAL-CONTACT");
+  remove_sa_pairs_older_than(core, *peer, sa.begun_at, "peer", "INITIAL-CONTACT");
 }
 
 Event weak_used_event(Core& core, const Peer& peer, std::string tunnel, const std::vector<Weak>& weak) {

@@ -36,6 +36,7 @@ struct SaPair {
   Instant established_at;
   // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
   std::optional<SaSpec> held_out;
+  bool peer_told = false;  // it is deleted, but still receives what is on its way
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId grace_timer;

@@ -144,7 +144,6 @@ void enter_established(Run& run, const Peer& peer, Identity proved) {
     sa.keepalive_timer = core.arm(core.limits().keepalive, {TimerKind::keepalive_due, sa.id.value, 0});
 }
 
-// The peer's older SAs, were there any when this exchange began, are of a life it no longer remembers.
 void heed_initial_contact(Run& run) {
   if (static_cast<const Phase1Exchange&>(run.exchange).initial_contact) on_initial_contact(run.core, run.sa);
 }

@@ -24,6 +24,8 @@ using wire::PayloadType;
 constexpr std::size_t kShortestNonce = 8;
 constexpr std::size_t kLongestNonce = 256;
 constexpr std::uint8_t kMany = 64;
+constexpr Milliseconds kMessage3Late{
+    5000};  // after it was sent, two repetitions included, nearly all have it
 constexpr Milliseconds kFreshPhase1{60000};  // an SA as young as this is not taken for dead after one silence
 
 QuickMode& quick_of(Run& run) {
@@ -218,29 +220,29 @@ Result<void> derive_and_install(Run& run, bool inbound, bool outbound) {
 }
 
 // A renewal holds its outbound SA back (tunnels.h).
-bool renews(Run& run) {
-  return !pair_of(run).sas.empty();
+Result<void> install_ours(Run& run) {
+  quick_of(run).holds_outbound = !pair_of(run).sas.empty();
+  return derive_and_install(run, true, !quick_of(run).holds_outbound);
 }
 
-Result<void> install_ours(Run& run) {
-  quick_of(run).holds_outbound = renews(run);
-  return derive_and_install(run, true, !quick_of(run).holds_outbound);
+Result<std::optional<SaSpec>> held_outbound(Run& run) {
+  if (!quick_of(run).holds_outbound) return std::nullopt;
+  auto held = derive_sas(run, false, true);
+  if (!held) return fail(std::move(held.error()));
+  return std::move(held->front());
 }
 
 // What was there when the exchange began ends soon. Each side deletes by that rule, the initiator first; an
 // SA pair that was negotiated meanwhile is not meant, so two renewals at once never take each other's result
 // away.
 void retire_replaced(Core& core, const QuickMode& quick) {
-  const Milliseconds grace = core.limits().old_sa_grace * (quick.role == Role::initiator ? 1 : 2);
   for (const SaPairId id : quick.replaces) {
-    SaPair* old = find_sa_pair(core, id);
-    if (old == nullptr || old->grace_timer != TimerId{}) continue;
-    old->grace_timer = core.arm(grace, {TimerKind::phase2_replaced, id.value, 0});
+    if (SaPair* old = find_sa_pair(core, id)) age(core, *old, quick.role);
   }
 }
 
 // `outbound`: an SA that is held back.
-void finish(Run& run, std::optional<SaSpec> outbound = {}) {
+void finish(Run& run, std::optional<SaSpec> outbound) {
   Core& core = run.core;
   QuickMode& quick = quick_of(run);
   Peer& peer = peer_of(run);
@@ -249,7 +251,7 @@ void finish(Run& run, std::optional<SaSpec> outbound = {}) {
   SaPair fresh = phase2_pair(run.sa, quick, pair);
   fresh.id = SaPairId{core.next_id()};
   fresh.established_at = core.now().instant;
-  SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh));
+  SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh), quick.replaces);
   quick.result = kept.id;
   if (outbound) hold_outbound(core, pair, kept, std::move(*outbound));
   Event event = pair_event(run, EventId::phase2_established);
@@ -272,18 +274,25 @@ void finish(Run& run, std::optional<SaSpec> outbound = {}) {
 
 // Message 3, when what we receive with is in the data plane.
 Result<void> confirm(Run& run) {
-  std::optional<SaSpec> outbound;
-  if (quick_of(run).holds_outbound) {
-    auto held = derive_sas(run, false, true);
-    if (!held) return fail(std::move(held.error()));
-    outbound = std::move(held->front());
-  }
+  auto held = held_outbound(run);
+  if (!held) return fail(std::move(held.error()));
   if (auto sent = send_hashed(run, 3, {}, Expect::nothing); !sent) return sent;
-  finish(run, std::move(outbound));
+  finish(run, std::move(*held));
   return {};
 }
 
 // ---- responder
+
+// What the peer's offer is to replace: all but what we negotiated just now, whose message 3 it may not have
+// had yet when it began (tunnels.h, "Collisions").
+std::vector<SaPairId> replaced_by_call(Core& core, const Pair& pair) {
+  std::vector<SaPairId> replaced;
+  for (const SaPair& old : pair.sas) {
+    const bool just_now = core.now().instant - old.established_at < kMessage3Late;
+    if (old.negotiated_as == Role::responder || !just_now) replaced.push_back(old.id);
+  }
+  return replaced;
+}
 
 Result<void> take_offer(Run& run) {
   QuickMode& quick = quick_of(run);
@@ -296,7 +305,7 @@ Result<void> take_offer(Run& run) {
   });
   if (found == peer.pairs.end()) return refuse_selectors(run, proxy_error(*selectors, describe_pairs(peer)));
   quick.reqid = found->first;
-  for (const SaPair& old : found->second.sas) quick.replaces.push_back(old.id);
+  quick.replaces = replaced_by_call(run.core, found->second);
   if (!waiver_holds(run.core, peer)) {
     return reject(NotifyType::no_proposal_chosen, ErrorCode::weak_waiver_expired,
                   "the peer's allow_weak has ended");
@@ -344,11 +353,15 @@ Result<void> send_answer(Run& run) {
 
 Result<void> install_outbound(Run& run) {
   if (auto verified = check_hash(run, 3); !verified) return verified;
-  return derive_and_install(run, false, true);
+  QuickMode& quick = quick_of(run);
+  quick.holds_outbound = loses_collision(pair_of(run), quick.our_spi, quick.chosen->peer_spi, quick.replaces);
+  return quick.holds_outbound ? Result<void>{} : derive_and_install(run, false, true);
 }
 
 Result<void> complete(Run& run) {
-  finish(run);
+  auto held = held_outbound(run);
+  if (!held) return fail(std::move(held.error()));
+  finish(run, std::move(*held));
   return {};
 }
 

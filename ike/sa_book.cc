@@ -14,6 +14,7 @@ IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> fresh) {
   EngineState& state = core.state();
   IkeSa& sa = *fresh;
   state.by_cookies[sa.cookies] = sa.id;
+  sa.begun_at = core.now().instant;
   if (sa.role == Role::responder) {
     state.by_initiator_cookie[CookiePair{sa.cookies.initiator, {}}] = sa.id;
     ++state.half_open;
@@ -32,6 +33,7 @@ void set_responder_cookie(Core& core, IkeSa& sa, const Cookie& cookie) {
   EngineState& state = core.state();
   state.by_cookies.erase(sa.cookies);
   sa.cookies.responder = cookie;
+  sa.begun_at = core.now().instant;
   state.by_cookies[sa.cookies] = sa.id;
 }
 

@@ -92,7 +92,14 @@ void install_held(Core& core, SaPair& sas) {
 }
 
 bool can_send(const Pair& pair) {
-  return std::any_of(pair.sas.begin(), pair.sas.end(), [](const SaPair& sas) { return !sas.held_out; });
+  return std::any_of(pair.sas.begin(), pair.sas.end(),
+                     [](const SaPair& sas) { return !sas.held_out && !sas.peer_told; });
+}
+
+// It was negotiated at the same time as the one that replaces `replaces`.
+bool rivals(const SaPair& one, const std::vector<SaPairId>& replaces) {
+  return one.grace_timer == TimerId{} &&
+         std::find(replaces.begin(), replaces.end(), one.id) == replaces.end();
 }
 
 // How long an SA pair can send yet. Its last kilobytes may go faster than those before them.
@@ -128,11 +135,33 @@ void let_send(Core& core, const Pair& pair, SaPair& sas) {
   }
 }
 
+// From its establishment on: renewal, and the end.
+void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
+  core.cancel(sas.expiry_timer);
+  core.cancel(sas.rekey_timer);
+  const Seconds life = sas.lifetime.time;
+  const Milliseconds age = core.now().instant - sas.established_at;
+  const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
+  sas.expiry_timer = core.arm(after(life), {TimerKind::phase2_expired, sas.id.value, 0});
+  if (config_of(peer, pair).rekey == RekeyMode::never || sas.role != SaRole::current) return;
+  sas.rekey_timer = core.arm(after(renewal_after(core, life, sas.negotiated_as)),
+                             {TimerKind::phase2_rekey_due, sas.id.value, 0});
+}
+
 // The tunnel may have gone down with this SA pair.
 void after_removal(Core& core, Peer& peer, Pair& pair) {
   if (!pair.sas.empty()) {
-    pair.sas.front().role = SaRole::current;
-    let_send(core, pair, pair.sas.front());
+    SaPair& front = pair.sas.front();
+    if (front.peer_told) {
+      const SaPairId id = front.id;
+      remove_sa_pair(core, pair, id, "us", "renewed");
+      return;
+    }
+    front.role = SaRole::current;
+    // Its successor went first: it carries on.
+    core.cancel(front.grace_timer);
+    if (front.rekey_timer == TimerId{} && !pair.negotiating) arm_life(core, peer, pair, front);
+    let_send(core, pair, front);
     return;
   }
   peer.tunnels[pair.tunnel].up_since.reset();
@@ -150,19 +179,6 @@ void raise_deleted(Core& core, const Peer& peer, const Pair& pair, const SaPair&
                   {"by", std::string(by)},
                   {"reason", std::string(reason)}};
   core.raise(std::move(event));
-}
-
-// From its establishment on: renewal, and the end.
-void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
-  core.cancel(sas.expiry_timer);
-  core.cancel(sas.rekey_timer);
-  const Seconds life = sas.lifetime.time;
-  const Milliseconds age = core.now().instant - sas.established_at;
-  const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
-  sas.expiry_timer = core.arm(after(life), {TimerKind::phase2_expired, sas.id.value, 0});
-  if (config_of(peer, pair).rekey == RekeyMode::never || sas.role != SaRole::current) return;
-  sas.rekey_timer = core.arm(after(renewal_after(core, life, sas.negotiated_as)),
-                             {TimerKind::phase2_rekey_due, sas.id.value, 0});
 }
 
 void renew(Core& core, const SaPair& sas) {
@@ -305,16 +321,35 @@ void phase1_lost(Core& core, Peer& peer, const Error& error) {
   }
 }
 
-SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh) {
-  arm_life(core, peer, pair, fresh);
-  for (SaPair& old : pair.sas) {
-    old.role = SaRole::old;
-    core.cancel(old.rekey_timer);
-  }
+bool loses_collision(const Pair& pair, Spi in, Spi out, const std::vector<SaPairId>& replaces) {
+  if (pair.sas.empty() || !rivals(pair.sas.front(), replaces)) return false;
+  const SaPair& rival = pair.sas.front();
+  return std::min(rival.in.spi.value, rival.out.spi.value) < std::min(in.value, out.value);
+}
+
+SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh, const std::vector<SaPairId>& replaces) {
   core.state().sa_pairs.emplace(fresh.id, pair.config.reqid);
+  if (loses_collision(pair, fresh.in.spi, fresh.out.spi, replaces)) {
+    fresh.role = SaRole::old;
+    arm_life(core, peer, pair, fresh);
+    age(core, fresh, fresh.negotiated_as);
+    return *pair.sas.insert(pair.sas.begin() + 1, std::move(fresh));
+  }
+  for (SaPair& other : pair.sas) {
+    other.role = SaRole::old;
+    core.cancel(other.rekey_timer);
+    if (rivals(other, replaces)) age(core, other, other.negotiated_as);
+  }
+  arm_life(core, peer, pair, fresh);
   pair.sas.insert(pair.sas.begin(), std::move(fresh));
   guard(core, peer, pair);
   return pair.sas.front();
+}
+
+void age(Core& core, SaPair& sas, Role deleter) {
+  if (sas.grace_timer != TimerId{}) return;
+  const Milliseconds grace = core.limits().old_sa_grace * (deleter == Role::initiator ? 1 : 2);
+  sas.grace_timer = core.arm(grace, {TimerKind::phase2_replaced, sas.id.value, 0});
 }
 
 void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound) {
@@ -363,8 +398,11 @@ void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error) {
   set_error(core, peer, pair, error);
   const Error answer = about(peer, error);
   finish_waiters(core, pair.config.reqid, &answer);
-  // A tunnel that starts by itself tries for ever; a renewal too, while the old SA pair still carries.
-  if (!core.state().shutting_down && (starts_by_itself(peer, pair) || !pair.sas.empty()))
+  // A tunnel that starts by itself tries for ever; a renewal too, while the old SA pair still carries. One
+  // that another negotiation has brought up meanwhile needs nothing.
+  const bool renewal = !pair.sas.empty() && pair.sas.front().rekey_timer == TimerId{} &&
+                       config_of(peer, pair).rekey != RekeyMode::never;
+  if (!core.state().shutting_down && (renewal || (pair.sas.empty() && starts_by_itself(peer, pair))))
     retry_later(core, pair, wait);
 }
 
@@ -392,15 +430,15 @@ void delete_sa_pair(Core& core, Peer& peer, Pair& pair, SaPairId id, std::string
 }
 
 void remove_sa_pairs(Core& core, Peer& peer, std::string_view by, std::string_view reason) {
-  remove_sa_pairs_older_than(core, peer, UINT64_MAX, by, reason);
+  remove_sa_pairs_older_than(core, peer, Instant::max(), by, reason);
 }
 
-void remove_sa_pairs_older_than(Core& core, Peer& peer, std::uint64_t before, std::string_view by,
+void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::string_view by,
                                 std::string_view reason) {
   for (auto& [reqid, pair] : peer.pairs) {
     std::vector<SaPairId> ids;
     for (const SaPair& sas : pair.sas) {
-      if (sas.id.value < before) ids.push_back(sas.id);
+      if (sas.established_at < before) ids.push_back(sas.id);
     }
     for (const SaPairId id : ids) remove_sa_pair(core, pair, id, by, reason);
   }
@@ -486,9 +524,19 @@ void on_phase2_expired(Core& core, SaPairId id) {
 
 void on_phase2_replaced(Core& core, SaPairId id) {
   SaPair* sas = find_sa_pair(core, id);
-  if (sas == nullptr || sas->role == SaRole::current) return;  // its successor went first: it carries on
+  if (sas == nullptr) return;
   Pair& pair = *core.find_pair(sas->reqid);
-  delete_sa_pair(core, *core.state().by_reqid.at(sas->reqid), pair, id, "renewed");
+  Peer& peer = *core.state().by_reqid.at(sas->reqid);
+  IkeSa* sa = sas->peer_told ? nullptr : core.current_sa(peer);
+  if (sa == nullptr) {
+    remove_sa_pair(core, pair, id, "us", "renewed");
+    return;
+  }
+  send_delete(core, *sa, {sas->in.spi});
+  sas->peer_told = true;
+  core.effect(RemoveSas{{sas->out}});
+  let_send(core, pair, pair.sas.front());
+  sas->grace_timer = core.arm(core.limits().last_packets, {TimerKind::phase2_replaced, id.value, 0});
 }
 
 }  // namespace oakgate::ike

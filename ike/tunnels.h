@@ -25,12 +25,24 @@ void phase1_ready(Core& core, Peer& peer);
 // Phase 1 failed: every pair that waited for it fails.
 void phase1_lost(Core& core, Peer& peer, const Error& error);
 
-// A new SA pair carries; what it replaces ages.
-SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh);
+// A new SA pair carries; what it replaces, that is what was there when its negotiation began, ages.
+//
+// Collisions: both sides may negotiate the same selector pair at once, so that each SA pair was not there
+// when the other began. Of these the one with the lower SPI stays (the lower of its two, as a number: both
+// ends see the same), the other ages as if replaced: its initiator deletes it after Limits::old_sa_grace, its
+// responder after twice that time if the initiator has not. So one is left at both ends, whatever rule the
+// peer has.
+[[nodiscard]] bool loses_collision(const Pair& pair, Spi in, Spi out, const std::vector<SaPairId>& replaces);
+SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh, const std::vector<SaPairId>& replaces);
+
+// It is deleted after the grace; `deleter` is our role in the exchange that makes it superfluous: the
+// initiator deletes first.
+void age(Core& core, SaPair& sas, Role deleter);
 
 // Make before break. Many responders receive with the new SA only once message 3 is there, and message 3 may
 // be late or lost. So the initiator of a renewal goes on sending with the old SA for Limits::switch_delay
-// after message 3, and after each repetition of it; at once when no older pair is left to send with.
+// after message 3, and after each repetition of it; at once when no older pair is left to send with. An SA
+// pair that lost a collision does not send unless it is the only one left.
 void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound);
 // The peer has asked for message 3 again.
 void hold_outbound_longer(Core& core, SaPairId id);
@@ -44,8 +56,8 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
 void delete_sa_pair(Core& core, Peer& peer, Pair& pair, SaPairId id, std::string_view reason);
 // All SA pairs of a peer.
 void remove_sa_pairs(Core& core, Peer& peer, std::string_view by, std::string_view reason);
-// Those that were made before id `before` was given out (ids of IKE SAs and SA pairs grow together).
-void remove_sa_pairs_older_than(Core& core, Peer& peer, std::uint64_t before, std::string_view by,
+// Those that were established before `before`.
+void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::string_view by,
                                 std::string_view reason);
 // The peer deleted the SA it receives with, that is the one we send with.
 void on_peer_deleted(Core& core, Peer& peer, Spi outbound);
