@@ -71,7 +71,8 @@ struct RsaEncryptionConfig {
 struct TunnelConfig {
   std::string name;
   std::vector<SelectorPair> pairs;  // every local with every remote, in the order written; no two equal
-  std::vector<TransformSet> transform_sets;  // in order of preference, at least one
+  // In order of preference, at least one; as the peer's `sha256_truncation` has them.
+  std::vector<TransformSet> transform_sets;
   std::optional<DhGroup> pfs;
   Lifetime lifetime;
   StartMode start = StartMode::on_traffic;  // of a range or `any`: always responder

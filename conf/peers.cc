@@ -14,6 +14,14 @@ constexpr Word<SendCertificate> kSendCertificate[] = {{"always", SendCertificate
                                                       {"on-request", SendCertificate::on_request},
                                                       {"never", SendCertificate::never}};
 
+constexpr Word<int> kSha256Bits[] = {{"128", 128}, {"96", 96}};
+
+void cut_sha256(std::vector<TunnelConfig>& tunnels) {
+  for (TunnelConfig& tunnel : tunnels) {
+    for (TransformSet& set : tunnel.transform_sets) set = with_sha256_96(std::move(set));
+  }
+}
+
 // ---- One peer ------------------------------------------------------------------------------------------
 
 void read_who(const MapReader& map, PeerDraft& draft) {
@@ -34,7 +42,7 @@ void read_who(const MapReader& map, PeerDraft& draft) {
 PeerDraft read_peer(const Member& member, const PeerContext& context) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
-       "send_certificate", "allow_weak", "nat_traversal", "tunnels"});
+       "send_certificate", "allow_weak", "nat_traversal", "sha256_truncation", "tunnels"});
   PeerDraft draft;
   PeerConfig& peer = draft.config;
   peer.name = member.name;
@@ -63,6 +71,9 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
   }
   if (const auto field = map.required("tunnels", "a map of tunnels by name, at least one")) {
     peer.tunnels = read_tunnels(*field, peer.address, context.transform_sets);
+  }
+  if (const auto field = map.optional("sha256_truncation")) {
+    if (choice(*field, kSha256Bits).value_or(128) == 96) cut_sha256(peer.tunnels);
   }
   return draft;
 }

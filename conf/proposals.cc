@@ -75,7 +75,9 @@ const std::vector<std::string>& transform_words() {
   static const std::vector<std::string> words = [] {
     std::vector<std::string> all;
     for (const EspCipherInfo& cipher : esp_ciphers()) all.emplace_back(cipher.name);
-    for (const IntegrityInfo& row : integrities()) all.push_back("esp-" + std::string(row.name));
+    for (const IntegrityInfo& row : integrities()) {
+      if (row.configurable) all.push_back("esp-" + std::string(row.name));
+    }
     return all;
   }();
   return words;

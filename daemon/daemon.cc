@@ -139,7 +139,8 @@ Result<void> Daemon::open_network() {
   Result<Routing> routing = Routing::open();
   if (!routing) return fail(routing.error());
   routing_ = std::make_unique<Routing>(std::move(*routing));
-  Result<ChosenPlane> chosen = choose_data_plane(config_.gateway.data_plane, system_planes());
+  Result<ChosenPlane> chosen =
+      choose_data_plane(config_.gateway.data_plane, system_planes(config_.transform_sets));
   if (!chosen) return fail(chosen.error());
   plane_ = std::move(chosen->plane);
   log_.notice(printable(chosen->why, 1024));

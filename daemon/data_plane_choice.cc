@@ -7,8 +7,8 @@
 
 namespace oakgate {
 
-PlaneMakers system_planes() {
-  return {[] { return make_kernel_data_plane(); }, [] { return make_soft_data_plane(); }};
+PlaneMakers system_planes(std::span<const TransformSet> sets) {
+  return {[sets] { return make_kernel_data_plane(sets); }, [] { return make_soft_data_plane(); }};
 }
 
 Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {

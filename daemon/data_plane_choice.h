@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 
 #include "conf/config.h"
@@ -17,7 +18,8 @@ struct PlaneMakers {
   MakePlane kernel;
   MakePlane software;
 };
-[[nodiscard]] PlaneMakers system_planes();
+// `sets`: what the kernel is tried with; must outlive the makers' calls.
+[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets);
 
 struct ChosenPlane {
   std::unique_ptr<DataPlane> plane;

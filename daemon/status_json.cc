@@ -76,6 +76,29 @@ Json last_error_json(const std::optional<ike::LastError>& last) {
   return json;
 }
 
+// From so long before its end `status` says that a waiver ends.
+constexpr std::chrono::days kWaiverNotice{30};
+
+// The waiver counts through the whole of its last day, UTC: on that day 0 days are left.
+Json waiver_json(const ike::WaiverSnapshot& waiver, WallTime now) {
+  Json json{{"algorithms", Json::array()},
+            {"until", nullptr},
+            {"reason", printable(waiver.reason)},
+            {"days_left", nullptr},
+            {"state", "in-force"}};
+  for (const Weak weak : waiver.needed) json["algorithms"].push_back(weak_word(weak));
+  if (!waiver.until) return json;
+  const auto left = *waiver.until - std::chrono::floor<std::chrono::days>(now);
+  json["until"] = iso_time(WallTime(*waiver.until)).substr(0, 10);
+  json["days_left"] = std::max<std::int64_t>(left.count(), 0);
+  if (left.count() < 0) {
+    json["state"] = "ended";
+  } else if (left <= kWaiverNotice) {
+    json["state"] = "ends-soon";
+  }
+  return json;
+}
+
 Json spi_json(const SaId& id) {
   return Json::array({{{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
                        {"spi", fmt::format("0x{:08x}", id.spi.value)}}});
@@ -262,6 +285,7 @@ Json status_json(const StatusInput& input, bool detail) {
                {"isakmp_sa", nullptr},
                {"last_error", last_error_json(peer.last_error)},
                {"tunnels", Json::array()}};
+    if (peer.waiver) entry["allow_weak"] = waiver_json(*peer.waiver, input.now.wall);
     if (!peer.isakmp_sas.empty()) entry["isakmp_sa"] = isakmp_sa_status(peer.isakmp_sas.front(), input.now);
     for (const TunnelSnapshot& tunnel : peer.tunnels) {
       entry["tunnels"].push_back(tunnel_status(input, tunnel, detail));

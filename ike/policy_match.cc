@@ -15,12 +15,14 @@ namespace attribute = wire::ike_attribute;
 
 constexpr std::size_t kDescribedTransforms = 8;  // of a peer's offer, in an error text
 
-Transform transform_of(const IsakmpPolicy& policy, std::uint8_t number) {
-  Transform transform{number, wire::kTransformKeyIke, {}};
+enum class KeyLength : std::uint8_t { said, left_out };
+
+Transform transform_of(const IsakmpPolicy& policy, KeyLength key_length, std::size_t number) {
+  Transform transform{static_cast<std::uint8_t>(number), wire::kTransformKeyIke, {}};
   auto& list = transform.attributes;
   const IkeCipherInfo& cipher = info(policy.encryption);
   list.push_back(Attribute::short_form(attribute::encryption, cipher.wire));
-  if (cipher.wire_key_bits != 0)
+  if (cipher.wire_key_bits != 0 && key_length == KeyLength::said)
     list.push_back(Attribute::short_form(attribute::key_length, cipher.wire_key_bits));
   list.push_back(Attribute::short_form(attribute::hash, info(policy.hash).wire));
   list.push_back(
@@ -103,9 +105,15 @@ Result<void> check_sa(const SaPayload& sa) {
 SaPayload offer_policies(std::span<const IsakmpPolicy> policies) {
   SaPayload sa;
   wire::Proposal proposal{1, wire::kProtocolIsakmp, {}, {}};
+  auto& transforms = proposal.transforms;
+  for (const IsakmpPolicy& policy : policies)
+    transforms.push_back(transform_of(policy, KeyLength::said, transforms.size() + 1));
+  // RFC 3602 section 5.3 says that Key Length "MUST be specified"; for a peer that wants none, and takes the
+  // cipher for 128 bits then, such policies follow once more behind all others.
   for (const IsakmpPolicy& policy : policies) {
-    proposal.transforms.push_back(
-        transform_of(policy, static_cast<std::uint8_t>(proposal.transforms.size() + 1)));
+    const IkeCipherInfo& cipher = info(policy.encryption);
+    if (cipher.wire_key_bits != 0 && find_ike_cipher(cipher.wire, 0) == cipher.id)
+      transforms.push_back(transform_of(policy, KeyLength::left_out, transforms.size() + 1));
   }
   sa.proposals.push_back(std::move(proposal));
   return sa;

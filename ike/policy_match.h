@@ -11,7 +11,8 @@
 
 namespace oakgate::ike {
 
-// One transform a policy, in the order given.
+// One transform a policy, in the order given; behind them those of 128-bit keys once more, without Key
+// Length.
 [[nodiscard]] wire::SaPayload offer_policies(std::span<const IsakmpPolicy> policies);
 
 struct ChosenPolicy {

@@ -38,9 +38,12 @@ Pair& pair_of(Run& run) {
   return *run.core.find_pair(quick_of(run).reqid);
 }
 
-TransformWishes wishes_of(const IkeSa& sa, const Peer& peer, const Pair& pair) {
+// A waiver that has ended allows no weak group, whatever else the peer may go on with.
+TransformWishes wishes_of(Run& run, const Peer& peer, const Pair& pair) {
   const TunnelConfig& tunnel = peer.config.tunnels[pair.tunnel];
-  return {tunnel.transform_sets, tunnel.pfs, tunnel.lifetime, sa.nat.any(), &peer.config.waiver};
+  const WeakWaiver& waiver = peer.config.waiver;
+  const bool holds = !waiver.expired(run.core.now().wall);
+  return {tunnel.transform_sets, tunnel.pfs, tunnel.lifetime, run.sa.nat.any(), holds ? &waiver : nullptr};
 }
 
 Event pair_event(Run& run, EventId id) {
@@ -168,8 +171,7 @@ Result<void> send_offer(Run& run) {
   QuickMode& quick = quick_of(run);
   if (run.job != nullptr) quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
   quick.nonce_i = run.core.random(run.core.limits().nonce_bytes);
-  const wire::SaPayload offer =
-      offer_transforms(wishes_of(run.sa, peer_of(run), pair_of(run)), quick.our_spi);
+  const wire::SaPayload offer = offer_transforms(wishes_of(run, peer_of(run), pair_of(run)), quick.our_spi);
   return send_hashed(run, 1, negotiation_payloads(run, offer, quick.nonce_i), Expect::answer);
 }
 
@@ -183,7 +185,7 @@ void read_notifies(const Run& run, ChosenTransform& chosen) {
 Result<void> take_choice(Run& run) {
   QuickMode& quick = quick_of(run);
   if (auto verified = check_hash(run, 2); !verified) return verified;
-  auto chosen = check_chosen_transform(wishes_of(run.sa, peer_of(run), pair_of(run)),
+  auto chosen = check_chosen_transform(wishes_of(run, peer_of(run), pair_of(run)),
                                        *payload_of<wire::SaPayload>(run.message->body));
   if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
   auto nonce = read_nonce(run);
@@ -311,7 +313,7 @@ Result<void> take_offer(Run& run) {
                   "the peer's allow_weak has ended");
   }
   quick.our_spi = new_spi(run.core);
-  auto chosen = choose_transform(wishes_of(run.sa, peer, found->second),
+  auto chosen = choose_transform(wishes_of(run, peer, found->second),
                                  *payload_of<wire::SaPayload>(run.message->body), quick.our_spi);
   if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
   auto nonce = read_nonce(run);

@@ -66,6 +66,13 @@ struct TunnelSnapshot {
   std::vector<SaPairSnapshot> sas;
 };
 
+// The peer's `allow_weak`, and what of it this configuration needs.
+struct WaiverSnapshot {
+  std::vector<Weak> needed;
+  std::optional<std::chrono::sys_days> until;  // the last day; none: without end
+  std::string reason;
+};
+
 enum class PeerState : std::uint8_t { established, connecting, down };
 struct PeerSnapshot {
   std::string name;
@@ -75,6 +82,7 @@ struct PeerSnapshot {
   std::vector<IkeSaSnapshot> isakmp_sas;  // the current one first
   std::optional<LastError> last_error;
   bool waiver_expired = false;
+  std::optional<WaiverSnapshot> waiver;  // if it needs one
   std::vector<TunnelSnapshot> tunnels;
 };
 

@@ -74,6 +74,8 @@ PeerSnapshot snapshot_of(const EngineState& state, const Peer& peer, WallTime no
   shot.remote = peer.remote;
   shot.last_error = peer.last_error;
   shot.waiver_expired = !peer.config.needs_waiver.empty() && peer.config.waiver.expired(now);
+  if (!peer.config.needs_waiver.empty())
+    shot.waiver = {peer.config.needs_waiver, peer.config.waiver.until, peer.config.waiver.reason};
   bool negotiating = false;
   bool have_current = false;
   for (const IkeSaId id : peer.ike_sas) {

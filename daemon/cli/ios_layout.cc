@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <string_view>
+
+#include "ike/base/algorithms.h"
 
 namespace oakgate::cli {
 
@@ -32,19 +35,24 @@ std::string ios_spi(const Json& spi) {
   return fmt::format("0x{:X}({})", value, value);
 }
 
-// The configuration's words for transforms are IOS's but for the key lengths: "esp-aes-256" is "esp-256-aes".
-std::string ios_transform(std::string words) {
-  for (const char* cipher : {"aes", "gcm"}) {
-    const std::string from = fmt::format("esp-{}-", cipher);
-    const std::size_t at = words.find(from);
-    if (at == std::string::npos) continue;
-    const std::string bits = words.substr(at + from.size(), 3);
-    const std::string to = bits == "128" && from == "esp-aes-" ? "esp-aes"
-                           : from == "esp-aes-"                ? fmt::format("esp-{}-aes", bits)
-                                                               : fmt::format("esp-gcm {}", bits);
-    words.replace(at, from.size() + bits.size(), to);
+// A cipher's word as IOS shows it with an SA: "esp-256-aes" for what its configuration calls "esp-aes 256".
+std::string ios_shown(const EspCipherInfo& cipher) {
+  const std::string words(cipher.ios_name);
+  const std::size_t space = words.find(' ');
+  if (cipher.kind != EspKind::cbc || space == std::string::npos) return words;
+  return fmt::format("esp-{}-{}", words.substr(space + 1), words.substr(4, space - 4));
+}
+
+// The configuration's words for transforms are IOS's but for the key lengths.
+std::string ios_transform(std::string_view words) {
+  std::string shown;
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    const auto cipher = find_esp_cipher(word);
+    shown += (shown.empty() ? "" : " ") + (cipher ? ios_shown(info(*cipher)) : std::string(word));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
   }
-  return words;
+  return shown;
 }
 
 std::string lifetime_left(const Json& sa) {

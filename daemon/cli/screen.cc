@@ -76,6 +76,24 @@ void show_error(Screen& screen, std::size_t indent, const Json& error) {
   if (!remedy.empty()) screen.line(std::string(indent, ' ') + "to mend it: " + remedy);
 }
 
+// A waiver that ends soon, or did.
+void show_waiver(Screen& screen, const Json& peer) {
+  const auto found = peer.find("allow_weak");
+  if (found == peer.end() || !found->is_object() || found->value("state", "") == "in-force") return;
+  std::string words;
+  for (const Json& word : (*found)["algorithms"])
+    words += (words.empty() ? "" : ", ") + word.get<std::string>();
+  const auto days = found->value("days_left", 0);
+  const std::string when = found->value("state", "") == "ended" ? "ended"
+                           : days == 0                          ? "ends today"
+                                       : fmt::format("ends in {} day{}", days, days == 1 ? "" : "s");
+  std::vector<std::string> parts{fmt::format("allow_weak ({}) {}", words, when),
+                                 "on " + found->value("until", "")};
+  const std::string reason = found->value("reason", "");
+  if (!reason.empty()) parts.push_back("its reason: " + reason);
+  screen.parts(2, parts);
+}
+
 void show_sa(Screen& screen, const Json& sa) {
   std::vector<std::string> parts{"in " + bytes_text(sa.value("bytes_in", std::uint64_t{0})),
                                  "out " + bytes_text(sa.value("bytes_out", std::uint64_t{0}))};
@@ -127,6 +145,7 @@ void show_peer(Screen& screen, const Json& peer) {
     if (sa["rekey_in_s"].is_number()) parts.push_back("rekey in " + in_seconds(sa["rekey_in_s"]));
     screen.parts(2, parts);
   }
+  show_waiver(screen, peer);
   show_error(screen, 2, peer["last_error"]);
   for (const Json& tunnel : peer["tunnels"]) show_tunnel(screen, tunnel, peer["last_error"]);
 }

@@ -38,7 +38,16 @@ inline constexpr int kMinRsaBits = 512;  // smaller or larger ones are refused, 
 inline constexpr int kMaxRsaBits = 8192;
 
 // ---- Phase 1: RFC 2409 Appendix A ----------------------------------------------------------------------
-enum class IkeCipher : std::uint8_t { des3, aes_128, aes_192, aes_256 };
+enum class IkeCipher : std::uint8_t {
+  des,
+  des3,
+  aes_128,
+  aes_192,
+  aes_256,
+  camellia_128,
+  camellia_192,
+  camellia_256,
+};
 struct IkeCipherInfo {
   IkeCipher id;
   std::string_view name;        // "aes-256": the configuration's word
@@ -48,10 +57,11 @@ struct IkeCipherInfo {
   std::uint16_t key_bytes;
   std::uint16_t block_bytes;  // block and IV size
   const char* openssl;
+  std::uint8_t openssl_keys;  // how often OpenSSL wants the key: single DES is EDE3 with three equal ones
   std::optional<Weak> weak;
 };
 
-enum class IkeHash : std::uint8_t { sha, sha256, sha384, sha512 };
+enum class IkeHash : std::uint8_t { md5, sha, sha256, sha384, sha512 };
 struct IkeHashInfo {
   IkeHash id;
   std::string_view name;
@@ -63,23 +73,36 @@ struct IkeHashInfo {
 };
 
 enum class DhGroup : std::uint8_t {
+  modp768 = 1,
   modp1024 = 2,
   modp1536 = 5,
   modp2048 = 14,
   modp3072 = 15,
   modp4096 = 16,
+  modp6144 = 17,
+  modp8192 = 18,
   ecp256 = 19,
   ecp384 = 20,
-  ecp521 = 21
+  ecp521 = 21,
+  modp1024_160 = 22,
+  modp2048_224 = 23,
+  modp2048_256 = 24,
+  curve25519 = 31,
+};
+enum class DhKind : std::uint8_t {
+  safe_prime,  // RFC 2409 section 6, RFC 3526: 1 < y < p-1 is all there is to check
+  subgroup,    // RFC 5114: q is far smaller than p, and a public value must lie in its subgroup
+  curve,       // RFC 5903: KE is x|y, the secret is x only
+  montgomery,  // RFC 8031: KE is u, little-endian as in RFC 7748
 };
 struct DhGroupInfo {
   DhGroup id;                    // its value is the Group Description attribute
   std::string_view name;         // "group14"
   std::string_view description;  // "2048 bit MODP"
-  bool elliptic;                 // KE is x|y, the secret is x only (RFC 5903)
-  std::uint16_t public_bytes;    // exact length of the KE body
-  std::uint16_t secret_bytes;    // exact length of g^xy, leading zeros kept
-  const char* openssl;           // named group
+  DhKind kind;
+  std::uint16_t public_bytes;  // exact length of the KE body
+  std::uint16_t secret_bytes;  // exact length of g^xy, leading zeros kept
+  const char* openssl;         // named group; nullptr: OpenSSL has none, p and g are given to it
   std::optional<Weak> weak;
 };
 
@@ -109,40 +132,82 @@ struct AuthMethodInfo {
 // P-256 (9), sha384 P-384 (10), sha512 P-521 (11), RFC 4754 section 3; with another hash it has no number: 0.
 [[nodiscard]] std::uint16_t wire_number(AuthMethod method, IkeHash hash);
 [[nodiscard]] std::optional<AuthMethod> find_auth_method(std::uint16_t wire);
-// By the numbers of the wire. `key_bits` is the Key Length attribute, 0 if it was absent.
+// By the numbers of the wire. `key_bits` is the Key Length attribute, 0 if it was absent: then AES and
+// Camellia have 128 bits, which is what a peer means that leaves it out. A fixed-length cipher takes no Key
+// Length (RFC 2409 Appendix A: "MUST NOT be used").
 [[nodiscard]] std::optional<IkeCipher> find_ike_cipher(std::uint16_t wire, std::uint16_t key_bits);
 [[nodiscard]] std::optional<IkeHash> find_ike_hash(std::uint16_t wire);
 [[nodiscard]] std::optional<DhGroup> find_dh_group(std::uint32_t number);
 
 // ---- Phase 2: RFC 2407 section 4.4.4 and 4.5 ------------------------------------------------------------
-enum class EspCipher : std::uint8_t { des3, aes_128, aes_192, aes_256, gcm_128, gcm_192, gcm_256 };
+enum class EspCipher : std::uint8_t {
+  null,
+  des,
+  des3,
+  aes_128,
+  aes_192,
+  aes_256,
+  camellia_128,
+  camellia_192,
+  camellia_256,
+  ctr_128,
+  ctr_192,
+  ctr_256,
+  gcm_128,  // with the whole ICV of 16 bytes
+  gcm_192,
+  gcm_256,
+  gcm12_128,
+  gcm12_192,
+  gcm12_256,
+  gcm8_128,
+  gcm8_192,
+  gcm8_256,
+  gmac_128,
+  gmac_192,
+  gmac_256,
+};
+enum class EspKind : std::uint8_t {
+  null,  // RFC 2410
+  cbc,   // RFC 2405, 2451, 3602, 4312
+  ctr,   // RFC 3686
+  gcm,   // RFC 4106
+  gmac,  // RFC 4543: authenticates, does not encrypt
+};
 struct EspCipherInfo {
   EspCipher id;
-  std::string_view name;        // "esp-aes-256"
-  std::string_view ios_name;    // "esp-aes 256"
+  std::string_view name;      // "esp-aes-256"
+  std::string_view ios_name;  // "esp-aes 256"
+  EspKind kind;
   std::uint8_t wire;            // ESP transform identifier
   std::uint16_t wire_key_bits;  // Key Length attribute; 0: none is sent
   std::uint16_t key_bytes;      // without the salt
-  std::uint8_t salt_bytes;      // GCM: follows the key in KEYMAT (RFC 4106 section 8.1)
+  std::uint8_t salt_bytes;      // follows the key in KEYMAT: RFC 4106 section 8.1, RFC 3686 section 5.1
   std::uint8_t iv_bytes;        // in the packet
   std::uint8_t block_bytes;     // padding granularity of the cipher; ESP aligns to 4 besides
   std::uint8_t icv_bytes;       // AEAD: its tag; 0: needs an integrity algorithm
   const char* kernel;           // XFRM name
-  const char* openssl;
+  const char* openssl;          // nullptr: nothing is encrypted
+  std::uint8_t openssl_keys;    // as IkeCipherInfo's
   std::optional<Weak> weak;
   [[nodiscard]] constexpr bool aead() const { return icv_bytes != 0; }
 };
 
-enum class Integrity : std::uint8_t { sha, sha256, sha384, sha512 };
+enum class Integrity : std::uint8_t { md5, sha, sha256, sha256_96, sha384, sha512, aes_xcbc };
+enum class MacKind : std::uint8_t { hmac, xcbc };
 struct IntegrityInfo {
   Integrity id;
   std::string_view name;  // "sha256-hmac", behind "esp-" or "ah-"
-  std::uint16_t wire;     // Authentication Algorithm attribute
+  MacKind kind;
+  std::uint16_t wire;    // Authentication Algorithm attribute
+  std::uint8_t ah_wire;  // AH transform identifier, RFC 2407 section 4.4.3
   std::uint16_t key_bytes;
   std::uint8_t icv_bytes;  // on the wire
   const char* kernel;
-  const char* openssl;  // digest
+  const char* openssl;  // hmac: the digest; xcbc: the block cipher
   std::optional<Weak> weak;
+  // False: not a word of transform sets, and found by no number, but what `sha256_truncation: 96` makes of
+  // another row (with_truncation, ike/base/policy.h).
+  bool configurable;
 };
 
 [[nodiscard]] std::span<const EspCipherInfo> esp_ciphers();
@@ -150,7 +215,8 @@ struct IntegrityInfo {
 [[nodiscard]] const EspCipherInfo& info(EspCipher id);
 [[nodiscard]] const IntegrityInfo& info(Integrity id);
 [[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::string_view name);
-[[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::uint8_t wire, std::uint16_t key_bits);
+[[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::uint8_t wire,
+                                                       std::uint16_t key_bits);  // likewise
 // `name` without the "esp-" or "ah-" prefix.
 [[nodiscard]] std::optional<Integrity> find_integrity(std::string_view name);
 [[nodiscard]] std::optional<Integrity> find_integrity(std::uint16_t wire);

@@ -61,4 +61,9 @@ std::string to_string(const TransformSet& set) {
   return text;
 }
 
+TransformSet with_sha256_96(TransformSet set) {
+  if (set.integrity == Integrity::sha256) set.integrity = Integrity::sha256_96;
+  return set;
+}
+
 }  // namespace oakgate

@@ -1,5 +1,6 @@
 #include "ike/base/secret.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace oakgate {
@@ -15,6 +16,13 @@ SecretBytes& SecretBytes::operator=(SecretBytes&& other) noexcept {
     other.data_.clear();
   }
   return *this;
+}
+
+SecretBytes repeated(ByteView key, std::size_t times) {
+  SecretBytes out(key.size() * times);
+  auto at = out.mutable_view().begin();
+  for (std::size_t i = 0; i < times; ++i) at = std::copy(key.begin(), key.end(), at);
+  return out;
 }
 
 }  // namespace oakgate

@@ -44,4 +44,7 @@ class SecretBytes {
   Bytes data_;
 };
 
+// `key` as often as `times` says, end to end: single DES as OpenSSL's EDE3 takes it.
+[[nodiscard]] SecretBytes repeated(ByteView key, std::size_t times);
+
 }  // namespace oakgate

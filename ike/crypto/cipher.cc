@@ -1,8 +1,8 @@
 #include "ike/crypto/cipher.h"
 
-#include <array>
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "ike/crypto/openssl.h"
 
@@ -12,9 +12,9 @@ namespace {
 
 const EVP_CIPHER* find(IkeCipher cipher) {
   static const auto ciphers = [] {
-    std::array<Cipher, 4> all;
+    std::vector<Cipher> all;
     for (const IkeCipherInfo& row : ike_ciphers()) {
-      all[static_cast<std::size_t>(row.id)].reset(EVP_CIPHER_fetch(nullptr, row.openssl, nullptr));
+      all.emplace_back(EVP_CIPHER_fetch(nullptr, row.openssl, nullptr));
     }
     return all;
   }();
@@ -36,11 +36,12 @@ Result<Bytes> run(Direction direction, IkeCipher cipher, const SecretBytes& key,
         std::to_string(input.size()) + " encrypted bytes are not whole blocks of " + std::string(row.name),
         "a multiple of " + std::to_string(row.block_bytes));
   }
+  const SecretBytes openssl_key = repeated(key.view(), row.openssl_keys);
   Bytes out(input.size());
   const CipherContext context(EVP_CIPHER_CTX_new());
   int written = 0;
   if (!context ||
-      EVP_CipherInit_ex2(context.get(), find(cipher), key.view().data(), iv.data(),
+      EVP_CipherInit_ex2(context.get(), find(cipher), openssl_key.view().data(), iv.data(),
                          static_cast<int>(direction), nullptr) != 1 ||
       EVP_CIPHER_CTX_set_padding(context.get(), 0) != 1 ||
       EVP_CipherUpdate(context.get(), out.data(), &written, input.data(), static_cast<int>(input.size())) !=

@@ -13,9 +13,9 @@ namespace oakgate::crypto {
 namespace {
 
 constexpr std::uint8_t kUncompressed = 0x04;  // SEC 1 section 2.3.3: x and y follow
-constexpr std::uint8_t kGenerator = 2;        // of every MODP group, RFC 2409 section 6 and RFC 3526
-// OpenSSL knows no named group 2; its exponents for group 5 have 200 bits, so group 2's have too.
-constexpr int kGroup2ExponentBits = 200;
+constexpr std::uint8_t kGenerator = 2;        // of every safe prime group, RFC 2409 section 6 and RFC 3526
+// OpenSSL knows no named groups 1 and 2; its exponents for group 5 have 200 bits, so theirs have too.
+constexpr int kUnnamedExponentBits = 200;
 
 // What an OSSL_PARAM_BLD refers to until it has made its parameters.
 struct Parts {
@@ -26,12 +26,27 @@ struct Parts {
   BigNumber x;
 };
 
+const char* key_type(DhKind kind) {
+  switch (kind) {
+    case DhKind::safe_prime:
+      return "DH";
+    case DhKind::subgroup:
+      return "DHX";
+    case DhKind::curve:
+      return "EC";
+    case DhKind::montgomery:
+      return "X25519";
+  }
+  return "";
+}
+
 // The domain parameters of a group: by name, or by p and g.
 bool push_group(OSSL_PARAM_BLD* builder, const DhGroupInfo& group, Parts& parts) {
-  if (group.id != DhGroup::modp1024) {
+  if (group.openssl != nullptr) {
     return OSSL_PARAM_BLD_push_utf8_string(builder, OSSL_PKEY_PARAM_GROUP_NAME, group.openssl, 0) == 1;
   }
-  parts.p.reset(BN_get_rfc2409_prime_1024(nullptr));
+  parts.p.reset(group.id == DhGroup::modp768 ? BN_get_rfc2409_prime_768(nullptr)
+                                             : BN_get_rfc2409_prime_1024(nullptr));
   parts.g.reset(BN_new());
   return parts.p && parts.g && BN_set_word(parts.g.get(), kGenerator) == 1 &&
          OSSL_PARAM_BLD_push_BN(builder, OSSL_PKEY_PARAM_FFC_P, parts.p.get()) == 1 &&
@@ -39,7 +54,7 @@ bool push_group(OSSL_PARAM_BLD* builder, const DhGroupInfo& group, Parts& parts)
 }
 
 bool push_public(OSSL_PARAM_BLD* builder, const DhGroupInfo& group, ByteView value, Parts& parts) {
-  if (group.elliptic) {
+  if (group.kind == DhKind::curve) {
     parts.point = {kUncompressed};
     parts.point.insert(parts.point.end(), value.begin(), value.end());
     return OSSL_PARAM_BLD_push_octet_string(builder, OSSL_PKEY_PARAM_PUB_KEY, parts.point.data(),
@@ -71,7 +86,7 @@ Key make_key(const DhGroupInfo& group, ByteView public_value, const SecretBytes*
     selection = EVP_PKEY_KEYPAIR;
   }
   const Parameters parameters(OSSL_PARAM_BLD_to_param(builder.get()));
-  const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, group.elliptic ? "EC" : "DH", nullptr));
+  const KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, key_type(group.kind), nullptr));
   EVP_PKEY* key = nullptr;
   if (!parameters || !context || EVP_PKEY_fromdata_init(context.get()) != 1 ||
       EVP_PKEY_fromdata(context.get(), &key, selection, parameters.get()) != 1) {
@@ -80,21 +95,41 @@ Key make_key(const DhGroupInfo& group, ByteView public_value, const SecretBytes*
   return Key(key);
 }
 
-// What is worth keeping of a group.
+// What is worth keeping of a group; the numbers are MODP's only.
 struct Group {
   Key parameters;
-  Bytes p_minus_1;  // MODP only, as long as a public value
+  BigNumber p;
+  BigNumber q;      // DhKind::subgroup: the order
+  Bytes generator;  // as long as a public value, as p_minus_1 is
+  Bytes p_minus_1;
 };
 
+BigNumber number_of(const Key& key, const char* name) {
+  BIGNUM* number = nullptr;
+  return BigNumber(EVP_PKEY_get_bn_param(key.get(), name, &number) == 1 ? number : nullptr);
+}
+
+Bytes padded(const BIGNUM* number, std::size_t size) {
+  Bytes out(size);
+  return BN_bn2binpad(number, out.data(), static_cast<int>(size)) > 0 ? out : Bytes{};
+}
+
 Group make_group(const DhGroupInfo& row) {
-  Group group{make_key(row, {}, nullptr), {}};
-  if (!group.parameters || row.elliptic) return group;
-  BIGNUM* p = nullptr;
-  if (EVP_PKEY_get_bn_param(group.parameters.get(), OSSL_PKEY_PARAM_FFC_P, &p) != 1) return {};
-  const BigNumber owned(p);
-  group.p_minus_1.resize(row.public_bytes);
-  const bool done = BN_sub_word(p, 1) == 1 && BN_bn2binpad(p, group.p_minus_1.data(), row.public_bytes) > 0;
-  return done ? std::move(group) : Group{};
+  Group group;
+  if (row.kind == DhKind::montgomery) return group;
+  group.parameters = make_key(row, {}, nullptr);
+  if (!group.parameters || row.kind == DhKind::curve) return group;
+  group.p = number_of(group.parameters, OSSL_PKEY_PARAM_FFC_P);
+  if (row.kind == DhKind::subgroup) {
+    group.q = number_of(group.parameters, OSSL_PKEY_PARAM_FFC_Q);
+    if (!group.q) return {};
+  }
+  const BigNumber g = number_of(group.parameters, OSSL_PKEY_PARAM_FFC_G);
+  const BigNumber less(group.p ? BN_dup(group.p.get()) : nullptr);
+  if (!g || !less || BN_sub_word(less.get(), 1) != 1) return {};
+  group.generator = padded(g.get(), row.public_bytes);
+  group.p_minus_1 = padded(less.get(), row.public_bytes);
+  return group.generator.empty() || group.p_minus_1.empty() ? Group{} : std::move(group);
 }
 
 const Group& find(DhGroup id) {
@@ -113,6 +148,17 @@ bool in_range(ByteView y, const Bytes& p_minus_1) {
   return above_1 && std::lexicographical_compare(y.begin(), y.end(), p_minus_1.begin(), p_minus_1.end());
 }
 
+// r^q = 1 mod p: RFC 6989 section 2.2 wants it before a private value may serve twice; it keeps a small
+// subgroup from telling our exponent modulo its order.
+bool in_subgroup(ByteView y, const Group& group) {
+  const BigNumber value(BN_bin2bn(y.data(), static_cast<int>(y.size()), nullptr));
+  const BigNumber power(BN_new());
+  const NumberContext context(BN_CTX_new());
+  return value && power && context &&
+         BN_mod_exp(power.get(), value.get(), group.q.get(), group.p.get(), context.get()) == 1 &&
+         BN_is_one(power.get());
+}
+
 tl::unexpected<Error> refuse_public(const DhGroupInfo& group, std::string_view why, std::string expected) {
   drop_openssl_errors();
   return reject(NotifyType::invalid_key_information, ErrorCode::malformed,
@@ -122,8 +168,8 @@ tl::unexpected<Error> refuse_public(const DhGroupInfo& group, std::string_view w
 
 // Named groups bring their exponents' length; without one OpenSSL would take exponents as long as p.
 bool set_exponent_length(EVP_PKEY_CTX* context, DhGroup group) {
-  if (group != DhGroup::modp1024) return true;
-  int bits = kGroup2ExponentBits;
+  if (info(group).openssl != nullptr) return true;
+  int bits = kUnnamedExponentBits;
   const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_DH_PRIV_LEN, &bits),
                                    OSSL_PARAM_construct_end()};
   return EVP_PKEY_CTX_set_params(context, parameters) == 1;
@@ -148,10 +194,55 @@ Result<Bytes> ec_public(const DhGroupInfo& row, const BIGNUM* scalar) {
   return out;
 }
 
+// ---- Curve25519, RFC 7748 section 6.1
+
+Result<DhKeyPair> raw_pair(DhGroup group, const Key& key) {
+  const DhGroupInfo& row = info(group);
+  DhKeyPair pair{group, Bytes(row.public_bytes), SecretBytes(row.secret_bytes)};
+  std::size_t public_size = pair.public_value.size();
+  std::size_t private_size = pair.private_value.size();
+  if (!key || EVP_PKEY_get_raw_public_key(key.get(), pair.public_value.data(), &public_size) != 1 ||
+      EVP_PKEY_get_raw_private_key(key.get(), pair.private_value.mutable_view().data(), &private_size) != 1 ||
+      public_size != pair.public_value.size() || private_size != pair.private_value.size()) {
+    return openssl_failure("make a key pair of " + std::string(row.name));
+  }
+  return pair;
+}
+
+Key raw_private(const DhGroupInfo& row, ByteView value) {
+  return Key(
+      EVP_PKEY_new_raw_private_key_ex(nullptr, key_type(row.kind), nullptr, value.data(), value.size()));
+}
+
+// RFC 7748 section 6.1: both sides "MAY check ... whether K is the all-zero value and abort if so"; we do,
+// for it is what a point of small order gives whatever our scalar is. OpenSSL refuses it by itself.
+Result<SecretBytes> montgomery_shared(const DhKeyPair& ours, ByteView peer_public) {
+  const DhGroupInfo& row = info(ours.group);
+  const Key own = raw_private(row, ours.private_value.view());
+  const Key peer(EVP_PKEY_new_raw_public_key_ex(nullptr, key_type(row.kind), nullptr, peer_public.data(),
+                                                peer_public.size()));
+  const KeyContext context(own ? EVP_PKEY_CTX_new_from_pkey(nullptr, own.get(), nullptr) : nullptr);
+  if (!peer || !context || EVP_PKEY_derive_init(context.get()) != 1 ||
+      EVP_PKEY_derive_set_peer_ex(context.get(), peer.get(), 0) != 1) {
+    return openssl_failure("prepare a Diffie-Hellman exchange");
+  }
+  SecretBytes secret(row.secret_bytes);
+  const SecretBytes zero(row.secret_bytes);
+  std::size_t size = secret.size();
+  if (EVP_PKEY_derive(context.get(), secret.mutable_view().data(), &size) != 1 || size != secret.size() ||
+      secret == zero) {
+    return refuse_public(row, "of small order", "a value that does not make g^xy zero");
+  }
+  return secret;
+}
+
 }  // namespace
 
 Result<DhKeyPair> dh_generate(DhGroup group) {
   const DhGroupInfo& row = info(group);
+  if (row.kind == DhKind::montgomery) {
+    return raw_pair(group, Key(EVP_PKEY_Q_keygen(nullptr, nullptr, key_type(row.kind))));
+  }
   const Group& fetched = find(group);
   const KeyContext context(
       fetched.parameters ? EVP_PKEY_CTX_new_from_pkey(nullptr, fetched.parameters.get(), nullptr) : nullptr);
@@ -164,7 +255,7 @@ Result<DhKeyPair> dh_generate(DhGroup group) {
   BIGNUM* private_value = nullptr;
   unsigned char* encoded = nullptr;
   const std::size_t encoded_size = EVP_PKEY_get1_encoded_public_key(key.get(), &encoded);
-  const std::size_t prefix = row.elliptic ? 1 : 0;
+  const std::size_t prefix = row.kind == DhKind::curve ? 1 : 0;
   DhKeyPair pair{group, {}, {}};
   if (encoded_size == row.public_bytes + prefix)
     pair.public_value.assign(encoded + prefix, encoded + encoded_size);
@@ -181,11 +272,14 @@ Result<DhKeyPair> dh_generate(DhGroup group) {
 
 Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value) {
   const DhGroupInfo& row = info(group);
-  if (private_value.empty() || private_value.size() > row.public_bytes) {
+  const bool exact = row.kind == DhKind::montgomery;
+  if (private_value.empty() || private_value.size() > row.public_bytes ||
+      (exact && private_value.size() != row.secret_bytes)) {
     return fail(ErrorCode::internal, "a private value of the wrong size for " + std::string(row.name));
   }
+  if (row.kind == DhKind::montgomery) return raw_pair(group, raw_private(row, private_value));
   DhKeyPair pair{group, {}, SecretBytes(private_value)};
-  if (row.elliptic) {
+  if (row.kind == DhKind::curve) {
     const BigNumber scalar(BN_secure_new());
     if (!scalar ||
         BN_bin2bn(private_value.data(), static_cast<int>(private_value.size()), scalar.get()) == nullptr) {
@@ -197,10 +291,9 @@ Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value) {
     return pair;
   }
   // g^x is the secret shared with somebody whose public value is g.
-  Bytes generator(row.public_bytes);
-  generator.back() = kGenerator;
-  pair.public_value = generator;
-  const auto power = dh_shared(pair, generator);
+  pair.public_value = find(group).generator;
+  if (pair.public_value.empty()) return openssl_failure("set up " + std::string(row.name));
+  const auto power = dh_shared(pair, pair.public_value);
   if (!power) return fail(power.error());
   pair.public_value = to_bytes(power->view());
   return pair;
@@ -208,23 +301,28 @@ Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value) {
 
 Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public) {
   const DhGroupInfo& row = info(ours.group);
-  const Group& group = find(ours.group);
-  if (!group.parameters) return openssl_failure("set up " + std::string(row.name));
   if (peer_public.size() != row.public_bytes) {
     return refuse_public(row, "of the wrong length, " + std::to_string(peer_public.size()) + " bytes",
                          std::to_string(row.public_bytes) + " bytes");
   }
-  if (!row.elliptic && !in_range(peer_public, group.p_minus_1)) {
+  if (row.kind == DhKind::montgomery) return montgomery_shared(ours, peer_public);
+  const Group& group = find(ours.group);
+  if (!group.parameters) return openssl_failure("set up " + std::string(row.name));
+  const bool modp = row.kind != DhKind::curve;
+  if (modp && !in_range(peer_public, group.p_minus_1)) {
     return refuse_public(row, "out of range", "a value above 1 and below p-1");
+  }
+  if (row.kind == DhKind::subgroup && !in_subgroup(peer_public, group)) {
+    return refuse_public(row, "outside the group's subgroup", "a value y with y^q = 1 mod p");
   }
   const Key peer = make_key(row, peer_public, nullptr);
   if (!peer) return refuse_public(row, "not a point of the curve", "a point of the curve");
   const Key own = make_key(row, ours.public_value, &ours.private_value);
   const KeyContext context(own ? EVP_PKEY_CTX_new_from_pkey(nullptr, own.get(), nullptr) : nullptr);
-  // The last 0: without OpenSSL's own validation of the peer's value, which for MODP groups costs seven times
+  // The last 0: without OpenSSL's own validation of the peer's value, which for safe primes costs seven times
   // the exponentiation and, after the checks above, finds nothing more.
   if (!context || EVP_PKEY_derive_init(context.get()) != 1 ||
-      (!row.elliptic && EVP_PKEY_CTX_set_dh_pad(context.get(), 1) != 1) ||
+      (modp && EVP_PKEY_CTX_set_dh_pad(context.get(), 1) != 1) ||
       EVP_PKEY_derive_set_peer_ex(context.get(), peer.get(), 0) != 1) {
     return openssl_failure("prepare a Diffie-Hellman exchange");
   }

@@ -2,8 +2,8 @@
 // the core.
 //
 // Public values are the KE payload's body, exactly info(group).public_bytes long (MODP: leading zeros kept,
-// RFC 2409 section 5; ECP: x|y without the 04 byte, RFC 5903 section 7). Shared secrets are exactly
-// info(group).secret_bytes long, leading zeros kept; ECP: x only.
+// RFC 2409 section 5; ECP: x|y without the 04 byte, RFC 5903 section 7; Curve25519: u, little-endian, RFC
+// 8031 section 3). Shared secrets are exactly info(group).secret_bytes long, leading zeros kept; ECP: x only.
 #pragma once
 
 #include "ike/base/algorithms.h"
@@ -16,7 +16,7 @@ namespace oakgate::crypto {
 struct DhKeyPair {
   DhGroup group{};
   Bytes public_value;
-  SecretBytes private_value;  // big-endian exponent or scalar
+  SecretBytes private_value;  // big-endian exponent or scalar; Curve25519: little-endian, 32 bytes
   [[nodiscard]] DhKeyPair clone() const { return {group, public_value, private_value.clone()}; }
 };
 
@@ -24,9 +24,10 @@ struct DhKeyPair {
 [[nodiscard]] Result<DhKeyPair> dh_generate(DhGroup group);
 // The public value of a given private one: for recorded exchanges.
 [[nodiscard]] Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value);
-// g^xy. A peer value of the wrong length, outside 1 < y < p-1, or off the curve is ErrorCode::malformed with
-// INVALID-KEY-INFORMATION (RFC 6989 section 2.1: for safe-prime MODP groups no more is needed; OpenSSL's own,
-// slow validation is not run).
+// g^xy. A peer value of the wrong length, outside 1 < y < p-1, outside the subgroup of an RFC 5114 group, off
+// the curve, or one that makes Curve25519's result zero is ErrorCode::malformed with INVALID-KEY-INFORMATION
+// (RFC 6989 section 2: for safe-prime MODP groups the range is enough; OpenSSL's own, slow validation is not
+// run).
 [[nodiscard]] Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public);
 
 }  // namespace oakgate::crypto

@@ -39,6 +39,7 @@ using KeyContext = Owned<EVP_PKEY_CTX, EVP_PKEY_CTX_free>;
 using Mac = Owned<EVP_MAC, EVP_MAC_free>;
 using MacContext = Owned<EVP_MAC_CTX, EVP_MAC_CTX_free>;
 using Parameters = Owned<OSSL_PARAM, OSSL_PARAM_free>;
+using NumberContext = Owned<BN_CTX, BN_CTX_free>;
 using ParameterBuilder = Owned<OSSL_PARAM_BLD, OSSL_PARAM_BLD_free>;
 
 // ErrorCode::internal: `what` failed, with OpenSSL's reasons. Empties the calling thread's queue.

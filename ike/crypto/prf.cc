@@ -1,7 +1,7 @@
 #include "ike/crypto/prf.h"
 
-#include <array>
 #include <string>
+#include <vector>
 
 #include "ike/crypto/openssl.h"
 
@@ -31,8 +31,8 @@ Algorithm fetch(const IkeHashInfo& info) {
 
 const Algorithm* find(IkeHash hash) {
   static const auto algorithms = [] {
-    std::array<Algorithm, 4> all;
-    for (const IkeHashInfo& row : ike_hashes()) all[static_cast<std::size_t>(row.id)] = fetch(row);
+    std::vector<Algorithm> all;
+    for (const IkeHashInfo& row : ike_hashes()) all.push_back(fetch(row));
     return all;
   }();
   return &algorithms[static_cast<std::size_t>(hash)];

@@ -81,7 +81,9 @@ TEST(Manual, HasEveryAlgorithmAndWeakWord) {
   for (const auto& row : dh_groups()) expect(std::string(row.name.substr(5)));
   for (const auto& row : auth_methods()) expect(std::string(row.name));
   for (const auto& row : esp_ciphers()) expect(std::string(row.name));
-  for (const auto& row : integrities()) expect("esp-" + std::string(row.name));
+  for (const auto& row : integrities()) {
+    if (row.configurable) expect("esp-" + std::string(row.name));
+  }
   for (const auto& word : weak_words()) expect(std::string(word));
 }
 

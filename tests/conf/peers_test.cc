@@ -58,6 +58,33 @@ TEST(Peers, EveryKey) {
       (WeakWaiver{{Weak::des3, Weak::group2, Weak::sha}, sys_days(year(2027) / 6 / 30), "until: replaced"}));
 }
 
+// The peer's tunnels carry the cut HMAC; the declared set stays what it says.
+TEST(Peers, Sha256TruncationReachesItsTunnels) {
+  const std::string tunnels =
+      "    pre_shared_key: {file: b.psk}\n"
+      "    tunnels: {lan: {local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: [cut, other]}}\n";
+  const auto sets_of = [&](const std::string& key) {
+    const auto outcome = parse_config(
+        "isakmp_policies: {10: {encryption: aes, hash: sha, group: 14, authentication: pre-share}}\n"
+        "transform_sets: {cut: [esp-aes, esp-sha256-hmac], other: [esp-aes, esp-sha384-hmac]}\n"
+        "peers:\n  b:\n    address: 192.0.2.2\n" +
+            key + tunnels,
+        "f.yaml");
+    std::vector<std::string> sets;
+    EXPECT_THAT(lines(outcome), ElementsAre());
+    if (!outcome.config) return sets;
+    EXPECT_EQ(to_string(outcome.config->transform_sets[0]), "esp-aes-128 esp-sha256-hmac");
+    for (const TransformSet& set : outcome.config->peers[0].tunnels[0].transform_sets)
+      sets.push_back(to_string(set));
+    return sets;
+  };
+  EXPECT_THAT(sets_of("    sha256_truncation: 96\n"),
+              ElementsAre("esp-aes-128 esp-sha256-hmac-96", "esp-aes-128 esp-sha384-hmac"));
+  const auto usual = ElementsAre("esp-aes-128 esp-sha256-hmac", "esp-aes-128 esp-sha384-hmac");
+  EXPECT_THAT(sets_of("    sha256_truncation: 128\n"), usual);
+  EXPECT_THAT(sets_of(""), usual);
+}
+
 TEST(Peers, SecretPathsStartAtTheConfigurationsFolder) {
   const auto path = [](const std::string& file, const std::string& psk) {
     std::string text = with_peer("policies: [10]");
@@ -102,8 +129,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kGood, {}},
         Case{"b:",
              {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
-              "or tunnels"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+              "sha256_truncation or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
@@ -114,15 +141,13 @@ INSTANTIATE_TEST_SUITE_P(
               "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one"}},
         Case{with("dpd: {interval: 30s}"),
              {"f.yaml:8:7: peers.b.dpd: `dpd` is not a known key; expected address, identity, policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
-              "or "
-              "tunnels"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+              "sha256_truncation or tunnels"}},
         Case{with("identiy: address"),
              {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
               "policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal "
-              "or "
-              "tunnels; did you mean `identity`?"}},
+              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+              "sha256_truncation or tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "
@@ -132,7 +157,9 @@ INSTANTIATE_TEST_SUITE_P(
               "quotes if the "
               "very word is meant"}},
         Case{with("nat_traversal: draft-02"),
-             {"f.yaml:8:22: peers.b.nat_traversal: `draft-02` is not known here; expected rfc or off"}}));
+             {"f.yaml:8:22: peers.b.nat_traversal: `draft-02` is not known here; expected rfc or off"}},
+        Case{with("sha256_truncation: 112"),
+             {"f.yaml:8:26: peers.b.sha256_truncation: `112` is not known here; expected 128 or 96"}}));
 
 INSTANTIATE_TEST_SUITE_P(
     Policies, PeerErrors,

@@ -25,6 +25,20 @@ TEST(Policies, AreSortedByNumberAndTakeIosWords) {
   EXPECT_EQ(policies[1].lifetime, Seconds(3600));
 }
 
+TEST(Policies, TakeEveryAlgorithm) {
+  for (const IkeCipherInfo& cipher : ike_ciphers()) {
+    for (const DhGroupInfo& group : dh_groups()) {
+      const std::string text = "isakmp_policies:\n  10: {encryption: " + std::string(cipher.ios_name) +
+                               ", hash: md5, group: " + std::to_string(static_cast<int>(group.id)) +
+                               ", authentication: pre-share}\n";
+      const auto outcome = parse_config(text, "f.yaml");
+      ASSERT_TRUE(outcome.config) << lines(outcome)[0];
+      EXPECT_EQ(to_string(outcome.config->policies[0]),
+                std::string(cipher.name) + " md5 " + std::string(group.name) + " pre-share");
+    }
+  }
+}
+
 TEST(TransformSets, TakeBothFormsAndIosWords) {
   const auto outcome = parse_config(
       "transform_sets:\n"
@@ -33,13 +47,23 @@ TEST(TransformSets, TakeBothFormsAndIosWords) {
       "  g: [esp-gcm]\n"
       "  l:\n"
       "    - esp-aes-192\n"
-      "    - esp-sha384-hmac\n",
+      "    - esp-sha384-hmac\n"
+      "  o: [esp-des, esp-md5-hmac]\n"
+      "  x: [esp-aes-xcbc, esp-null]\n"
+      "  c: [esp-ctr 192, esp-sha-hmac]\n"
+      "  k: [esp-camellia, esp-sha512-hmac]\n"
+      "  8: [esp-gcm8 256]\n"
+      "  12: [esp-gcm12]\n"
+      "  m: [esp-gmac 192]\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config) << lines(outcome)[0];
   std::vector<std::string> sets;
   for (const auto& set : outcome.config->transform_sets) sets.push_back(set.name + ": " + to_string(set));
   EXPECT_THAT(sets, ElementsAre("z: esp-aes-256 esp-sha-hmac", "a: esp-3des esp-sha-hmac", "g: esp-gcm-128",
-                                "l: esp-aes-192 esp-sha384-hmac"));
+                                "l: esp-aes-192 esp-sha384-hmac", "o: esp-des esp-md5-hmac",
+                                "x: esp-null esp-aes-xcbc", "c: esp-ctr-192 esp-sha-hmac",
+                                "k: esp-camellia-128 esp-sha512-hmac", "8: esp-gcm8-256", "12: esp-gcm12-128",
+                                "m: esp-gmac-192"));
 }
 
 struct Case {
@@ -57,6 +81,22 @@ std::string policy(const std::string& text) {
 std::string set(const std::string& text) {
   return "transform_sets: {s: " + text + "}";
 }
+
+// What is offered instead, in the order of the tables.
+const std::string kCiphers =
+    "des, 3des, aes-128, aes-192, aes-256, camellia-128, camellia-192 or camellia-256";
+const std::string kHashes = "md5, sha, sha256, sha384 or sha512";
+const std::string kGroups =
+    "group1, group2, group5, group14, group15, group16, group17, group18, group19, group20, group21, "
+    "group22, "
+    "group23, group24 or group31";
+const std::string kEspFirst =
+    "esp-null, esp-des, esp-3des, esp-aes-128, esp-aes-192, esp-aes-256, esp-camellia-128, esp-camellia-192, "
+    "esp-camellia-256, esp-ctr-128, esp-ctr-192, esp-ctr-256, esp-gcm-128, esp-gcm-192, esp-gcm-256, "
+    "esp-gcm12-128, esp-gcm12-192, esp-gcm12-256, esp-gcm8-128, esp-gcm8-192, esp-gcm8-256, esp-gmac-128, "
+    "esp-gmac-192";
+const std::string kAuthenticators =
+    "esp-md5-hmac, esp-sha-hmac, esp-sha256-hmac, esp-sha384-hmac, esp-sha512-hmac or esp-aes-xcbc";
 
 constexpr const char* kGoodPolicy = "encryption: aes-256, hash: sha256, group: 14, authentication: pre-share";
 
@@ -79,24 +119,18 @@ INSTANTIATE_TEST_SUITE_P(
               "hash: "
               "sha256, group: 14, authentication: pre-share}"}},
         Case{"isakmp_policies:\n  10: {}\n",
-             {"f.yaml:2:3: isakmp_policies.10: `encryption` is missing; expected 3des, aes-128, aes-192 or "
-              "aes-256",
-              "f.yaml:2:3: isakmp_policies.10: `hash` is missing; expected sha, sha256, sha384 or sha512",
+             {"f.yaml:2:3: isakmp_policies.10: `encryption` is missing; expected " + kCiphers,
+              "f.yaml:2:3: isakmp_policies.10: `hash` is missing; expected " + kHashes,
               "f.yaml:2:3: isakmp_policies.10: `authentication` is missing; expected pre-share, rsa-sig, "
               "rsa-encr, rsa-encr-rev or ecdsa-sig",
-              "f.yaml:2:3: isakmp_policies.10: `group` is missing; expected group2, group5, group14, "
-              "group15, group16, "
-              "group19, group20 or group21"}},
+              "f.yaml:2:3: isakmp_policies.10: `group` is missing; expected " + kGroups}},
         Case{policy("encryption: eas-256, hash: sha1, group: 3, authentication: rsa-sign"),
-             {"f.yaml:1:36: isakmp_policies.10.encryption: `eas-256` is not known here; expected 3des, "
-              "aes-128, aes-192 "
-              "or aes-256; did you mean `aes-256`?",
-              "f.yaml:1:51: isakmp_policies.10.hash: `sha1` is not known here; expected sha, sha256, sha384 "
-              "or sha512; "
-              "did you mean `sha`?",
-              "f.yaml:1:64: isakmp_policies.10.group: `3` is not a known group; expected group2, group5, "
-              "group14, "
-              "group15, group16, group19, group20 or group21; did you mean `group2`?",
+             {"f.yaml:1:36: isakmp_policies.10.encryption: `eas-256` is not known here; expected " +
+                  kCiphers + "; did you mean `aes-256`?",
+              "f.yaml:1:51: isakmp_policies.10.hash: `sha1` is not known here; expected " + kHashes +
+                  "; did you mean `sha`?",
+              "f.yaml:1:64: isakmp_policies.10.group: `3` is not a known group; expected " + kGroups +
+                  "; did you mean `group1`?",
               "f.yaml:1:83: isakmp_policies.10.authentication: `rsa-sign` is not known here; expected "
               "pre-share, rsa-sig, rsa-encr, rsa-encr-rev or ecdsa-sig; did you mean `rsa-sig`?"}},
         Case{policy(std::string(kGoodPolicy) + ", lifetime: 59s"),
@@ -117,13 +151,25 @@ INSTANTIATE_TEST_SUITE_P(
               "expected `esp-gcm-256` alone, without `esp-sha-hmac`"}},
         Case{set("[esp-aes]"),
              {"f.yaml:1:18: transform_sets.s: `esp-aes-128` does not authenticate: packets could be altered "
-              "unnoticed; "
-              "expected an authenticator beside it: esp-sha-hmac, esp-sha256-hmac, esp-sha384-hmac or "
-              "esp-sha512-hmac"}},
+              "unnoticed; expected an authenticator beside it: " +
+              kAuthenticators}},
+        Case{set("[esp-null]"),
+             {"f.yaml:1:18: transform_sets.s: `esp-null` does not authenticate: packets could be altered "
+              "unnoticed; expected an authenticator beside it: " +
+              kAuthenticators}},
+        Case{set("[esp-ctr 256]"),
+             {"f.yaml:1:18: transform_sets.s: `esp-ctr-256` does not authenticate: packets could be altered "
+              "unnoticed; expected an authenticator beside it: " +
+              kAuthenticators}},
+        Case{set("[esp-gmac, esp-md5-hmac]"),
+             {"f.yaml:1:18: transform_sets.s: `esp-gmac-128` authenticates by itself and takes no "
+              "authenticator; expected `esp-gmac-128` alone, without `esp-md5-hmac`"}},
+        Case{set("[esp-aes, esp-sha256-hmac-96]"),
+             {"f.yaml:1:31: transform_sets.s: `esp-sha256-hmac-96` is not a known transform; expected " +
+              kEspFirst + ", esp-gmac-256 or another of 30; did you mean `esp-sha256-hmac`?"}},
         Case{set("[esp-sha-hmac]"),
-             {"f.yaml:1:18: transform_sets.s: the set has no cipher; expected esp-3des, esp-aes-128, "
-              "esp-aes-192, "
-              "esp-aes-256, esp-gcm-128, esp-gcm-192 or esp-gcm-256"}},
+             {"f.yaml:1:18: transform_sets.s: the set has no cipher; expected " + kEspFirst +
+              " or esp-gmac-256"}},
         Case{set("[esp-3des, esp-aes, esp-sha-hmac, esp-sha-hmac]"),
              {"f.yaml:1:32: transform_sets.s: `esp-aes` is the second cipher of this set; expected one, and "
               "another "
@@ -132,11 +178,8 @@ INSTANTIATE_TEST_SUITE_P(
               "expected one, "
               "and another transform set for the other"}},
         Case{set("[ah-sha-hmac, esp-3des, esp-sha-hmac]"),
-             {"f.yaml:1:22: transform_sets.s: `ah-sha-hmac` is not a known transform; expected esp-3des, "
-              "esp-aes-128, "
-              "esp-aes-192, esp-aes-256, esp-gcm-128, esp-gcm-192, esp-gcm-256, esp-sha-hmac, "
-              "esp-sha256-hmac, "
-              "esp-sha384-hmac or esp-sha512-hmac; did you mean `esp-sha-hmac`?"}},
+             {"f.yaml:1:22: transform_sets.s: `ah-sha-hmac` is not a known transform; expected " + kEspFirst +
+              ", esp-gmac-256 or another of 30; did you mean `esp-sha-hmac`?"}},
         Case{set("[]"),
              {"f.yaml:1:18: transform_sets.s: the list is empty; expected a list of transforms, like "
               "[esp-aes-256, "

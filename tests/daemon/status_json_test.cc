@@ -244,5 +244,28 @@ TEST(StatusJson, TellsOfCertificates) {
       R"([{"trustpoint":"corp","subject":"CN=gw-a","status":"Available","not_after":"2026-11-20T20:11:04Z"}])");
 }
 
+// `allow_weak` stands where a peer needs a waiver; its last day counts whole.
+TEST(StatusJson, ShowsTheWaiverAndItsEnd) {
+  const auto waiver_on = [](std::optional<int> days_left) {
+    StatusInput input = test::status_input();
+    ike::WaiverSnapshot waiver{{Weak::des, Weak::md5}, {}, "PIX 520"};
+    if (days_left)
+      waiver.until = std::chrono::floor<std::chrono::days>(test::kNow.wall) + std::chrono::days(*days_left);
+    input.peers[0].waiver = waiver;
+    const Json json = status_json(input, false);
+    EXPECT_FALSE(json["peers"][1].contains("allow_weak"));
+    return json["peers"][0]["allow_weak"];
+  };
+  EXPECT_EQ(
+      waiver_on(30).dump(),
+      R"({"algorithms":["des","md5"],"until":"2026-12-20","reason":"PIX 520","days_left":30,"state":"ends-soon"})");
+  EXPECT_EQ(waiver_on(31)["state"], "in-force");
+  EXPECT_EQ(waiver_on(0)["state"], "ends-soon");
+  EXPECT_EQ(waiver_on(0)["days_left"], 0);
+  EXPECT_EQ(waiver_on(-1)["state"], "ended");
+  EXPECT_EQ(waiver_on({})["state"], "in-force");
+  EXPECT_TRUE(waiver_on({})["days_left"].is_null());
+}
+
 }  // namespace
 }  // namespace oakgate

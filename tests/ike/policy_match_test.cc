@@ -79,6 +79,36 @@ TEST(ChoosePolicy, EveryDifferenceMatters) {
   EXPECT_EQ(choose_policy(kOurs, offer).error().notify, NotifyType::doi_not_supported);
 }
 
+// AES without Key Length: what some old peers send for 128 bits. It goes back as it came.
+TEST(ChoosePolicy, AesWithoutKeyLengthMeans128Bits) {
+  const std::vector<IsakmpPolicy> ours{
+      policy(10, IkeCipher::aes_128, IkeHash::sha, DhGroup::modp2048, Seconds(86400))};
+  wire::SaPayload offer = offer_policies(ours);
+  offer.proposals[0].transforms.resize(1);
+  auto& attributes = offer.proposals[0].transforms[0].attributes;
+  ASSERT_EQ(attributes[1], Attribute::short_form(attribute::key_length, 128));
+  attributes.erase(attributes.begin() + 1);
+  const auto chosen = choose_policy(ours, offer);
+  ASSERT_TRUE(chosen) << chosen.error().text;
+  EXPECT_EQ(chosen->policy.encryption, IkeCipher::aes_128);
+  EXPECT_EQ(chosen->reply, offer);
+  EXPECT_FALSE(choose_policy({kOurs.data(), 1}, offer)) << "it does not mean 256";
+  EXPECT_TRUE(check_chosen_policy(ours, offer)) << "nor does it matter in an answer";
+}
+
+// A peer that wants no Key Length finds a transform without one behind all others.
+TEST(OfferPolicies, AesOf128BitsIsOfferedWithoutItsKeyLengthToo) {
+  const std::vector<IsakmpPolicy> ours{
+      policy(10, IkeCipher::aes_128, IkeHash::sha, DhGroup::modp2048, Seconds(86400)), kOurs[0], kOurs[1]};
+  const auto transforms = offer_policies(ours).proposals.at(0).transforms;
+  ASSERT_EQ(transforms.size(), 4U);
+  EXPECT_EQ(transforms[3].number, 4);
+  EXPECT_EQ(find_attribute(transforms[0].attributes, attribute::key_length), 128U);
+  EXPECT_EQ(find_attribute(transforms[1].attributes, attribute::key_length), 256U);
+  EXPECT_FALSE(find_attribute(transforms[3].attributes, attribute::key_length));
+  EXPECT_EQ(find_attribute(transforms[3].attributes, attribute::encryption), 7U);
+}
+
 // A value that only looks right when it is cut to 16 bits must not match.
 TEST(ChoosePolicy, OversizedValuesDoNotWrap) {
   wire::SaPayload offer = pix_offer(1800);

@@ -42,6 +42,52 @@ TEST(ChooseTransform, TakesTheFirstOfOurSetsAndAnswersWithOurSpi) {
   EXPECT_EQ(chosen->reply.proposals.at(0).number, 1) << "its own number";
 }
 
+TEST(ChooseTransform, AesWithoutKeyLengthMeans128Bits) {
+  const std::vector<TransformSet> ours{
+      {"aes", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel}};
+  TransformWishes wanted = wishes();
+  wanted.sets = ours;
+  wire::SaPayload offer = offer_from(wanted);
+  auto& list = offer.proposals[0].transforms[0].attributes;
+  std::erase_if(list, [](const Attribute& a) { return a.type == attribute::key_length; });
+  const auto chosen = choose_transform(wanted, offer, kOurs);
+  ASSERT_TRUE(chosen) << chosen.error().text;
+  EXPECT_EQ(chosen->reply.proposals[0].transforms, offer.proposals[0].transforms);
+  EXPECT_FALSE(choose_transform(wishes(), offer, kOurs)) << "it does not mean 256";
+}
+
+// RFC 4868's 128 bits and IOS's 96 have one number: the peer's offer fits whichever this side was told to
+// use.
+TEST(ChooseTransform, TheCutOfSha256IsNotNegotiated) {
+  const TransformSet plain{"s", EspCipher::aes_128, Integrity::sha256, EncapsulationMode::tunnel};
+  const std::vector<TransformSet> full{plain};
+  const std::vector<TransformSet> cut{with_sha256_96(plain)};
+  TransformWishes theirs = wishes();
+  theirs.sets = full;
+  TransformWishes ours = wishes();
+  ours.sets = cut;
+  EXPECT_EQ(choose_transform(ours, offer_from(theirs), kOurs)->set.integrity, Integrity::sha256_96);
+  EXPECT_EQ(choose_transform(theirs, offer_from(ours), kOurs)->set.integrity, Integrity::sha256);
+}
+
+// Every cipher with every integrity algorithm finds itself in its own offer, and nothing else.
+TEST(ChooseTransform, EveryAlgorithmIsTold) {
+  std::vector<TransformSet> all;
+  for (const EspCipherInfo& cipher : esp_ciphers()) {
+    for (const IntegrityInfo& integrity : integrities()) {
+      if (!integrity.configurable || (cipher.aead() && integrity.id != Integrity::md5)) continue;
+      all.push_back({"s", cipher.id, cipher.aead() ? std::nullopt : std::optional(integrity.id)});
+    }
+  }
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    TransformWishes theirs = wishes();
+    theirs.sets = {&all[i], 1};
+    TransformWishes ours = wishes();
+    ours.sets = all;
+    EXPECT_EQ(choose_transform(ours, offer_from(theirs), kOurs)->set, all[i]) << to_string(all[i]);
+  }
+}
+
 TEST(ChooseTransform, PfsIsAgreedOnBothWays) {
   EXPECT_EQ(choose_transform(wishes(), offer_from(wishes(DhGroup::ecp256)), kOurs)->pfs, DhGroup::ecp256)
       << "a tunnel without pfs takes any group we allow";

@@ -9,7 +9,8 @@ topology a b
 # one CIPHER HASH GROUP
 one() {
   local ike="10: {encryption: $1, hash: $2, group: $3, authentication: pre-share, lifetime: 24h}"
-  local peer_keys='    allow_weak: {algorithms: [3des, group2, group5], reason: "every algorithm is tried"}'
+  local peer_keys='    allow_weak: {algorithms: [des, 3des, md5, group1, group2, group5, group22, group23, group24],
+      reason: "every algorithm is tried"}'
   config a b
   config b a
   start a b
@@ -59,6 +60,7 @@ responder_for_a_range() {
   pings_both_ways a b
 }
 
+run "des md5 group 1" one des md5 1
 run "3des sha group 2" one 3des sha 2
 run "aes-128 sha group 5" one aes-128 sha 5
 run "aes-128 sha256 group 14" one aes-128 sha256 14
@@ -67,6 +69,12 @@ run "aes-256 sha512 group 16" one aes-256 sha512 16
 run "aes-128 sha256 group 19" one aes-128 sha256 19
 run "aes-192 sha384 group 20" one aes-192 sha384 20
 run "aes-256 sha512 group 21" one aes-256 sha512 21
+run "camellia-128 sha256 group 17" one camellia-128 sha256 17
+run "camellia-192 sha384 group 18" one camellia-192 sha384 18
+run "camellia-256 sha512 group 31" one camellia-256 sha512 31
+run "des sha group 22" one des sha 22
+run "3des md5 group 23" one 3des md5 23
+run "aes-128 md5 group 24" one aes-128 md5 24
 run "several policies" several_policies
 run "several transform sets" several_transform_sets
 run "host name and user identities" host_name_identities

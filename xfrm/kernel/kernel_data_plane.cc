@@ -252,8 +252,8 @@ Result<void> watch(const UniqueFd& poll, int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<DataPlane>> make_kernel_data_plane() {
-  if (auto probed = probe_esp(); !probed) return tl::unexpected(probed.error());
+Result<std::unique_ptr<DataPlane>> make_kernel_data_plane(std::span<const TransformSet> sets) {
+  if (auto probed = probe_esp(sets); !probed) return tl::unexpected(probed.error());
   auto requests = NetlinkSocket::open(NetlinkFamily::xfrm);
   if (!requests) return tl::unexpected(requests.error());
   auto events = XfrmEvents::open();

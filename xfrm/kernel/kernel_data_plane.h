@@ -8,16 +8,18 @@
 #pragma once
 
 #include <memory>
+#include <span>
 
 #include "ike/base/result.h"
 #include "ike/ports/data_plane.h"
 
 namespace oakgate {
 
-// Tries first whether this kernel can do ESP with every algorithm we offer; the error says what it lacks, and
-// nothing of ours is left behind then. In the calling thread's network namespace. What a killed run left is
+// Tries first whether this kernel can do ESP with the algorithms of `sets`; the error says what it lacks, and
+// nothing of ours is left behind then. (A set that comes later, with another configuration, fails at
+// install() if the kernel lacks it.) In the calling thread's network namespace. What a killed run left is
 // adopted: its policies and routes guard on until protect() replaces them or the first dispatch(), which fd()
 // asks for, ends them.
-[[nodiscard]] Result<std::unique_ptr<DataPlane>> make_kernel_data_plane();
+[[nodiscard]] Result<std::unique_ptr<DataPlane>> make_kernel_data_plane(std::span<const TransformSet> sets);
 
 }  // namespace oakgate

@@ -171,15 +171,13 @@ SaSpec trial_sa(Family family, EspCipher cipher, std::optional<Integrity> integr
   return sa;
 }
 
-std::vector<SaSpec> trial_sas(Family family) {
+std::vector<SaSpec> trial_sas(Family family, std::span<const TransformSet> sets) {
   std::vector<SaSpec> sas;
   const auto add = [&](EspCipher cipher, std::optional<Integrity> integrity) {
     sas.push_back(trial_sa(family, cipher, integrity, static_cast<std::uint32_t>(sas.size())));
   };
-  for (const EspCipherInfo& cipher : esp_ciphers()) {
-    add(cipher.id, cipher.aead() ? std::nullopt : std::optional(Integrity::sha));
-  }
-  for (const IntegrityInfo& integrity : integrities()) add(EspCipher::aes_128, integrity.id);
+  add(EspCipher::aes_128, Integrity::sha);
+  for (const TransformSet& set : sets) add(set.cipher, set.integrity);
   return sas;
 }
 
@@ -189,8 +187,8 @@ bool has_family(Family family) {
   return fd >= 0;
 }
 
-Result<void> probe_family(NetlinkSocket& xfrm, Family family) {
-  const std::vector<SaSpec> sas = trial_sas(family);
+Result<void> probe_family(NetlinkSocket& xfrm, Family family, std::span<const TransformSet> sets) {
+  const std::vector<SaSpec> sas = trial_sas(family, sets);
   std::vector<NetlinkMessage> adds;
   std::vector<NetlinkMessage> removals;
   for (const SaSpec& sa : sas) {
@@ -218,12 +216,12 @@ Result<void> probe_family(NetlinkSocket& xfrm, Family family) {
 
 }  // namespace
 
-Result<void> probe_esp() {
+Result<void> probe_esp(std::span<const TransformSet> sets) {
   auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm);
   if (!xfrm) return tl::unexpected(xfrm.error());
   for (const Family family : {Family::ipv4, Family::ipv6}) {
     if (!has_family(family)) continue;
-    if (auto probed = probe_family(*xfrm, family); !probed) return probed;
+    if (auto probed = probe_family(*xfrm, family, sets); !probed) return probed;
   }
   return {};
 }

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "ike/base/result.h"
@@ -31,9 +32,10 @@ struct StateReport {
 // Those whose reqid is ours.
 [[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm);
 
-// Adds and removes an ESP SA of ours for every cipher and integrity algorithm of the tables, over IPv4 and
-// (where the machine has it) IPv6. The error says in words what this kernel refused: the daemon's reason for
-// `software`.
-[[nodiscard]] Result<void> probe_esp();
+// Adds and removes an ESP SA of ours for each of the transform sets, and one with AES-CBC and HMAC-SHA-1
+// besides, over IPv4 and (where the machine has it) IPv6: kernels differ in the rarer ciphers, and what
+// nobody configured need not be there. The error says in words what this kernel refused: the daemon's reason
+// for `software`.
+[[nodiscard]] Result<void> probe_esp(std::span<const TransformSet> sets);
 
 }  // namespace oakgate

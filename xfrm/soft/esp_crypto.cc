@@ -71,6 +71,25 @@ bool CbcCipher::run(ByteView iv, std::span<std::uint8_t> data) {
       static_cast<std::size_t>(written) == data.size());
 }
 
+Result<CtrCipher> CtrCipher::create(const char* name, ByteView key) {
+  auto context = keyed_context(name, key, CryptDirection::encrypt);
+  if (!context) return fail(std::move(context.error()));
+  return CtrCipher(std::move(*context));
+}
+
+bool CtrCipher::run(ByteView nonce, std::span<std::uint8_t> data) {
+  if (nonce.size() != kNonceBytes || !fits_int(data.size())) return false;
+  // RFC 3686 section 4: the counter block is nonce, IV and a block counter that "begins with the value of
+  // one".
+  std::array<std::uint8_t, kNonceBytes + 4> counter{};
+  std::copy(nonce.begin(), nonce.end(), counter.begin());
+  counter.back() = 1;
+  int written = 0;
+  return checked(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, counter.data(), -1, nullptr) == 1 &&
+                 EVP_CipherUpdate(context_.get(), data.data(), &written, data.data(),
+                                  static_cast<int>(data.size())) == 1);
+}
+
 Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirection direction) {
   auto context = keyed_context(name, key, direction);
   if (!context) return fail(std::move(context.error()));
@@ -88,22 +107,23 @@ bool GcmCipher::run(ByteView nonce, ByteView aad, std::span<std::uint8_t> data) 
 
 bool GcmCipher::seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
                      std::span<std::uint8_t> tag) {
-  if (tag.size() != kTagBytes) return false;
+  if (tag.size() > kMaxTagBytes) return false;
   int written = 0;
-  std::array<std::uint8_t, kTagBytes> unused{};
+  std::array<std::uint8_t, kMaxTagBytes> unused{};
   return checked(run(nonce, aad, data) && EVP_CipherFinal_ex(context_.get(), unused.data(), &written) == 1 &&
-                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, kTagBytes, tag.data()) == 1);
+                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()),
+                                     tag.data()) == 1);
 }
 
 bool GcmCipher::open(ByteView nonce, ByteView aad, std::span<std::uint8_t> data, ByteView tag) {
-  if (tag.size() != kTagBytes) return false;
+  if (tag.size() > kMaxTagBytes) return false;
   int written = 0;
-  std::array<std::uint8_t, kTagBytes> expected{};
+  std::array<std::uint8_t, kMaxTagBytes> expected{};
   std::copy(tag.begin(), tag.end(), expected.begin());  // the control call takes no const pointer
-  std::array<std::uint8_t, kTagBytes> unused{};
+  std::array<std::uint8_t, kMaxTagBytes> unused{};
   return checked(run(nonce, aad, data) &&
-                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, kTagBytes, expected.data()) ==
-                     1 &&
+                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag.size()),
+                                     expected.data()) == 1 &&
                  EVP_CipherFinal_ex(context_.get(), unused.data(), &written) == 1);
 }
 
@@ -120,7 +140,7 @@ Result<HmacTag> HmacTag::create(const char* digest, ByteView key) {
 }
 
 bool HmacTag::compute(ByteView data, std::span<std::uint8_t> tag) {
-  std::array<std::uint8_t, kMaxTagBytes> full{};
+  std::array<std::uint8_t, kMaxIcv> full{};
   std::size_t written = 0;
   // Without a key the context starts again with the one it has.
   const bool ok = EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 &&
@@ -130,6 +150,87 @@ bool HmacTag::compute(ByteView data, std::span<std::uint8_t> tag) {
   if (!checked(ok)) return false;
   std::copy_n(full.begin(), tag.size(), tag.begin());
   return true;
+}
+
+namespace {
+
+using XcbcBlock = std::array<std::uint8_t, XcbcTag::kBlock>;
+
+// CBC encryption of `data` (whole blocks) going on from `chain`, which becomes the last block of it.
+bool chain_blocks(EVP_CIPHER_CTX* context, ByteView data, XcbcBlock& chain) {
+  constexpr std::size_t kAtOnce = 64 * XcbcTag::kBlock;
+  std::array<std::uint8_t, kAtOnce> out{};
+  if (EVP_CipherInit_ex2(context, nullptr, nullptr, chain.data(), -1, nullptr) != 1) return false;
+  while (!data.empty()) {
+    const std::size_t size = std::min(data.size(), kAtOnce);
+    int written = 0;
+    if (EVP_CipherUpdate(context, out.data(), &written, data.data(), static_cast<int>(size)) != 1 ||
+        static_cast<std::size_t>(written) != size) {
+      return false;
+    }
+    std::copy_n(out.begin() + static_cast<std::ptrdiff_t>(size - chain.size()), chain.size(), chain.begin());
+    data = data.subspan(size);
+  }
+  return true;
+}
+
+}  // namespace
+
+Result<XcbcTag> XcbcTag::create(const char* name, ByteView key) {
+  auto deriving = keyed_context(name, key, CryptDirection::encrypt);
+  if (!deriving) return fail(std::move(deriving.error()));
+  EVP_CIPHER_CTX_set_padding(deriving->get(), 0);
+  // RFC 3566 section 4: K1, K2, K3 are the key's encryptions of blocks of 01, 02 and 03.
+  std::array<SecretBytes, 3> keys;
+  for (std::size_t i = 0; i < keys.size(); ++i) {
+    XcbcBlock zero{};
+    keys[i] = SecretBytes(kBlock);
+    const Bytes constant(kBlock, static_cast<std::uint8_t>(i + 1));
+    int written = 0;
+    if (EVP_CipherInit_ex2(deriving->get(), nullptr, nullptr, zero.data(), -1, nullptr) != 1 ||
+        EVP_CipherUpdate(deriving->get(), keys[i].mutable_view().data(), &written, constant.data(),
+                         static_cast<int>(constant.size())) != 1) {
+      return not_offered(name);
+    }
+  }
+  auto context = keyed_context(name, keys[0].view(), CryptDirection::encrypt);
+  if (!context) return fail(std::move(context.error()));
+  EVP_CIPHER_CTX_set_padding(context->get(), 0);
+  return XcbcTag(std::move(*context), std::move(keys[1]), std::move(keys[2]));
+}
+
+bool XcbcTag::compute(ByteView data, std::span<std::uint8_t> tag) {
+  if (tag.size() > kBlock || !fits_int(data.size())) return false;
+  // RFC 3566 section 4: the last block, padded with 80 00.. if it is not whole (or is empty), meets K2 or K3.
+  const std::size_t tail = data.empty() ? 0 : (data.size() - 1) % kBlock + 1;
+  XcbcBlock last{};
+  std::copy(data.end() - static_cast<std::ptrdiff_t>(tail), data.end(), last.begin());
+  if (tail < kBlock) last[tail] = 0x80;
+  const ByteView mask = (tail < kBlock ? part_last_ : whole_last_).view();
+  for (std::size_t i = 0; i < kBlock; ++i) last[i] ^= mask[i];
+  XcbcBlock chain{};
+  if (!checked(chain_blocks(context_.get(), data.first(data.size() - tail), chain) &&
+               chain_blocks(context_.get(), last, chain))) {
+    return false;
+  }
+  std::copy_n(chain.begin(), tag.size(), tag.begin());
+  return true;
+}
+
+Result<IntegrityTag> IntegrityTag::create(Integrity algorithm, const SecretBytes& key) {
+  const IntegrityInfo& row = info(algorithm);
+  if (key.size() != row.key_bytes) {
+    return fail(ErrorCode::unsupported, std::string(row.name) + ": the integrity key has a wrong length",
+                std::to_string(row.key_bytes) + " bytes");
+  }
+  if (row.kind == MacKind::xcbc) {
+    auto xcbc = XcbcTag::create(row.openssl, key.view());
+    if (!xcbc) return fail(std::move(xcbc.error()));
+    return IntegrityTag(std::move(*xcbc));
+  }
+  auto hmac = HmacTag::create(row.openssl, key.view());
+  if (!hmac) return fail(std::move(hmac.error()));
+  return IntegrityTag(std::move(*hmac));
 }
 
 }  // namespace oakgate::soft

@@ -11,9 +11,12 @@
 
 #include <memory>
 #include <span>
+#include <variant>
 
+#include "ike/base/algorithms.h"
 #include "ike/base/bytes.h"
 #include "ike/base/result.h"
+#include "ike/base/secret.h"
 
 namespace oakgate::soft {
 
@@ -24,7 +27,7 @@ struct CipherContextDeleter {
 };
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherContextDeleter>;
 
-// AES-CBC (RFC 3602), 3DES-CBC (RFC 2451).
+// CBC: AES (RFC 3602), Camellia (RFC 4312), 3DES (RFC 2451), DES (RFC 2405) as 3DES with one key thrice.
 class CbcCipher {
  public:
   // `name` as OpenSSL spells it (algorithms.h). `key` is secret and copied into the context, which wipes it.
@@ -37,11 +40,27 @@ class CbcCipher {
   CipherContext context_;
 };
 
-// AES-GCM with 12-byte nonces and 16-byte tags (RFC 4106).
+// AES-CTR (RFC 3686): the same both ways, so it is always created to encrypt.
+class CtrCipher {
+ public:
+  static constexpr std::size_t kNonceBytes = 12;  // the SA's nonce, then the packet's IV
+  [[nodiscard]] static Result<CtrCipher> create(const char* name, ByteView key);
+  [[nodiscard]] bool run(ByteView nonce, std::span<std::uint8_t> data);
+
+ private:
+  explicit CtrCipher(CipherContext context) : context_(std::move(context)) {}
+  CipherContext context_;
+};
+
+// RFC 2410: nothing is done.
+struct NullCipher {};
+
+// AES-GCM with 12-byte nonces and tags of 8, 12 or 16 bytes (RFC 4106); with all of the packet as `aad` and
+// no `data` it is GMAC (RFC 4543).
 class GcmCipher {
  public:
   static constexpr std::size_t kNonceBytes = 12;
-  static constexpr std::size_t kTagBytes = 16;
+  static constexpr std::size_t kMaxTagBytes = 16;
   [[nodiscard]] static Result<GcmCipher> create(const char* name, ByteView key, CryptDirection direction);
   [[nodiscard]] bool seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
                           std::span<std::uint8_t> tag);
@@ -54,10 +73,11 @@ class GcmCipher {
   CipherContext context_;
 };
 
+inline constexpr std::size_t kMaxIcv = 64;  // of any integrity algorithm, untruncated
+
 // HMAC (RFC 2104), truncated to the length asked for.
 class HmacTag {
  public:
-  static constexpr std::size_t kMaxTagBytes = 64;
   [[nodiscard]] static Result<HmacTag> create(const char* digest, ByteView key);
   // `tag` is at most the digest's size.
   [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag);
@@ -69,6 +89,38 @@ class HmacTag {
   using Context = std::unique_ptr<EVP_MAC_CTX, Deleter>;
   explicit HmacTag(Context context) : context_(std::move(context)) {}
   Context context_;
+};
+
+// AES-XCBC-MAC (RFC 3566), truncated to the length asked for.
+class XcbcTag {
+ public:
+  static constexpr std::size_t kBlock = 16;
+  // `name` is AES-128-CBC as OpenSSL spells it.
+  [[nodiscard]] static Result<XcbcTag> create(const char* name, ByteView key);
+  // `tag` is at most one block.
+  [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag);
+
+ private:
+  XcbcTag(CipherContext context, SecretBytes whole_last, SecretBytes part_last)
+      : context_(std::move(context)), whole_last_(std::move(whole_last)), part_last_(std::move(part_last)) {}
+  CipherContext context_;   // under K1
+  SecretBytes whole_last_;  // K2: goes into a last block that is whole
+  SecretBytes part_last_;   // K3: into one that was padded
+};
+
+// Any integrity algorithm of the table.
+class IntegrityTag {
+ public:
+  // ErrorCode::unsupported for a key of the wrong length.
+  [[nodiscard]] static Result<IntegrityTag> create(Integrity algorithm, const SecretBytes& key);
+  // `tag` is at most what the algorithm gives; ESP and AH ask for info(algorithm).icv_bytes.
+  [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag) {
+    return std::visit([&](auto& mac) { return mac.compute(data, tag); }, mac_);
+  }
+
+ private:
+  explicit IntegrityTag(std::variant<HmacTag, XcbcTag> mac) : mac_(std::move(mac)) {}
+  std::variant<HmacTag, XcbcTag> mac_;
 };
 
 }  // namespace oakgate::soft

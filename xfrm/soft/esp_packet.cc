@@ -8,50 +8,72 @@ namespace oakgate::soft {
 
 namespace {
 
-using Cipher = std::variant<CbcCipher, GcmCipher>;
-
-// What sealer and opener have in common: the parts that keys become.
-struct Parts {
-  SecretBytes salt;
-  Cipher cipher;
-  std::optional<HmacTag> integrity;
-};
-
-Result<Parts> make_parts(EspCipher id, std::optional<Integrity> integrity, const SecretBytes& encryption_key,
-                         const SecretBytes& integrity_key, CryptDirection direction) {
-  const EspCipherInfo& cipher = info(id);
-  if (cipher.aead() == integrity.has_value()) {
-    return fail(ErrorCode::unsupported, std::string(cipher.name) + " with a wrong choice of integrity",
-                cipher.aead() ? "no integrity algorithm beside an AEAD" : "an integrity algorithm");
+Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, CryptDirection direction) {
+  const auto hand = [](auto made) -> Result<EspCipherContext> {
+    if (!made) return fail(std::move(made.error()));
+    return EspCipherContext(std::move(*made));
+  };
+  switch (cipher.kind) {
+    case EspKind::null:
+      return EspCipherContext(NullCipher{});
+    case EspKind::cbc:
+      return hand(CbcCipher::create(cipher.openssl, repeated(key, cipher.openssl_keys).view(), direction));
+    case EspKind::ctr:
+      return hand(CtrCipher::create(cipher.openssl, key));
+    case EspKind::gcm:
+    case EspKind::gmac:
+      return hand(GcmCipher::create(cipher.openssl, key, direction));
   }
-  if (encryption_key.size() != std::size_t{cipher.key_bytes} + cipher.salt_bytes) {
-    return fail(ErrorCode::unsupported, std::string(cipher.name) + ": the encryption key has a wrong length",
-                std::to_string(cipher.key_bytes + cipher.salt_bytes) + " bytes");
-  }
-  const ByteView key = encryption_key.view().first(cipher.key_bytes);
-  if (cipher.aead()) {
-    auto gcm = GcmCipher::create(cipher.openssl, key, direction);
-    if (!gcm) return fail(std::move(gcm.error()));
-    return Parts{encryption_key.slice(cipher.key_bytes, cipher.salt_bytes), std::move(*gcm), std::nullopt};
-  }
-  const IntegrityInfo& hmac = info(*integrity);
-  if (integrity_key.size() != hmac.key_bytes) {
-    return fail(ErrorCode::unsupported, std::string(hmac.name) + ": the integrity key has a wrong length",
-                std::to_string(hmac.key_bytes) + " bytes");
-  }
-  auto cbc = CbcCipher::create(cipher.openssl, key, direction);
-  if (!cbc) return fail(std::move(cbc.error()));
-  auto tag = HmacTag::create(hmac.openssl, integrity_key.view());
-  if (!tag) return fail(std::move(tag.error()));
-  return Parts{SecretBytes(), std::move(*cbc), std::move(*tag)};
+  return fail(ErrorCode::unsupported, std::string(cipher.name));
 }
 
-// RFC 4106 section 4: the salt, then the packet's IV.
-std::array<std::uint8_t, GcmCipher::kNonceBytes> gcm_nonce(const SecretBytes& salt, ByteView iv) {
+Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, const SecretBytes& encryption_key,
+                          const SecretBytes& integrity_key, CryptDirection direction) {
+  const EspCipherInfo& row = info(id);
+  if (row.aead() == integrity.has_value()) {
+    return fail(ErrorCode::unsupported, std::string(row.name) + " with a wrong choice of integrity",
+                row.aead() ? "no integrity algorithm beside an AEAD" : "an integrity algorithm");
+  }
+  if (encryption_key.size() != std::size_t{row.key_bytes} + row.salt_bytes) {
+    return fail(ErrorCode::unsupported, std::string(row.name) + ": the encryption key has a wrong length",
+                std::to_string(row.key_bytes + row.salt_bytes) + " bytes");
+  }
+  auto cipher = make_cipher(row, encryption_key.view().first(row.key_bytes), direction);
+  if (!cipher) return fail(std::move(cipher.error()));
+  EspKeys keys{row.kind, encryption_key.slice(row.key_bytes, row.salt_bytes), std::move(*cipher), {}};
+  if (integrity) {
+    auto tag = IntegrityTag::create(*integrity, integrity_key);
+    if (!tag) return fail(std::move(tag.error()));
+    keys.integrity = std::move(*tag);
+  }
+  return keys;
+}
+
+// RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
+std::array<std::uint8_t, GcmCipher::kNonceBytes> salted(const SecretBytes& salt, ByteView iv) {
   std::array<std::uint8_t, GcmCipher::kNonceBytes> nonce{};
   std::copy(salt.view().begin(), salt.view().end(), nonce.begin());
   std::copy(iv.begin(), iv.end(), nonce.begin() + static_cast<std::ptrdiff_t>(salt.size()));
   return nonce;
+}
+
+// The ciphers that do not authenticate. In place, either way.
+bool crypt(EspKeys& keys, ByteView iv, std::span<std::uint8_t> payload) {
+  if (auto* cbc = std::get_if<CbcCipher>(&keys.cipher)) return cbc->run(iv, payload);
+  if (auto* ctr = std::get_if<CtrCipher>(&keys.cipher)) return ctr->run(salted(keys.salt, iv), payload);
+  return std::holds_alternative<NullCipher>(keys.cipher);
+}
+
+// How an AEAD divides a packet without its ICV. RFC 4106 section 5: the AAD is SPI and sequence number; RFC
+// 4543 section 3.5: "the AAD consists of the SPI, Sequence Number, and ESP Payload" (the IV with it, figure
+// 4), and the plaintext is empty.
+struct AeadParts {
+  std::span<std::uint8_t> aad;
+  std::span<std::uint8_t> data;
+};
+AeadParts divide(EspKind kind, const EspLayout& layout, std::span<std::uint8_t> covered) {
+  if (kind == EspKind::gmac) return {covered, {}};
+  return {covered.first(kEspHeader), covered.subspan(layout.prefix())};
 }
 
 void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
@@ -101,10 +123,9 @@ void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, st
 
 Result<EspSealer> EspSealer::create(EspCipher cipher, std::optional<Integrity> integrity,
                                     const SecretBytes& encryption_key, const SecretBytes& integrity_key) {
-  auto parts = make_parts(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt);
-  if (!parts) return fail(std::move(parts.error()));
-  return EspSealer(EspLayout::of(cipher, integrity), std::move(parts->salt), std::move(parts->cipher),
-                   std::move(parts->integrity));
+  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt);
+  if (!keys) return fail(std::move(keys.error()));
+  return EspSealer(EspLayout::of(cipher, integrity), std::move(*keys));
 }
 
 bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
@@ -117,20 +138,19 @@ bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView 
   const std::span<std::uint8_t> covered = packet.first(packet.size() - layout_.icv);
   const std::span<std::uint8_t> payload = covered.subspan(layout_.prefix());
   write_trailer(payload, inner_size, next_header);
-  if (auto* gcm = std::get_if<GcmCipher>(&cipher_)) {
-    // RFC 4106 section 5: the AAD is SPI and sequence number.
-    return gcm->seal(gcm_nonce(salt_, iv), packet.first(kEspHeader), payload, tag);
+  if (auto* gcm = std::get_if<GcmCipher>(&keys_.cipher)) {
+    const AeadParts parts = divide(keys_.kind, layout_, covered);
+    return gcm->seal(salted(keys_.salt, iv), parts.aad, parts.data, tag);
   }
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
-  return std::get<CbcCipher>(cipher_).run(iv, payload) && integrity_->compute(covered, tag);
+  return crypt(keys_, iv, payload) && keys_.integrity->compute(covered, tag);
 }
 
 Result<EspOpener> EspOpener::create(EspCipher cipher, std::optional<Integrity> integrity,
                                     const SecretBytes& encryption_key, const SecretBytes& integrity_key) {
-  auto parts = make_parts(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt);
-  if (!parts) return fail(std::move(parts.error()));
-  return EspOpener(EspLayout::of(cipher, integrity), std::move(parts->salt), std::move(parts->cipher),
-                   std::move(parts->integrity));
+  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt);
+  if (!keys) return fail(std::move(keys.error()));
+  return EspOpener(EspLayout::of(cipher, integrity), std::move(*keys));
 }
 
 Opened EspOpener::open(std::span<std::uint8_t> packet) {
@@ -140,17 +160,18 @@ Opened EspOpener::open(std::span<std::uint8_t> packet) {
   const ByteView iv = covered.subspan(kEspHeader, layout_.iv);
   const std::span<std::uint8_t> payload = covered.subspan(layout_.prefix());
   if (payload.size() % layout_.alignment != 0) return {};
-  if (auto* gcm = std::get_if<GcmCipher>(&cipher_)) {
-    if (!gcm->open(gcm_nonce(salt_, iv), packet.first(kEspHeader), payload, tag)) {
+  if (auto* gcm = std::get_if<GcmCipher>(&keys_.cipher)) {
+    const AeadParts parts = divide(keys_.kind, layout_, covered);
+    if (!gcm->open(salted(keys_.salt, iv), parts.aad, parts.data, tag)) {
       return {OpenVerdict::not_authentic, {}, 0};
     }
   } else {
-    std::array<std::uint8_t, HmacTag::kMaxTagBytes> computed{};
+    std::array<std::uint8_t, kMaxIcv> computed{};
     const std::span<std::uint8_t> expected(computed.data(), layout_.icv);
-    if (!integrity_->compute(covered, expected) || !equal_constant_time(expected, tag)) {
+    if (!keys_.integrity->compute(covered, expected) || !equal_constant_time(expected, tag)) {
       return {OpenVerdict::not_authentic, {}, 0};
     }
-    if (!std::get<CbcCipher>(cipher_).run(iv, payload)) return {};
+    if (!crypt(keys_, iv, payload)) return {};
   }
   const auto trailer = read_trailer(payload);
   if (!trailer) return {OpenVerdict::bad_padding, {}, 0};

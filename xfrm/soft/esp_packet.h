@@ -1,5 +1,5 @@
-// Seals and opens one SA's ESP packets in place: RFC 4303 section 2, with AES-CBC or 3DES and HMAC (RFC 3602,
-// 2451, 2404, 4868) or AES-GCM (RFC 4106). Pure: no sequence state, no window, no selectors, no sockets.
+// Seals and opens one SA's ESP packets in place: RFC 4303 section 2, by any algorithms of
+// ike/base/algorithms.h. Pure: no sequence state, no window, no selectors, no sockets.
 //
 //   | SPI 4 | sequence 4 | IV | inner packet ... | padding 1,2,3.. | pad length 1 | next header 1 | ICV |
 //
@@ -21,6 +21,8 @@ namespace oakgate::soft {
 
 inline constexpr std::size_t kEspHeader = 8;
 inline constexpr std::size_t kMaxIv = 16;
+
+using EspCipherContext = std::variant<NullCipher, CbcCipher, CtrCipher, GcmCipher>;
 
 struct EspHeader {
   Spi spi;
@@ -54,6 +56,14 @@ struct EspTrailer {
 // longer.
 void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, std::uint8_t next_header);
 
+// What the keys of an SA become: the same for both directions but for the cipher's.
+struct EspKeys {
+  EspKind kind{};
+  SecretBytes salt;
+  EspCipherContext cipher;
+  std::optional<IntegrityTag> integrity;
+};
+
 // Keys as in SaSpec: ErrorCode::unsupported for keys of a wrong length or a cipher without its integrity.
 class EspSealer {
  public:
@@ -61,9 +71,9 @@ class EspSealer {
                                                 const SecretBytes& encryption_key,
                                                 const SecretBytes& integrity_key);
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
-  // GCM wants an IV that never repeats (a counter does), CBC one that cannot be predicted (RFC 4106
-  // section 3.1, RFC 3602 section 3).
-  [[nodiscard]] bool iv_is_counter() const { return std::holds_alternative<GcmCipher>(cipher_); }
+  // GCM, GMAC and CTR want an IV that never repeats (a counter does), CBC one that cannot be predicted (RFC
+  // 4106 section 3.1, RFC 3686 section 3.1, RFC 3602 section 3).
+  [[nodiscard]] bool iv_is_counter() const { return keys_.kind != EspKind::cbc; }
 
   // `packet` has layout().sealed_size(inner_size) bytes, the inner packet already at layout().prefix(). `iv`
   // has layout().iv bytes. False: OpenSSL failed, and `packet` must not be sent.
@@ -71,16 +81,9 @@ class EspSealer {
                           std::size_t inner_size, std::uint8_t next_header);
 
  private:
-  EspSealer(EspLayout layout, SecretBytes salt, std::variant<CbcCipher, GcmCipher> cipher,
-            std::optional<HmacTag> integrity)
-      : layout_(layout),
-        salt_(std::move(salt)),
-        cipher_(std::move(cipher)),
-        integrity_(std::move(integrity)) {}
+  EspSealer(EspLayout layout, EspKeys keys) : layout_(layout), keys_(std::move(keys)) {}
   EspLayout layout_;
-  SecretBytes salt_;
-  std::variant<CbcCipher, GcmCipher> cipher_;
-  std::optional<HmacTag> integrity_;
+  EspKeys keys_;
 };
 
 enum class OpenVerdict : std::uint8_t {
@@ -108,16 +111,9 @@ class EspOpener {
   [[nodiscard]] Opened open(std::span<std::uint8_t> packet);
 
  private:
-  EspOpener(EspLayout layout, SecretBytes salt, std::variant<CbcCipher, GcmCipher> cipher,
-            std::optional<HmacTag> integrity)
-      : layout_(layout),
-        salt_(std::move(salt)),
-        cipher_(std::move(cipher)),
-        integrity_(std::move(integrity)) {}
+  EspOpener(EspLayout layout, EspKeys keys) : layout_(layout), keys_(std::move(keys)) {}
   EspLayout layout_;
-  SecretBytes salt_;
-  std::variant<CbcCipher, GcmCipher> cipher_;
-  std::optional<HmacTag> integrity_;
+  EspKeys keys_;
 };
 
 }  // namespace oakgate::soft

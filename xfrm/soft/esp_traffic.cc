@@ -120,7 +120,7 @@ void EspEngine::seal(OutboundSa& sa, std::span<std::uint8_t> bytes, const InnerP
   std::array<std::uint8_t, kMaxIv> iv{};
   const std::span<std::uint8_t> used(iv.data(), layout.iv);
   if (sa.sealer.iv_is_counter()) {
-    for (std::size_t i = 0; i < 4; ++i)
+    for (std::size_t i = 0; i < std::min<std::size_t>(used.size(), 4); ++i)
       used[used.size() - 1 - i] = static_cast<std::uint8_t>(*sequence >> (8 * i));
   } else if (!environment_.random(used)) {
     ++drops_.crypto_failed;
@@ -128,7 +128,7 @@ void EspEngine::seal(OutboundSa& sa, std::span<std::uint8_t> bytes, const InnerP
   }
   // The packet lies in a slot with head- and tailroom (PacketBatch).
   static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv);
-  static_assert(PacketBatch::kTailroom >= HmacTag::kMaxTagBytes + 2 + kMaxIv);
+  static_assert(PacketBatch::kTailroom >= kMaxIcv + 2 + kMaxIv);
   const std::span<std::uint8_t> packet(bytes.data() - layout.prefix(), layout.sealed_size(inner.size));
   const std::uint8_t next_header = inner.source.is_v4() ? kProtocolIpv4 : kProtocolIpv6;
   if (!sa.sealer.seal(packet, {sa.state.id.spi, *sequence}, used, inner.size, next_header)) {

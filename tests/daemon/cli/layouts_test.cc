@@ -42,6 +42,24 @@ TEST(StatusScreen, FitsItsWidth) {
   }
 }
 
+// From 30 days before a waiver ends the screen says so.
+TEST(StatusScreen, TellsOfAWaiverThatEndsSoon) {
+  const auto screen_on = [](int days_left) {
+    StatusInput input = test::status_input();
+    const auto today = std::chrono::floor<std::chrono::days>(test::kNow.wall);
+    input.peers[0].waiver = {{Weak::des3, Weak::group2}, today + std::chrono::days(days_left), "PIX 520"};
+    return status_screen(status_json(input, true), test::kNow.wall, {false, 100});
+  };
+  EXPECT_EQ(screen_on(31).find("allow_weak"), std::string::npos);
+  EXPECT_NE(screen_on(30).find("  allow_weak (3des, group2) ends in 30 days, on 2026-12-20, its reason: PIX "
+                               "520\n"),
+            std::string::npos)
+      << screen_on(30);
+  EXPECT_NE(screen_on(1).find("ends in 1 day, on 2026-11-21"), std::string::npos) << screen_on(1);
+  EXPECT_NE(screen_on(0).find("ends today, on 2026-11-20"), std::string::npos) << screen_on(0);
+  EXPECT_NE(screen_on(-1).find("ended, on 2026-11-19"), std::string::npos) << screen_on(-1);
+}
+
 TEST(StatusScreen, PaintsStatesOnlyWhenAsked) {
   const Json status = status_json(test::status_input(), true);
   const std::string painted = status_screen(status, test::kNow.wall, {true, 80});

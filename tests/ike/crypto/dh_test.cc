@@ -55,7 +55,7 @@ TEST_P(EachGroup, RefusesLengthsThatAreNotTheGroups) {
   peer.push_back(0);
   expect_refused(*ours, peer, "one byte more");
   peer.pop_back();
-  peer.insert(peer.begin(), GetParam().elliptic ? 4 : 0);
+  peer.insert(peer.begin(), GetParam().kind == DhKind::curve ? 4 : 0);
   expect_refused(*ours, peer, "one byte before");
 }
 
@@ -95,7 +95,26 @@ TEST(Modp, RefusesWhatIsNotBetweenOneAndPMinusOne) {
     EXPECT_TRUE(dh_shared(*ours, plus(zero, 2))) << "2 is the generator";
     EXPECT_TRUE(dh_shared(*ours, plus(p, -2))) << "p-2 is in range";
   }
-  EXPECT_EQ(groups, 5U);
+  EXPECT_EQ(groups, 8U);
+}
+
+// RFC 6989 section 2.2: in range is not enough where p-1 has small factors.
+TEST(Modp, RefusesWhatIsOutsideTheSubgroup) {
+  std::size_t groups = 0;
+  for (const auto& vector : oakgate::test::read_json("tests/vectors/rfc/modp-5114.json")) {
+    ++groups;
+    const auto ours = dh_generate(static_cast<DhGroup>(vector.at("group").get<int>()));
+    ASSERT_TRUE(ours);
+    expect_refused(*ours, oakgate::test::hex(vector, "small_order"), "an element of a small order");
+    const Bytes p = oakgate::test::hex(vector, "p");
+    Bytes two(p.size());
+    two.back() = 2;
+    expect_refused(*ours, two, "2, which the generator's powers do not reach");
+    expect_refused(*ours, plus(p, -1), "p-1");
+    expect_refused(*ours, plus(two, -1), "1");
+    EXPECT_TRUE(dh_shared(*ours, oakgate::test::hex(vector, "public_i")));
+  }
+  EXPECT_EQ(groups, 3U);
 }
 
 TEST(Modp, ExponentsAreShortForOursAreSafePrimes) {
@@ -104,7 +123,8 @@ TEST(Modp, ExponentsAreShortForOursAreSafePrimes) {
   for (const auto& [group, most] : {std::pair{DhGroup::modp1024, 25U},
                                     {DhGroup::modp1536, 25U},
                                     {DhGroup::modp2048, 29U},
-                                    {DhGroup::modp4096, 41U}}) {
+                                    {DhGroup::modp4096, 41U},
+                                    {DhGroup::modp768, 25U}}) {
     const auto pair = dh_generate(group);
     ASSERT_TRUE(pair);
     EXPECT_LE(pair->private_value.size(), most) << info(group).name;
@@ -139,6 +159,17 @@ TEST(Ecp, RefusesScalarsOutsideTheOrder) {
     EXPECT_TRUE(dh_from_private(group, one));
     EXPECT_EQ(ERR_peek_error(), 0U);
   }
+}
+
+TEST(Curve25519, RefusesPointsOfSmallOrder) {
+  const auto ours = dh_generate(DhGroup::curve25519);
+  ASSERT_TRUE(ours);
+  expect_refused(*ours, Bytes(32), "0");
+  Bytes one(32);
+  one.front() = 1;
+  expect_refused(*ours, one, "1");
+  EXPECT_FALSE(dh_from_private(DhGroup::curve25519, Bytes(31, 1)));
+  EXPECT_EQ(ERR_peek_error(), 0U);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// Published vectors of HMAC, AES-CBC, 3DES-CBC and Diffie-Hellman (tests/vectors; each folder says where its
+// Published vectors of HMAC, the CBC ciphers and Diffie-Hellman (tests/vectors; each folder says where its
 // files come from). Each test counts what it ran: a file that parses to nothing fails.
 #include <gtest/gtest.h>
 
@@ -17,7 +17,7 @@ using oakgate::test::read_text;
 
 TEST(Hmac, Rfc2202AndRfc4231) {
   const auto vectors = read_json("tests/vectors/rfc/hmac.json");
-  EXPECT_EQ(vectors.size(), 28U);
+  EXPECT_EQ(vectors.size(), 35U);
   for (const auto& vector : vectors) {
     const auto algorithm = find_ike_hash(vector.at("hash").get<std::string>());
     ASSERT_TRUE(algorithm);
@@ -121,10 +121,37 @@ TEST(TripleDesCbc, NistKnownAnswersAndMultiBlockMessages) {
   EXPECT_EQ(run, 530U);
 }
 
-TEST(DiffieHellman, Rfc5903AndModpPowersWithLeadingZeros) {
+// NIST's known answers for 3DES use three equal keys, which is single DES.
+TEST(DesCbc, NistKnownAnswersWithOneKey) {
   std::size_t run = 0;
-  for (const char* file : {"tests/vectors/rfc/ecp.json", "tests/vectors/rfc/modp.json"}) {
-    for (const auto& vector : read_json(file)) {
+  for (const char* file : {"invperm", "permop", "subtab", "varkey", "vartext"}) {
+    for (const auto& record :
+         oakgate::test::parse_fax(read_text(std::string("tests/vectors/tdes/TCBC") + file + ".fax"))) {
+      ASSERT_TRUE(record.values.contains("KEYs"));
+      expect_both_ways(IkeCipher::des, record.hex("KEYs"), record.hex("IV"), record.hex("PLAINTEXT"),
+                       record.hex("CIPHERTEXT"), std::string(file) + " " + record.values.at("COUNT"));
+      ++run;
+    }
+  }
+  EXPECT_EQ(run, 470U);
+}
+
+TEST(CamelliaCbc, Rfc3713) {
+  const auto vectors = read_json("tests/vectors/rfc/camellia.json");
+  EXPECT_EQ(vectors.size(), 3U);
+  for (const auto& vector : vectors) {
+    const Bytes key = hex(vector, "key");
+    const auto cipher = find_ike_cipher(8, static_cast<std::uint16_t>(key.size() * 8));
+    ASSERT_TRUE(cipher);
+    expect_both_ways(*cipher, key, Bytes(16), hex(vector, "plaintext"), hex(vector, "ciphertext"),
+                     vector.at("source"));
+  }
+}
+
+TEST(DiffieHellman, Rfc5903Rfc5114AndModpPowersWithLeadingZeros) {
+  std::size_t run = 0;
+  for (const char* file : {"ecp", "modp", "modp-5114"}) {
+    for (const auto& vector : read_json("tests/vectors/rfc/" + std::string(file) + ".json")) {
       const auto group = find_dh_group(vector.at("group").get<std::uint32_t>());
       ASSERT_TRUE(group);
       SCOPED_TRACE(std::string(info(*group).name) + ": " + vector.at("source").get<std::string>());
@@ -143,7 +170,7 @@ TEST(DiffieHellman, Rfc5903AndModpPowersWithLeadingZeros) {
       ++run;
     }
   }
-  EXPECT_EQ(run, 18U);
+  EXPECT_EQ(run, 25U);
 }
 
 // Wycheproof's scalars come as signed integers of any length; ours are exactly as long as the field or
@@ -186,6 +213,32 @@ TEST(Ecdh, Wycheproof) {
   }
   EXPECT_EQ(valid, 330U + 771U + 632U);
   EXPECT_EQ(refused, 25U + 19U + 29U);
+}
+
+// Curve25519: what RFC 7748 calls the all-zero value is refused, everything else gives the vector's secret.
+TEST(X25519, Wycheproof) {
+  std::size_t good = 0;
+  std::size_t refused = 0;
+  const auto vectors = read_json("tests/vectors/wycheproof/x25519_test.json");
+  for (const auto& group : vectors.at("testGroups")) {
+    for (const auto& test : group.at("tests")) {
+      SCOPED_TRACE(test.at("tcId").dump());
+      const auto ours = dh_from_private(DhGroup::curve25519, hex(test, "private"));
+      ASSERT_TRUE(ours) << ours.error().text;
+      const auto secret = dh_shared(*ours, hex(test, "public"));
+      if (hex(test, "shared") == Bytes(32)) {
+        ASSERT_FALSE(secret);
+        EXPECT_EQ(secret.error().notify, NotifyType::invalid_key_information);
+        ++refused;
+      } else {
+        ASSERT_TRUE(secret) << secret.error().text;
+        EXPECT_EQ(to_hex(secret->view()), to_hex(hex(test, "shared")));
+        ++good;
+      }
+    }
+  }
+  EXPECT_EQ(good, 487U);
+  EXPECT_EQ(refused, 31U);
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 namespace oakgate::test {
 
 Result<std::unique_ptr<DataPlane>> make_plane() {
-  return make_kernel_data_plane();
+  return make_kernel_data_plane({});
 }
 
 }  // namespace oakgate::test

@@ -139,6 +139,38 @@ TEST(EspOpener, AuthenticGarbageHasBadPadding) {
   EXPECT_EQ(opener->open(packet).verdict, OpenVerdict::bad_padding);
 }
 
+// RFC 2410, RFC 4543: what travels is what was given. The ICV of GMAC covers the IV too.
+TEST(EspSealer, NullAndGmacDoNotEncrypt) {
+  for (const auto& [cipher, integrity] :
+       {Algorithms{EspCipher::null, Integrity::sha}, Algorithms{EspCipher::gmac_128, std::nullopt}}) {
+    const SecretBytes key(Bytes(info(cipher).key_bytes + info(cipher).salt_bytes, 1));
+    auto sealer = EspSealer::create(cipher, integrity, key, SecretBytes(Bytes(integrity ? 20 : 0)));
+    ASSERT_TRUE(sealer);
+    Bytes packet(sealer->layout().sealed_size(6));
+    const auto at = static_cast<std::ptrdiff_t>(sealer->layout().prefix());
+    const Bytes inner = *from_hex("450000060102");
+    std::copy(inner.begin(), inner.end(), packet.begin() + at);
+    ASSERT_TRUE(sealer->seal(packet, {Spi{256}, 1}, Bytes(sealer->layout().iv), inner.size(), 4));
+    EXPECT_EQ(to_hex(ByteView(packet).subspan(static_cast<std::size_t>(at), 8)), "4500000601020004");
+  }
+}
+
+// RFC 4106 section 6: the shorter ICVs are the front of the whole one.
+TEST(EspSealer, GcmIcvsAreCutFromOneTag) {
+  const SecretBytes key(*from_hex("000102030405060708090a0b0c0d0e0f10111213"));
+  std::vector<std::string> tags;
+  for (const EspCipher cipher : {EspCipher::gcm_128, EspCipher::gcm12_128, EspCipher::gcm8_128}) {
+    auto sealer = EspSealer::create(cipher, std::nullopt, key, {});
+    ASSERT_TRUE(sealer);
+    Bytes packet(sealer->layout().sealed_size(6));
+    ASSERT_TRUE(sealer->seal(packet, {Spi{256}, 1}, Bytes(8), 6, 4));
+    tags.push_back(to_hex(ByteView(packet).last(sealer->layout().icv)));
+  }
+  EXPECT_EQ(tags[0].size(), 32U);
+  EXPECT_EQ(tags[1], tags[0].substr(0, 24));
+  EXPECT_EQ(tags[2], tags[0].substr(0, 16));
+}
+
 TEST(EspSealer, RefusesWrongKeysAndChoices) {
   const SecretBytes k16(Bytes(16));
   const SecretBytes k20(Bytes(20));
