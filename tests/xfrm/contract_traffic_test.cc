@@ -54,8 +54,9 @@ TEST_F(DataPlaneTraffic, CarriesByEveryAlgorithm) {
     remove(before);
     EXPECT_TRUE(carries()) << info(cipher).name << (integrity ? info(*integrity).name : "");
     EXPECT_GT(counters(Side::b, tunnel.inbound(Side::b)).packets, 0U) << info(cipher).name;
+    const bool encrypts = info(cipher).kind != EspKind::null && info(cipher).kind != EspKind::gmac;
+    EXPECT_NE(leaked(), encrypts) << info(cipher).name;
   }
-  EXPECT_FALSE(leaked());
 }
 
 TEST_F(DataPlaneTraffic, CarriesBothFamiliesInsideAndOutside) {
