@@ -106,7 +106,10 @@ void add_enrollment(CLI::App& verb, Arguments& arguments) {
   verb.add_option("--fqdn", scep.host_name, "our host name, into subjectAltName and the subject");
   verb.add_option("--ip-address", scep.ip_address, "our address, likewise");
   verb.add_option("--serial-number", scep.serial_number, "into the subject");
-  verb.add_option("--password-file", scep.password_file, "file of the challenge password, mode 0600");
+  auto* file =
+      verb.add_option("--password-file", scep.password_file, "file of the challenge password, mode 0600");
+  verb.add_flag("--ask-password", scep.ask_password, "ask for the challenge password on the terminal")
+      ->excludes(file);
   verb.add_flag("--renew", scep.renew, "for the same names, signed with the certificate that is there");
   verb.add_flag("--wait", scep.wait, "wait while the request is pending, and poll");
 }

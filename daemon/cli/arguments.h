@@ -35,11 +35,12 @@ struct ScepArguments {
   std::string config;  // the configuration file, which names files and servers
   std::string trustpoint;
   std::string fingerprint;  // authenticate: hexadecimal, what an operator was told by other means
-  std::string subject;      // enroll, and the five below
+  std::string subject;      // enroll, and all below
   std::string host_name;    // --fqdn
   std::string ip_address;
   std::string serial_number;
   std::string password_file;  // of the challenge password; empty: none
+  bool ask_password = false;  // instead
   bool wait = false;
   bool renew = false;
 };

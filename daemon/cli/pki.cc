@@ -178,6 +178,15 @@ Outcome<void> ask_consent(const PkiContext& context, const std::string& question
   return tl::unexpected(refuse(ErrorCode::cancelled, "nothing has been changed", "yes"));
 }
 
+std::optional<SecretBytes> ask_secret(const std::string& prompt) {
+  if (::isatty(STDIN_FILENO) != 1) return std::nullopt;
+  const NoEcho silent;
+  fmt::print(stderr, "{}", prompt);
+  SecretBytes line = read_line();
+  fmt::print(stderr, "\n");
+  return line;
+}
+
 Outcome<SecretBytes> passphrase(const PkiContext& context, const std::string& prompt) {
   if (!context.pki().password_file.empty()) {
     Result<SecretBytes> content = pki::read_secret_file(context.pki().password_file, kMaxPassphrase);
@@ -185,12 +194,8 @@ Outcome<SecretBytes> passphrase(const PkiContext& context, const std::string& pr
     const bool newline = !content->empty() && content->view().back() == '\n';
     return content->slice(0, content->size() - (newline ? 1 : 0));
   }
-  if (::isatty(STDIN_FILENO) != 1) return SecretBytes();
-  fmt::print(stderr, "{}", prompt);
-  const NoEcho silent;
-  SecretBytes line = read_line();
-  fmt::print(stderr, "\n");
-  return line;
+  auto typed = ask_secret(prompt);
+  return typed ? std::move(*typed) : SecretBytes();
 }
 
 std::string ios_time(WallTime time) {

@@ -40,6 +40,8 @@ struct PkiContext {
 
 // Asks on the terminal; without one, `--yes` is needed. `question` ends with what to type.
 [[nodiscard]] Outcome<void> ask_consent(const PkiContext& context, const std::string& question);
+// What a person types, without echo. None: there is no terminal.
+[[nodiscard]] std::optional<SecretBytes> ask_secret(const std::string& prompt);
 // The content of --password-file without one trailing newline; without the option the terminal is asked,
 // without echo; without a terminal it is empty.
 [[nodiscard]] Outcome<SecretBytes> passphrase(const PkiContext& context, const std::string& prompt);

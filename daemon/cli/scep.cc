@@ -54,7 +54,7 @@ int pki_authenticate(const Arguments& arguments) {
 }
 
 int pki_enroll(const Arguments& arguments) {
-  return run_verb(arguments, [](const ScepContext& context) { return enroll(context); });
+  return run_verb(arguments, [](const ScepContext& context) { return enroll(context, ask_secret); });
 }
 
 Outcome<TrustpointConfig> find_scep_trustpoint(const conf::Config& config, const std::string& name) {

@@ -2,10 +2,12 @@
 // the configuration file, fill the files it names, and tell a running daemon. No YAML is ever edited.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "conf/config.h"
 #include "daemon/cli/arguments.h"
+#include "ike/base/secret.h"
 #include "ike/ports/fetcher.h"
 
 namespace oakgate::cli {
@@ -22,7 +24,7 @@ namespace oakgate::cli {
 // "1FCDF2C8 2DEDA6AC 4819D4C4 B4CFF2F5": hexadecimal in groups of eight, as IOS prints fingerprints.
 [[nodiscard]] std::string grouped_fingerprint(const std::string& hex);
 
-// The two verbs over any Fetcher and configuration; `confirm` asks a person. For tests.
+// The two verbs over any Fetcher and configuration; `confirm` and `ask` ask a person. For tests.
 struct ScepContext {
   const Arguments& arguments;
   const conf::Config& config;
@@ -31,6 +33,7 @@ struct ScepContext {
 };
 using Confirm = bool (*)(const std::string& question);  // null: there is no one to ask
 [[nodiscard]] Outcome<Json> authenticate(const ScepContext& context, Confirm confirm);
-[[nodiscard]] Outcome<Json> enroll(const ScepContext& context);
+using AskSecret = std::optional<SecretBytes> (*)(const std::string& prompt);  // without echo; none likewise
+[[nodiscard]] Outcome<Json> enroll(const ScepContext& context, AskSecret ask);
 
 }  // namespace oakgate::cli

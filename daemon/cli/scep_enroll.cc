@@ -28,8 +28,15 @@ conf::Environment environment() {
   return {"", ::geteuid()};
 }
 
-// The password as it stands in the file, without a line break at its end.
-Result<SecretBytes> read_challenge(const std::string& path) {
+// The password as a person types it, or as it stands in the file, without a line break at its end.
+Result<SecretBytes> read_challenge(const ScepArguments& arguments, AskSecret ask) {
+  if (arguments.ask_password) {
+    auto typed = ask("Challenge password: ");
+    if (typed) return std::move(*typed);
+    return fail(ErrorCode::cancelled, "nobody can be asked for the challenge password here", "a terminal",
+                "Put it into a file of mode 0600: --password-file.");
+  }
+  const std::string& path = arguments.password_file;
   if (path.empty()) return SecretBytes();
   const auto content = conf::load_private_key(path, environment());
   if (!content) {
@@ -190,7 +197,7 @@ class Enroller {
 
 }  // namespace
 
-Outcome<Json> enroll(const ScepContext& context) {
+Outcome<Json> enroll(const ScepContext& context, AskSecret ask) {
   const TrustpointConfig& trustpoint = context.trustpoint;
   const auto refuse = [](const Error& error) { return tl::unexpected(failure_of(error)); };
   if (!trustpoint.own && !trustpoint.own_encryption) {
@@ -202,7 +209,7 @@ Outcome<Json> enroll(const ScepContext& context) {
   }
   const auto trusted = read_authority(trustpoint);
   if (!trusted) return refuse(trusted.error());
-  const auto challenge = read_challenge(context.arguments.scep.password_file);
+  const auto challenge = read_challenge(context.arguments.scep, ask);
   if (!challenge) return refuse(challenge.error());
   auto rng = SystemRng::create();
   if (!rng) return refuse(rng.error());

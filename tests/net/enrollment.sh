@@ -54,6 +54,28 @@ granted_at_once() {
   chains a
   openssl x509 -in "$work/a/gw-a.pem" -noout -text | grep -q 'DNS:gw-a.example.net, IP Address:192.0.2.1'
 }
+# Typed on a terminal, and not seen on it; never one of the command's words.
+typed_password() {
+  local pid shown=$work/typed typed=$work/typed.fifo
+  approve
+  authenticated
+  mkfifo "$typed"
+  script -qec "ip netns exec $ns-gw-a '$oakgate' pki enroll corp --fqdn typed.example.net --ask-password \
+    --config '$work/a/oakgate.yaml'" /dev/null <"$typed" >"$shown" 2>&1 &
+  pid=$!
+  echo $pid >>"$work/pids"
+  exec 9>"$typed"
+  eventually 15 grep -q 'Challenge password: ' "$shown"
+  echo swordfish >&9
+  wait "$pid"
+  exec 9>&-
+  rm "$typed"
+  chains a
+  not grep -q swordfish "$shown"
+  exits 2 pki a enroll --ask-password --password-file "$work/a/password"
+  exits 1 pki a enroll --fqdn typed.example.net --ask-password </dev/null
+  says 'nobody can be asked'
+}
 refused() {
   approve
   authenticated
@@ -219,6 +241,7 @@ get_crl_for_a_verdict() {
 run authenticate_compares_fingerprints authenticates
 run authenticate_asks_a_person asks_a_person
 run granted_at_once granted_at_once
+run the_password_is_typed typed_password
 run refused_in_the_authoritys_words refused
 run weak_answers_need_their_word weak
 run pending_over_a_restart pending

@@ -59,6 +59,7 @@ TEST(Arguments, PkiVerbs) {
   EXPECT_EQ(enroll.arguments.scep.serial_number, "7");
   EXPECT_EQ(enroll.arguments.scep.password_file, "p");
   EXPECT_TRUE(enroll.arguments.scep.wait);
+  EXPECT_FALSE(enroll.arguments.scep.ask_password);
   EXPECT_FALSE(enroll.arguments.scep.renew);
   EXPECT_TRUE(enroll.arguments.json);
   EXPECT_FALSE(parse({"pki", "enroll"}).outcome);

@@ -18,6 +18,11 @@ namespace {
 
 using testing::HasSubstr;
 
+// There is no terminal.
+std::optional<SecretBytes> nobody(const std::string& /*prompt*/) {
+  return std::nullopt;
+}
+
 class ScepTest : public testing::Test {
  protected:
   ScepTest() {
@@ -115,42 +120,58 @@ TEST_F(ScepTest, AuthenticateNeedsOneFile) {
 }
 
 TEST_F(ScepTest, EnrollSaysWhatIsMissing) {
-  auto result = enroll(context());
+  auto result = enroll(context(), nobody);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().remedy, HasSubstr("pki authenticate"));
   write_authority();
-  result = enroll(context());
+  result = enroll(context(), nobody);
   ASSERT_FALSE(result);
   EXPECT_THAT(result.error().remedy, HasSubstr("pki generate-key"));
   write_key();
   arguments_.scep.ip_address = "here";
-  EXPECT_FALSE(enroll(context()));
+  EXPECT_FALSE(enroll(context(), nobody));
   arguments_.scep.ip_address.clear();
   arguments_.scep.password_file = folder_ + "/none";
-  EXPECT_EQ(enroll(context()).error().exit, Exit::not_found);
+  EXPECT_EQ(enroll(context(), nobody).error().exit, Exit::not_found);
   trustpoint_.own.reset();
-  EXPECT_EQ(enroll(context()).error().exit, Exit::configuration);
+  EXPECT_EQ(enroll(context(), nobody).error().exit, Exit::configuration);
 }
 
 TEST_F(ScepTest, EnrollWithAChallengePassword) {
   write_authority();
   write_key();
   server_.wanted_challenge = "swordfish";
-  EXPECT_EQ(enroll(context()).error().code, "enrollment-failed");
+  EXPECT_EQ(enroll(context(), nobody).error().code, "enrollment-failed");
   arguments_.scep.password_file = folder_ + "/password";
   ASSERT_TRUE(pki::write_file(folder_ + "/password", as_bytes("swordfish\n"), pki::kSecretMode));
-  const auto result = enroll(context());
+  const auto result = enroll(context(), nobody);
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ((*result)["requests"][0]["state"], "granted");
   EXPECT_EQ((*result)["daemon_told"], false);
   ASSERT_TRUE(*read_own_certificate(*trustpoint_.own));
 }
 
+TEST_F(ScepTest, EnrollAsksForTheChallengePasswordWhenToldTo) {
+  write_authority();
+  write_key();
+  server_.wanted_challenge = "swordfish";
+  arguments_.scep.ask_password = true;
+  const auto nowhere = enroll(context(), nobody);
+  EXPECT_THAT(nowhere.error().text, HasSubstr("nobody can be asked"));
+  EXPECT_TRUE(server_.requests.empty());
+  const auto result = enroll(context(), [](const std::string& prompt) {
+    EXPECT_EQ(prompt, "Challenge password: ");
+    return std::optional(SecretBytes(as_bytes("swordfish")));
+  });
+  ASSERT_TRUE(result) << result.error().text;
+  EXPECT_EQ((*result)["requests"][0]["state"], "granted");
+}
+
 TEST_F(ScepTest, EnrollLeavesWhatIsPendingToTheDaemon) {
   write_authority();
   write_key();
   server_.pending = 1;
-  const auto result = enroll(context());
+  const auto result = enroll(context(), nobody);
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ((*result)["requests"][0]["state"], "pending");
   EXPECT_EQ(read_transactions(config_.gateway.state_dir, "corp")->size(), 1U);
@@ -162,7 +183,7 @@ TEST_F(ScepTest, EnrollWaitsWhenToldTo) {
   write_key();
   server_.pending = 2;
   arguments_.scep.wait = true;
-  const auto result = enroll(context());
+  const auto result = enroll(context(), nobody);
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ((*result)["requests"][0]["state"], "granted");
   EXPECT_TRUE(read_transactions(config_.gateway.state_dir, "corp")->empty());
@@ -175,7 +196,7 @@ TEST_F(ScepTest, EnrollAsksForEachKey) {
       folder_ + "/encryption.pem", {"corp encryption", folder_ + "/encryption.key", KeyUsage::encryption}};
   ASSERT_TRUE(pki::write_file(folder_ + "/encryption.key", test::private_key_pem(test::rsa_key(2)),
                               pki::kSecretMode));
-  const auto result = enroll(context());
+  const auto result = enroll(context(), nobody);
   ASSERT_TRUE(result) << result.error().text;
   EXPECT_EQ((*result)["requests"].size(), 2U);
   EXPECT_EQ((*read_own_certificate(*trustpoint_.own_encryption))->public_key(),
@@ -186,11 +207,11 @@ TEST_F(ScepTest, RenewNeedsACertificateAndSignsWithIt) {
   write_authority();
   write_key();
   arguments_.scep.renew = true;
-  EXPECT_EQ(enroll(context()).error().code, "no-certificate");
+  EXPECT_EQ(enroll(context(), nobody).error().code, "no-certificate");
   arguments_.scep.renew = false;
-  ASSERT_TRUE(enroll(context()));
+  ASSERT_TRUE(enroll(context(), nobody));
   arguments_.scep.renew = true;
-  ASSERT_TRUE(enroll(context()));
+  ASSERT_TRUE(enroll(context(), nobody));
   EXPECT_EQ(server_.requests.back().message_type, "17");
 }
 
