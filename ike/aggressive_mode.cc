@@ -70,29 +70,18 @@ Result<void> send_offer(Run& run) {
 
 // Responder: HDR, SA, KE, Ni, IDii. The peer was found by its identity; nothing is proved.
 Result<void> take_offer(Run& run) {
-  const auto& offer = *payload_of<wire::SaPayload>(run.message->body);
-  auto policies = aggressive_policies(run.core, peer_of(run));
-  if (!policies) {
-    policies.error().notify = NotifyType::no_proposal_chosen;
-    return fail(std::move(policies.error()));
-  }
+  Policies policies = aggressive_policies(run.core, peer_of(run));
   // The public value is of one group: a policy of another one cannot be chosen any more.
   const std::size_t bytes = payload_of<wire::KeyExchangePayload>(run.message->body)->data.size();
-  std::erase_if(*policies,
-                [&](const IsakmpPolicy& policy) { return info(policy.group).public_bytes != bytes; });
-  auto chosen = choose_policy(*policies, offer);
-  if (!chosen) {
-    const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
-    no_policy(run, error);
-    return fail(error);
-  }
-  policy_chosen(run, *chosen);
+  const auto other_group = [&](const IsakmpPolicy& policy) {
+    return info(policy.group).public_bytes != bytes;
+  };
+  if (policies) std::erase_if(*policies, other_group);
+  auto reply = take_offered_policy(run, std::move(policies));
+  if (!reply) return fail(std::move(reply.error()));
   if (auto read = read_key_exchange(run); !read) return read;
-  read_vendor_ids(run);
-  read_certificate_requests(run);
   Phase1Exchange& phase1 = phase1_of(run);
-  phase1.sa_body = offer.raw_body;
-  phase1.reply = std::move(chosen->reply);
+  phase1.reply = std::move(*reply);
   phase1.peer_id = *payload_of<wire::IdPayload>(run.message->body);
   start_job(run, DhGenerate{run.sa.policy->group});
   return {};
@@ -158,18 +147,9 @@ Result<void> keep_peer_proof(Run& run) {
 
 // Initiator: HDR, SA, KE, Nr, IDir, HASH_R or SIG_R
 Result<void> take_answer(Run& run) {
-  auto policies = offered_policies(run.core, peer_of(run));
-  if (!policies) return fail(std::move(policies.error()));
-  auto chosen = check_chosen_policy(*policies, *payload_of<wire::SaPayload>(run.message->body));
-  if (!chosen) {
-    no_policy(run, chosen.error());
-    return fail(std::move(chosen.error()));
-  }
-  set_responder_cookie(run.core, run.sa, run.message->header.cookies.responder);
-  policy_chosen(run, *chosen);
+  const Policies policies = offered_policies(run.core, peer_of(run));
+  if (auto taken = take_chosen_policy(run, policies); !taken) return taken;
   if (auto read = read_key_exchange(run); !read) return read;
-  read_vendor_ids(run);
-  read_certificate_requests(run);
   if (auto kept = keep_peer_proof(run); !kept) return kept;
   if (auto read = read_nat(run); !read) return read;
   start_shared(run);

@@ -29,39 +29,16 @@ std::vector<Payload> first_payloads(const Peer& peer, wire::SaPayload sa) {
 
 // Responder, message 1: HDR, SA
 Result<void> take_offer(Run& run) {
-  const auto& offer = *payload_of<wire::SaPayload>(run.message->body);
-  auto policies = usable_policies(run.core, peer_of(run));
-  if (!policies) {
-    policies.error().notify = NotifyType::no_proposal_chosen;
-    return fail(std::move(policies.error()));
-  }
-  auto chosen = choose_policy(*policies, offer);
-  if (!chosen) {
-    const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
-    no_policy(run, error);
-    return fail(error);
-  }
-  read_vendor_ids(run);
-  read_certificate_requests(run);
-  policy_chosen(run, *chosen);
-  phase1_of(run).sa_body = offer.raw_body;
+  auto reply = take_offered_policy(run, usable_policies(run.core, peer_of(run)));
+  if (!reply) return fail(std::move(reply.error()));
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection,
-                    first_payloads(peer_of(run), std::move(chosen->reply)), Expect::nothing);
+                    first_payloads(peer_of(run), std::move(*reply)), Expect::nothing);
 }
 
 // Initiator, message 2: HDR, SA
 Result<void> take_choice(Run& run) {
-  auto policies = usable_policies(run.core, peer_of(run));
-  if (!policies) return fail(std::move(policies.error()));
-  auto chosen = check_chosen_policy(*policies, *payload_of<wire::SaPayload>(run.message->body));
-  if (!chosen) {
-    no_policy(run, chosen.error());
-    return fail(std::move(chosen.error()));
-  }
-  set_responder_cookie(run.core, run.sa, run.message->header.cookies.responder);
-  read_vendor_ids(run);
-  read_certificate_requests(run);
-  policy_chosen(run, *chosen);
+  const Policies policies = usable_policies(run.core, peer_of(run));
+  if (auto taken = take_chosen_policy(run, policies); !taken) return taken;
   start_job(run, DhGenerate{run.sa.policy->group});
   return {};
 }

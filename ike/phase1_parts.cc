@@ -7,6 +7,7 @@
 #include "ike/crypto/distinguished_name.h"
 #include "ike/crypto/keys.h"
 #include "ike/identities.h"
+#include "ike/sa_book.h"
 
 namespace oakgate::ike {
 
@@ -24,6 +25,24 @@ Payload initial_contact(const IkeSa& sa) {
   spi.insert(spi.end(), sa.cookies.responder.begin(), sa.cookies.responder.end());
   return wire::NotifyPayload{
       wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::initial_contact, std::move(spi), {}};
+}
+
+void no_policy(Run& run, const Error& error) {
+  Event event = run.core.event(EventId::phase1_no_policy, run.sa);
+  event.error = error;
+  event.authenticated = false;
+  run.core.raise(std::move(event));
+}
+
+void take_policy(Run& run, const ChosenPolicy& chosen) {
+  read_vendor_ids(run);
+  read_certificate_requests(run);
+  run.sa.policy = chosen.policy;
+  run.sa.life_shortened = chosen.shortened;
+  Event event = run.core.event(EventId::phase1_policy_chosen, run.sa);
+  event.fields = {{"policy", to_string(chosen.policy)},
+                  {"lifetime", std::to_string(chosen.policy.lifetime.count())}};
+  run.core.raise(std::move(event));
 }
 
 }  // namespace
@@ -69,20 +88,33 @@ void read_vendor_ids(Run& run) {
 
 // ---- the policy
 
-void policy_chosen(Run& run, const ChosenPolicy& chosen) {
-  run.sa.policy = chosen.policy;
-  run.sa.life_shortened = chosen.shortened;
-  Event event = run.core.event(EventId::phase1_policy_chosen, run.sa);
-  event.fields = {{"policy", to_string(chosen.policy)},
-                  {"lifetime", std::to_string(chosen.policy.lifetime.count())}};
-  run.core.raise(std::move(event));
+Result<wire::SaPayload> take_offered_policy(Run& run, Policies policies) {
+  if (!policies) {
+    policies.error().notify = NotifyType::no_proposal_chosen;
+    return fail(std::move(policies.error()));
+  }
+  const auto& offer = *payload_of<wire::SaPayload>(run.message->body);
+  auto chosen = choose_policy(*policies, offer);
+  if (!chosen) {
+    const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
+    no_policy(run, error);
+    return fail(error);
+  }
+  phase1_of(run).sa_body = offer.raw_body;
+  take_policy(run, *chosen);
+  return std::move(chosen->reply);
 }
 
-void no_policy(Run& run, const Error& error) {
-  Event event = run.core.event(EventId::phase1_no_policy, run.sa);
-  event.error = error;
-  event.authenticated = false;
-  run.core.raise(std::move(event));
+Result<void> take_chosen_policy(Run& run, const Policies& policies) {
+  if (!policies) return fail(policies.error());
+  auto chosen = check_chosen_policy(*policies, *payload_of<wire::SaPayload>(run.message->body));
+  if (!chosen) {
+    no_policy(run, chosen.error());
+    return fail(std::move(chosen.error()));
+  }
+  set_responder_cookie(run.core, run.sa, run.message->header.cookies.responder);
+  take_policy(run, *chosen);
+  return {};
 }
 
 // ---- the key exchange

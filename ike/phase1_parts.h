@@ -26,8 +26,12 @@ void append_vendor_ids(const Peer& peer, std::vector<wire::Payload>& payloads);
 void read_vendor_ids(Run& run);
 
 // ---- the policy
-void policy_chosen(Run& run, const ChosenPolicy& chosen);
-void no_policy(Run& run, const Error& error);
+using Policies = Result<std::vector<IsakmpPolicy>>;
+// Responder, the first message: one of `policies` becomes the SA's, and what else the message says is read.
+// The SA payload to answer with.
+[[nodiscard]] Result<wire::SaPayload> take_offered_policy(Run& run, Policies policies);
+// Initiator, the answer: its choice becomes the SA's policy, the responder's cookie the SA's.
+[[nodiscard]] Result<void> take_chosen_policy(Run& run, const Policies& policies);
 
 // ---- the key exchange
 // INVALID-KEY-INFORMATION for a public value that is not as long as the policy's group asks.
