@@ -126,7 +126,8 @@ Result<void> Daemon::make_trust() {
                            }},
                           *workers_,
                           *rng_,
-                          [this](ike::PeerRevoked command) { driver_->on_command(std::move(command)); }});
+                          [this](ike::PeerRevoked command) { driver_->on_command(std::move(command)); },
+                          [this] { return peers_up(); }});
   if (!revocation) return fail(revocation.error());
   revocation_ = std::move(*revocation);
   return keep_keys(std::exchange(loaded_keys_, {}));
@@ -227,6 +228,16 @@ void Daemon::start_core() {
   trust_timer_->arm(kTrustDelay);
   addresses_->configure(config_.peers);
   look_for_enrollments();
+}
+
+std::set<std::string> Daemon::peers_up() const {
+  std::set<std::string> up;
+  for (const ike::PeerSnapshot& peer : driver_->snapshot()) {
+    const bool tunnels = std::any_of(peer.tunnels.begin(), peer.tunnels.end(),
+                                     [](const ike::TunnelSnapshot& one) { return !one.sas.empty(); });
+    if (tunnels || peer.state == ike::PeerState::established) up.insert(peer.name);
+  }
+  return up;
 }
 
 // Revocation may ask for lists at once.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,6 +63,7 @@ class Daemon final : private DataPlaneListener {
   void tell_trustpoints();
   [[nodiscard]] std::vector<OwnCertificateStatus> own_certificates() const;
   void on_hangup();
+  [[nodiscard]] std::set<std::string> peers_up() const;
   void configure_revocation();
   void look_for_enrollments();
   void begin_shutdown(const char* signal_name);

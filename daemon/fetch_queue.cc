@@ -190,7 +190,7 @@ void FetchQueue::log_outcome(const RevocationSource& source, const FetchOutcome&
     parts_.log.notice(fmt::format("{}new {} received from {}", head, what, printable(source.url)));
   } else {
     parts_.log.write(LogLevel::info,
-                     fmt::format("{}the {} from {} is the one we have", head, what, printable(source.url)));
+                     fmt::format("{}the {} from {} says nothing new", head, what, printable(source.url)));
   }
 }
 

@@ -17,6 +17,10 @@ constexpr std::size_t kMaxRemembered = 4096;  // certificates of peers
 constexpr Milliseconds kLeadMin{60000};
 constexpr Milliseconds kLeadMax{3600000};
 
+std::string_view text_of(const Bytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 PeerVerdict refused(std::string why) {
   PeerVerdict verdict;
   verdict.peer = fail(ErrorCode::internal, std::move(why), "fewer negotiations at once",
@@ -194,7 +198,8 @@ void Revocation::remember(Remembered peer, std::uint64_t generation) {
   if (generation != generation_) recheck(false, true);
 }
 
-// ---- Lists that are fetched again ----------------------------------------------------------------------
+// ---- Lists and answers that are fetched again
+// ----------------------------------------------------------------------
 
 void Revocation::configure(const std::vector<TrustpointConfig>& trustpoints) {
   trustpoints_.clear();
@@ -203,6 +208,7 @@ void Revocation::configure(const std::vector<TrustpointConfig>& trustpoints) {
   }
   std::erase_if(peers_, [this](const Remembered& peer) { return !trustpoints_.contains(peer.trustpoint); });
   // An operator who starts or reloads wants lists as they are now.
+  learn_sources();
   for (auto& [source, refresh] : refresh_) refresh = {read_clocks().instant, Milliseconds{0}};
   refresh_due();
   recheck(false, true);
@@ -227,10 +233,32 @@ void Revocation::learn_sources() {
   for (const pki::CrlToRefresh& crl : parts_.fetch.store->fetched_crls()) {
     if (trustpoints_.contains(crl.source.trustpoint)) sources.insert(crl.source);
   }
+  for (const pki::OcspToRefresh& answer : answers_in_use()) {
+    sources.insert(answer.source);
+    // None of them is older than this run.
+    refresh_.emplace(answer.source, Refresh{read_clocks().instant + until_refresh(answer), Milliseconds{0}});
+  }
   std::erase_if(refresh_, [&](const auto& entry) { return !sources.contains(entry.first); });
   for (const RevocationSource& source : sources) {
     refresh_.emplace(source, Refresh{read_clocks().instant, Milliseconds{0}});
   }
+}
+
+// An answer speaks of one certificate: once its peer is gone, nobody needs another.
+std::vector<pki::OcspToRefresh> Revocation::answers_in_use() const {
+  std::vector<pki::OcspToRefresh> answers = parts_.fetch.store->fetched_answers();
+  if (answers.empty()) return answers;
+  const std::set<std::string> up = parts_.peers_up ? parts_.peers_up() : std::set<std::string>();
+  std::set<std::string_view> certificates;
+  for (const Remembered& peer : peers_) {
+    if (parts_.peers_up && !up.contains(peer.peer)) continue;
+    for (const Bytes& one : peer.chain) certificates.insert(text_of(one));
+  }
+  std::erase_if(answers, [&](const pki::OcspToRefresh& answer) {
+    return !trustpoints_.contains(answer.source.trustpoint) ||
+           !certificates.contains(text_of(answer.certificate));
+  });
+  return answers;
 }
 
 void Revocation::refresh_due() {
@@ -283,14 +311,12 @@ Result<void> Revocation::request_lists(const std::string& trustpoint,
 }
 
 void Revocation::refreshed(const RevocationSource& source, const FetchOutcome& outcome) {
-  if (source.kind != RevocationSource::Kind::ocsp) {
-    Refresh& refresh = refresh_[source];
-    if (outcome.error) {
-      refresh.retry = std::clamp(refresh.retry * 2, times_.refresh_retry, times_.refresh);
-      refresh.due = read_clocks().instant + jittered(refresh.retry);
-    } else {
-      schedule(source);
-    }
+  Refresh& refresh = refresh_[source];
+  if (outcome.error) {
+    refresh.retry = std::clamp(refresh.retry * 2, times_.refresh_retry, times_.refresh);
+    refresh.due = read_clocks().instant + jittered(refresh.retry);
+  } else {
+    schedule(source);
   }
   if (!outcome.fresh) return;
   ++generation_;
@@ -299,8 +325,13 @@ void Revocation::refreshed(const RevocationSource& source, const FetchOutcome& o
 
 void Revocation::schedule(const RevocationSource& source) {
   Milliseconds time = times_.refresh;
-  for (const pki::CrlToRefresh& crl : parts_.fetch.store->fetched_crls()) {
-    if (crl.source == source) time = std::min(time, until_refresh(crl));
+  const auto look_at = [&](const pki::CrlToRefresh& one) {
+    if (one.source == source) time = std::min(time, until_refresh(one));
+  };
+  if (source.kind == RevocationSource::Kind::ocsp) {
+    for (const pki::OcspToRefresh& answer : parts_.fetch.store->fetched_answers()) look_at(answer);
+  } else {
+    for (const pki::CrlToRefresh& crl : parts_.fetch.store->fetched_crls()) look_at(crl);
   }
   refresh_[source] = {read_clocks().instant + jittered(time), Milliseconds{0}};
 }

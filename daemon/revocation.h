@@ -2,9 +2,9 @@
 // ever waiting for one: verifying runs in the worker pool, fetching in threads of its own (FetchQueue), and
 // an answer comes within a bound whatever servers do.
 //
-// Lists in use are fetched again before they end, and at least every hour; a list that cannot be fetched is
-// kept. When one is new, the peers that proved themselves by certificates are looked at again, and those
-// whose certificate it revokes are told to the core.
+// Lists in use, and OCSP answers about peers that are up, are fetched again before they end, and at least
+// every hour; what cannot be fetched anew is kept. When one is new, the peers that proved themselves by
+// certificates are looked at again, and those whose certificate it revokes are told to the core.
 #pragma once
 
 #include <functional>
@@ -36,6 +36,7 @@ class Revocation {
     WorkerPool& workers;
     Rng& rng;
     std::function<void(ike::PeerRevoked)> revoked;
+    std::function<std::set<std::string>()> peers_up{};  // by configured name; empty: all that are remembered
   };
   [[nodiscard]] static Result<std::unique_ptr<Revocation>> create(Parts parts,
                                                                   const RevocationTimes& times = {});
@@ -97,6 +98,7 @@ class Revocation {
 
   void look_around();
   void learn_sources();
+  [[nodiscard]] std::vector<pki::OcspToRefresh> answers_in_use() const;
   void refresh_due();
   void refreshed(const RevocationSource& source, const FetchOutcome& outcome);
   // A fetch whose outcome goes to refreshed() first, then to `then`.

@@ -21,6 +21,7 @@ class RevocationStore {
   virtual void add_failure(const RevocationSource& source, const Error& error) = 0;
   [[nodiscard]] virtual std::vector<Error> reread_crl_files(bool& changed) = 0;
   [[nodiscard]] virtual std::vector<pki::CrlToRefresh> fetched_crls() const = 0;
+  [[nodiscard]] virtual std::vector<pki::OcspToRefresh> fetched_answers() const = 0;
   [[nodiscard]] virtual std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const = 0;
 };
 
@@ -46,6 +47,9 @@ class TrustRevocationStore final : public RevocationStore {
   }
   [[nodiscard]] std::vector<pki::CrlToRefresh> fetched_crls() const override {
     return trust_->fetched_crls();
+  }
+  [[nodiscard]] std::vector<pki::OcspToRefresh> fetched_answers() const override {
+    return trust_->fetched_answers();
   }
   [[nodiscard]] std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const override {
     return trust_->crl_sources(trustpoint);

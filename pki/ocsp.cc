@@ -79,10 +79,16 @@ std::string digest_of_answer(const OCSP_BASICRESP* basic) {
   return digest_of_signature(OCSP_resp_get0_tbs_sigalg(basic));
 }
 
-// The digests of what was signed, once it is clear that it was signed by somebody who may.
-Result<std::vector<std::string>> check_signature(const OCSP_BASICRESP* basic, const Certificate& issuer,
-                                                 WallTime now) {
-  std::vector<std::string> digests{digest_of_answer(basic)};
+// RFC 6960 section 4.2.2.2.1: "A CA may specify that an OCSP client can trust a responder for the lifetime of
+// the responder's certificate. The CA does so by including the extension id-pkix-ocsp-nocheck."
+bool trusted_for_life(const Certificate& responder) {
+  return X509_get_ext_by_NID(responder.native(), NID_id_pkix_OCSP_noCheck, -1) >= 0;
+}
+
+// Who signed it and with which digests goes into `status`, once it is clear that it is somebody who may.
+Result<void> check_signature(const OCSP_BASICRESP* basic, const Certificate& issuer, WallTime now,
+                             OcspStatus& status) {
+  status.signature_digests = {digest_of_answer(basic)};
   bool found = signed_with(basic, issuer.native());
   const STACK_OF(X509)* sent = OCSP_resp_get0_certs(basic);
   const int count = std::min(sk_X509_num(sent), kMaxResponderCertificates);
@@ -92,14 +98,15 @@ Result<std::vector<std::string>> check_signature(const OCSP_BASICRESP* basic, co
     const Result<Certificate> responder = Certificate::from_native(native);
     if (!responder) return fail(responder.error());
     if (const auto may = may_answer_for(*responder, issuer, now); !may) return fail(may.error());
-    digests.push_back(responder->signature_digest());
+    status.signature_digests.push_back(responder->signature_digest());
+    if (!trusted_for_life(*responder)) status.responder = *responder;
     found = true;
   }
   if (!found) {
     return refuse(fmt::format("its signature is neither {}'s nor a responder's of it", issuer.subject_text()),
                   "an answer signed by the CA or by a responder it appointed");
   }
-  return digests;
+  return {};
 }
 
 Result<void> check_dates(const OcspStatus& status, WallTime now) {
@@ -134,8 +141,8 @@ Result<OcspStatus> read_ocsp_answer(ByteView der, const Certificate& subject, co
                                     WallTime now) {
   const Result<BasicResponse> basic = parse_answer(der);
   if (!basic) return fail(basic.error());
-  Result<std::vector<std::string>> digests = check_signature(basic->get(), issuer, now);
-  if (!digests) return fail(digests.error());
+  OcspStatus status;
+  if (const auto good = check_signature(basic->get(), issuer, now, status); !good) return fail(good.error());
 
   const CertId id = cert_id(subject, issuer);
   int verdict = V_OCSP_CERTSTATUS_UNKNOWN;
@@ -147,7 +154,6 @@ Result<OcspStatus> read_ocsp_answer(ByteView der, const Certificate& subject, co
                                    &next_update) != 1) {
     return refuse(fmt::format("it does not speak of the certificate {}", subject.serial()));
   }
-  OcspStatus status;
   const auto made = wall_time(this_update);
   status.next_update = next_update == nullptr ? std::nullopt : wall_time(next_update);
   if (!made || (next_update != nullptr && !status.next_update)) return refuse("its dates are none");
@@ -162,7 +168,6 @@ Result<OcspStatus> read_ocsp_answer(ByteView der, const Certificate& subject, co
   status.revoked = verdict == V_OCSP_CERTSTATUS_REVOKED;
   status.revoked_at = wall_time(revoked_at).value_or(status.this_update);
   if (status.revoked && reason >= 0) status.reason = OCSP_crl_reason_str(reason);
-  status.signature_digests = std::move(*digests);
   return status;
 }
 

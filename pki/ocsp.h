@@ -20,6 +20,9 @@ struct OcspStatus {
   std::optional<WallTime> next_update;
   WallTime revoked_at{};
   std::string reason;  // "keyCompromise"; empty: none given
+  // Who signed it, if it is neither the CA itself nor trusted for the life of its certificate
+  // (id-pkix-ocsp-nocheck): whether that certificate has been revoked is for the caller to find out.
+  std::optional<Certificate> responder;
   // Of the answer, and of the responder's certificate if it has one of its own: "sha1", "sha256" ... Which
   // ones will do is the trustpoint's matter.
   std::vector<std::string> signature_digests;
@@ -29,9 +32,9 @@ struct OcspStatus {
 // may be made in advance. The same arguments give the same bytes.
 [[nodiscard]] Result<Bytes> ocsp_request(const Certificate& subject, const Certificate& issuer);
 // Signed by `issuer`, or by a responder whose certificate `issuer` signed for OCSPSigning (RFC 6960 section
-// 4.2.2.2); that certificate's own revocation is not asked for. An answer without nextUpdate is current for a
-// day. ErrorCode::crl_invalid: not an answer, not successful, unsigned, not about this certificate, not yet
-// valid or stale; ErrorCode::crl_unavailable: the responder does not know the certificate.
+// 4.2.2.2). An answer without nextUpdate is current for a day. ErrorCode::crl_invalid: not an answer, not
+// successful, unsigned, not about this certificate, not yet valid or stale; ErrorCode::crl_unavailable: the
+// responder does not know the certificate.
 [[nodiscard]] Result<OcspStatus> read_ocsp_answer(ByteView der, const Certificate& subject,
                                                   const Certificate& issuer, WallTime now);
 

@@ -32,6 +32,7 @@ class Checker {
       out.revoked = std::move(one.revoked);
       if (!out.unknown) out.unknown = std::move(one.unknown);
       if (!out.was_revoked) out.was_revoked = std::move(one.was_revoked);
+      out.responders.insert(out.responders.end(), one.responders.begin(), one.responders.end());
     }
     return out;
   }
@@ -40,13 +41,47 @@ class Checker {
   RevocationFinding check_one(const Certificate& certificate, const Certificate& issuer, int depth) {
     RevocationFinding out = ask_crls(certificate, issuer, depth);
     if (out.revoked || !input_.ocsp) return out;
-    if (const auto status = input_.ocsp(certificate, issuer)) {
-      if (status->revoked) {
-        return {revoked_error(certificate, status->revoked_at, status->reason, "by OCSP"), {}, {}};
-      }
-      return {};
+    const auto status = input_.ocsp(certificate, issuer);
+    if (!status) return out;
+    const Doubt doubt = status->responder ? doubt_about(*status->responder, issuer, depth) : Doubt{};
+    // Who may have lost its key does not vouch for anybody; who has lost it does not accuse, either.
+    if (doubt.why && (!status->revoked || doubt.revoked)) {
+      if (!out.unknown) return out;
+      out.unknown = doubt.why;
+      if (!doubt.revoked) out.responders.push_back(*status->responder);
+      return out;
     }
+    if (!status->revoked) return {};
+    out.revoked = revoked_error(certificate, status->revoked_at, status->reason, "by OCSP");
     return out;
+  }
+
+  struct Doubt {
+    std::optional<Error> why;
+    bool revoked = false;  // else it is not known
+  };
+  Doubt doubt_about(const Certificate& responder, const Certificate& issuer, int depth) {
+    const RevocationFinding found = ask_crls(responder, issuer, depth);
+    const std::string whose = "the OCSP responder \"" + responder.subject_text() + '"';
+    for (const auto& revoked : {found.revoked, found.was_revoked}) {
+      if (!revoked) continue;
+      return {Error{ErrorCode::crl_invalid,
+                    whose + " has itself been revoked: " + revoked->text,
+                    "an answer of a responder that is not revoked",
+                    "Give the responder a new key and certificate.",
+                    {}},
+              true};
+    }
+    if (!found.unknown) return {};
+    return {
+        Error{
+            ErrorCode::crl_unavailable,
+            "nothing says whether the certificate of " + whose + " has been revoked: " + found.unknown->text,
+            "a CRL that speaks of it, or id-pkix-ocsp-nocheck in it",
+            "Name a URL of its CA's CRL in `crl:` of the trustpoint, or have the certificate issued with "
+            "id-pkix-ocsp-nocheck.",
+            {}},
+        false};
   }
 
   // What CRLs at hand say. First those signed with the very key that signed the certificate; only if they do

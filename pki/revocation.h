@@ -19,7 +19,8 @@ struct RevocationInput {
   // Its certificates may sign CRLs as well (a CA with several keys), if they lead to the same anchor.
   PathSettings settings;
   std::vector<Crl> crls;
-  // OCSP answers that were checked when they came, and are current.
+  // OCSP answers that were checked when they came, and are current. OcspStatus::responder is looked at here,
+  // by CRLs alone.
   std::function<std::optional<OcspStatus>(const Certificate& subject, const Certificate& issuer)> ocsp;
 };
 
@@ -29,6 +30,8 @@ struct RevocationFinding {
   std::optional<Error> unknown;
   // If nothing newer can be had: revoked by a CRL that is stale now. Revocations seldom end.
   std::optional<Error> was_revoked;
+  // Responders whose OCSP answers would do, were it known that their own certificates are not revoked.
+  std::vector<Certificate> responders;
 };
 
 [[nodiscard]] RevocationFinding check_revocation(const RevocationInput& input, WallTime now);

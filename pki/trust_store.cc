@@ -113,12 +113,7 @@ Result<bool> TrustStore::add_crl(const RevocationSource& source, ByteView body, 
 }
 
 Result<bool> TrustStore::add_ocsp(const RevocationSource& source, ByteView body, WallTime now) {
-  std::optional<TrustStoreParts::OcspQuestion> question;
-  {
-    const std::lock_guard lock(parts_->mutex);
-    const auto found = parts_->ocsp_questions.find(source.request);
-    if (found != parts_->ocsp_questions.end()) question = found->second;
-  }
+  const auto question = parts_->ocsp_question(source.request);
   if (!question) return fail(ErrorCode::crl_invalid, "an OCSP answer that nobody asked for");
   const auto status = read_ocsp_answer(body, question->subject, question->issuer, now);
   if (!status) return tl::unexpected(status.error());
@@ -134,11 +129,30 @@ Result<bool> TrustStore::add_ocsp(const RevocationSource& source, ByteView body,
   const std::lock_guard lock(parts_->mutex);
   auto& answers = parts_->ocsp_answers;
   const auto known = answers.find(source.request);
-  if (known != answers.end() && known->second.status.this_update > status->this_update) return false;
-  while (answers.size() >= kMaxOcspAnswers) answers.erase(answers.begin());
-  answers.insert_or_assign(source.request, TrustStoreParts::OcspAnswer{
-                                               *status, status->next_update.value_or(now + kOcspPatience)});
-  return true;
+  bool says_more = true;
+  if (known == answers.end()) {
+    while (answers.size() >= kMaxOcspAnswers) answers.erase(answers.begin());
+  } else {
+    const OcspStatus& before = known->second.status;
+    if (before.this_update > status->this_update) return false;
+    says_more = known->second.good_until < now || before.revoked != status->revoked ||
+                before.responder != status->responder;
+  }
+  answers.insert_or_assign(
+      source.request, TrustStoreParts::OcspAnswer{*status, status->next_update.value_or(now + kOcspPatience),
+                                                  source, *question});
+  return says_more;
+}
+
+std::vector<OcspToRefresh> TrustStore::fetched_answers() const {
+  std::vector<OcspToRefresh> out;
+  const std::lock_guard lock(parts_->mutex);
+  for (const auto& [request, answer] : parts_->ocsp_answers) {
+    if (!parts_->contents->contains(answer.source.trustpoint)) continue;
+    out.push_back(
+        {{answer.source, answer.status.this_update, answer.good_until}, answer.question.subject.der()});
+  }
+  return out;
 }
 
 std::vector<CrlToRefresh> TrustStore::fetched_crls() const {

@@ -34,10 +34,15 @@ struct TrustpointFacts {
     Bytes subject;  // DER Name
     AlternativeNames names;
   };
+  struct Encryption {
+    std::string key;  // KeyConfig's name
+    Bytes certificate;
+  };
   std::string name;
   std::vector<Bytes> ca_names;  // DER Names
   std::optional<Own> own;       // the one that signs
-  std::string why_none;         // if there is no `own`
+  std::optional<Encryption> own_encryption;
+  std::string why_none;  // if there is no `own`
 };
 
 // For `show`. Everything is printable.
@@ -72,6 +77,10 @@ struct CrlToRefresh {
   WallTime this_update{};
   WallTime next_update{};
 };
+// Likewise an OCSP answer about one certificate (DER).
+struct OcspToRefresh : CrlToRefresh {
+  Bytes certificate;
+};
 
 struct TrustStoreParts;
 class TrustStore final : public PeerVerifier {
@@ -99,7 +108,8 @@ class TrustStore final : public PeerVerifier {
                                      WallTime now) const;
 
   // What a fetch brought, CRL or OCSP answer, checked before it is kept. True: it is new; false: we have it,
-  // or a newer one. ErrorCode::crl_invalid, ErrorCode::crl_unavailable.
+  // or a newer one, or an OCSP answer that says the same and is still good. ErrorCode::crl_invalid,
+  // ErrorCode::crl_unavailable.
   [[nodiscard]] Result<bool> add_answer(const RevocationSource& source, ByteView body, WallTime now);
   // A fetch that failed: verify(..., last) says why there is no CRL. Forgotten at the source's next answer.
   void add_failure(const RevocationSource& source, const Error& error);
@@ -107,6 +117,7 @@ class TrustStore final : public PeerVerifier {
   [[nodiscard]] const std::vector<Error>& cache_errors() const { return cache_errors_; }
   // The lists that were fetched, each with the source it came from.
   [[nodiscard]] std::vector<CrlToRefresh> fetched_crls() const;
+  [[nodiscard]] std::vector<OcspToRefresh> fetched_answers() const;
   // Where the lists of a trustpoint may be had, as configured and as its own CAs' and our certificates name
   // them: for `pki crl request`. If they name nothing: its authority by SCEP, if that knows us.
   [[nodiscard]] std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const;

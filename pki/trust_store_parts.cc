@@ -46,6 +46,13 @@ void TrustStoreParts::ask_ocsp(const Bytes& request, const Certificate& subject,
   ocsp_questions.emplace(request, OcspQuestion{subject, issuer});
 }
 
+std::optional<TrustStoreParts::OcspQuestion> TrustStoreParts::ocsp_question(const Bytes& request) const {
+  const std::lock_guard lock(mutex);
+  if (const auto found = ocsp_questions.find(request); found != ocsp_questions.end()) return found->second;
+  const auto answered = ocsp_answers.find(request);
+  return answered == ocsp_answers.end() ? std::nullopt : std::optional(answered->second.question);
+}
+
 std::optional<OcspStatus> TrustStoreParts::ocsp_answer(const Certificate& subject, const Certificate& issuer,
                                                        WallTime now) const {
   const auto request = ocsp_request(subject, issuer);

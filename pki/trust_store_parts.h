@@ -30,6 +30,8 @@ struct TrustStoreParts {
   struct OcspAnswer {
     OcspStatus status;
     WallTime good_until{};
+    RevocationSource source;
+    OcspQuestion question;
   };
 
   explicit TrustStoreParts(const std::filesystem::path& state_dir)
@@ -47,8 +49,10 @@ struct TrustStoreParts {
   [[nodiscard]] std::vector<Certificate> learned_intermediates(const std::string& trustpoint) const;
   [[nodiscard]] std::optional<Certificate> learned_leaf(const std::string& trustpoint,
                                                         const Identity& identity) const;
-  // Remembers which certificate an OCSP request is about; gives the answer at hand.
+  // Remembers which certificate an OCSP request is about; tells it again, for the answer that comes, or for a
+  // newer one; gives the answer at hand.
   void ask_ocsp(const Bytes& request, const Certificate& subject, const Certificate& issuer);
+  [[nodiscard]] std::optional<OcspQuestion> ocsp_question(const Bytes& request) const;
   [[nodiscard]] std::optional<OcspStatus> ocsp_answer(const Certificate& subject, const Certificate& issuer,
                                                       WallTime now) const;
   void remember_failure(const RevocationSource& source, const Error& error);

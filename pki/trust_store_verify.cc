@@ -147,8 +147,11 @@ struct Inquiry {
   WallTime now;
 };
 
-std::vector<RevocationSource> sources_of(const Inquiry& inquiry) {
-  auto out = crl_sources(inquiry.trustpoint.config, inquiry.path);
+// `doubted`: responders of OCSP answers, whose own revocation has to be known.
+std::vector<RevocationSource> sources_of(const Inquiry& inquiry, const std::vector<Certificate>& doubted) {
+  std::vector<Certificate> certificates = inquiry.path;
+  certificates.insert(certificates.end(), doubted.begin(), doubted.end());
+  auto out = crl_sources(inquiry.trustpoint.config, certificates);
   auto responders = ocsp_sources(inquiry.trustpoint.config, inquiry.path);
   out.insert(out.end(), std::make_move_iterator(responders.begin()),
              std::make_move_iterator(responders.end()));
@@ -230,7 +233,7 @@ std::optional<Error> check_revocation_of(TrustStoreParts& parts, const Inquiry& 
   const RevocationFinding finding = look_for_revocation(parts, inquiry, sent);
   if (finding.revoked) return finding.revoked;
   if (!finding.unknown) return std::nullopt;
-  const auto sources = sources_of(inquiry);
+  const auto sources = sources_of(inquiry, finding.responders);
   if (!last && !sources.empty()) {
     remember_questions(parts, inquiry);
     missing = sources;

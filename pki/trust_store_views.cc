@@ -66,6 +66,10 @@ std::optional<TrustpointFacts> TrustStore::make_state(std::string_view trustpoin
   TrustpointFacts out;
   out.name = std::string(trustpoint);
   for (const Certificate& ca : found->second.cas) out.ca_names.push_back(ca.subject());
+  const auto& encryption = found->second.own_encryption;
+  if (own_problem(encryption, out.name, now).empty()) {
+    out.own_encryption = {encryption->key.name, encryption->chain.front().der()};
+  }
   const auto& own = found->second.own;
   out.why_none = own_problem(own, out.name, now);
   if (!out.why_none.empty()) return out;

@@ -79,6 +79,10 @@ class FakeStore final : public RevocationStore {
     if (text == "same") return false;
     if (text.starts_with("revoke ")) revoked.insert(text.substr(7));
     answered.insert(from);
+    if (from.kind == RevocationSource::Kind::ocsp) {
+      answers = {{{from, now - std::chrono::hours(1), now + life}, to_bytes(as_bytes("a"))}};
+      return true;
+    }
     crls.push_back({from, now - std::chrono::hours(1), now + life});
     return true;
   }
@@ -96,6 +100,10 @@ class FakeStore final : public RevocationStore {
     const std::lock_guard lock(mutex);
     return crls;
   }
+  std::vector<pki::OcspToRefresh> fetched_answers() const override {
+    const std::lock_guard lock(mutex);
+    return answers;
+  }
   std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const override {
     const std::lock_guard lock(mutex);
     return trustpoint == "corp" ? configured : std::vector<RevocationSource>();
@@ -108,6 +116,7 @@ class FakeStore final : public RevocationStore {
   std::set<RevocationSource> answered;
   std::set<std::string> revoked;
   std::vector<pki::CrlToRefresh> crls;
+  std::vector<pki::OcspToRefresh> answers;  // about the certificate of the peer a
   std::vector<RevocationSource> configured;
   std::vector<std::string> failed;
   std::vector<Error> file_errors;
@@ -172,7 +181,8 @@ class RevocationTest : public testing::Test {
           [this](const RevocationSource& from, Milliseconds) { return get_crl(from.url); }},
          *workers,
          rng,
-         [this](ike::PeerRevoked one) { revoked.push_back(one.peer); }},
+         [this](ike::PeerRevoked one) { revoked.push_back(one.peer); },
+         [this] { return up; }},
         times));
   }
   void configure() {
@@ -221,6 +231,7 @@ class RevocationTest : public testing::Test {
   std::vector<std::string> lines;
   std::map<std::string, std::string> verdicts;
   std::vector<std::string> revoked;
+  std::set<std::string> up;
   std::unique_ptr<Loop> loop;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<Log> log;
@@ -514,6 +525,29 @@ TEST_F(RevocationTest, ListsAreFetchedAgainBeforeTheyEnd) {
   fetcher->give(kUrl, "list");
   configure();
   run_until([&] { return fetcher->urls().size() >= 3; });
+}
+
+TEST_F(RevocationTest, AnswersAboutPeersThatAreUpAreFetchedAgain) {
+  RevocationTimes times;
+  times.look = times.refresh_retry = Milliseconds(5);
+  begin(times);
+  store->life = std::chrono::seconds(0);
+  RevocationSource ocsp = source("http://ocsp.example/", false);
+  ocsp.kind = RevocationSource::Kind::ocsp;
+  store->needs["a"] = {ocsp};
+  fetcher->give(ocsp.url, "answer");
+  configure();
+  verify("a");
+  await_verdict("a", "good");
+  // As long as it is down nobody asks.
+  const int before = store->rereads;
+  run_until([&] { return store->rereads > before + 3; });
+  EXPECT_EQ(fetcher->urls().size(), 1U);
+  up = {"a"};
+  run_until([&] { return fetcher->urls().size() >= 3; });
+  fetcher->give(ocsp.url, "revoke a");
+  run_until([&] { return !revoked.empty(); });
+  EXPECT_THAT(revoked, ElementsAre("a"));
 }
 
 TEST_F(RevocationTest, ALongListIsLeftAlone) {

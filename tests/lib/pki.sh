@@ -10,7 +10,8 @@
 #   crl corp                         $work/pki/corp/crl.pem and crl.der; revoke corp gw-a: then make a new one
 #   web outside 192.0.2.254          nginx: $work/web on http://192.0.2.254/; publish corp: its crl.der as corp.crl there
 #   directory outside 192.0.2.254    slapd: ldap://192.0.2.254/; directory_crl outside corp puts its CRL under $crl_dn
-#   responder outside corp           OCSP on port 2560 of all its addresses: http://192.0.2.254:2560/
+#   responder outside corp [NAME]    OCSP on port 2560 of all its addresses: http://192.0.2.254:2560/; signed by the CA itself, or
+#                                    with NAME's certificate: eku=OCSPSigning, and nocheck=yes for id-pkix-ocsp-nocheck
 #   tarpit outside 192.0.2.254 8080  takes connections, gives a byte now and then
 #   unserve web|directory|responder|tarpit NAMESPACE     ends one again; all end with the script
 #
@@ -117,6 +118,7 @@ extensions() {
   [ -z "${basic:-}" ] || echo "basicConstraints = $basic"
   [ -z "${usage:-}" ] || echo "keyUsage = $usage"
   [ -z "${eku:-}" ] || echo "extendedKeyUsage = $eku"
+  [ -z "${nocheck:-}" ] || echo "noCheck = ignored"
   [ -z "${san:-}" ] || echo "subjectAltName = $san"
   [ -z "${ocsp:-}" ] || echo "authorityInfoAccess = OCSP;$([[ $ocsp == URI:* ]] || echo URI:)$ocsp"
   case ${cdp:-} in
@@ -303,11 +305,11 @@ certificateRevocationList;binary:: $(base64 -w 0 "$work/pki/$2/crl.der")
 LDIF
 }
 
-# responder NAMESPACE CA [PORT]: OCSP, signed by the CA itself; it reads the CA's index at its start
+# responder NAMESPACE CA [NAME]: OCSP; it reads the CA's index at its start
 responder() {
   local folder=$work/pki/$2
-  serve responder "$1" "${3:-2560}" openssl ocsp -index "$folder/index.txt" -CA "$folder/ca.pem" -rsigner "$folder/ca.pem" \
-    -rkey "$folder/ca.key" -port "${3:-2560}" -ndays 1 -rmd sha256
+  serve responder "$1" 2560 openssl ocsp -index "$folder/index.txt" -CA "$folder/ca.pem" -rsigner "$folder/${3:-ca}.pem" \
+    -rkey "$folder/${3:-ca}.key" -port 2560 -ndays 1 -rmd sha256
 }
 
 # tarpit NAMESPACE ADDRESS PORT: a header that never ends, a byte every half second

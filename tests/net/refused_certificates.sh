@@ -224,14 +224,14 @@ list() {
   error_is a gw-b "$code"
   logged a "gw-b.*$pattern"
 }
-stale_list() { crl_from="9 days ago" crl_until="2 days ago" crl corp; list crl-invalid 'CRL'; }
+stale_list() { crl_from="9 days ago" crl_until="2 days ago" crl corp; list crl-invalid 'CRL of "CN=corp,O=example" is stale'; }
 list_of_the_future() { crl_from="2 days" crl_until="9 days" crl corp; list crl-invalid 'New CRL Not Yet Valid'; }
-no_list() { rm -f "$work/pki/corp/crl.pem" "$work/a/corp.crl"; list crl-unavailable 'CRL'; }
+no_list() { rm -f "$work/pki/corp/crl.pem" "$work/a/corp.crl"; list crl-unavailable 'there is no CRL of "CN=corp,O=example"'; }
 list_of_another() {
   [ -d "$work/pki/others" ] || ca others
   crl others
   cp "$work/pki/others/crl.pem" "$work/pki/corp/crl.pem"
-  list crl-unavailable 'CRL'
+  list crl-unavailable 'there is no CRL of "CN=corp,O=example"'
 }
 no_list_but_optional() {
   certified b

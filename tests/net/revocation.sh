@@ -94,6 +94,42 @@ by_ocsp() {
   unserve responder outside
 }
 
+# Nothing but OCSP, asked again by a reload as it is before an answer ends: the tunnel that is up goes down.
+revoked_by_ocsp_while_up() {
+  certified b
+  responder outside corp
+  both "    ocsp: {urls: [\"$server:2560\"]}"
+  come_up
+  unserve responder outside
+  revoke corp gw-b
+  responder outside corp
+  exits 0 og a reload
+  eventually 10 state_is a gw-b/lan down
+  logged a 'certificate of gw-b has been revoked'
+  unserve responder outside
+}
+
+# A responder of its own may have been revoked: its CA says not to ask, or a list is there that says it was not.
+appointed_responder() {
+  certified b
+  nocheck=yes eku=OCSPSigning issue corp for-life
+  responder outside corp for-life
+  both "    ocsp: {urls: [\"$server:2560\"]}"
+  come_up
+  unserve responder outside
+  stop_all
+  eku=OCSPSigning issue corp unchecked
+  responder outside corp unchecked
+  both "    ocsp: {urls: [\"$server:2560\"]}"
+  exits 1 og a up gw-b
+  error_is a gw-b crl-unavailable
+  logged a 'nothing says whether the certificate of the OCSP responder "CN=unchecked,O=example" has been revoked'
+  stop_all
+  check=crl-optional both "    ocsp: {urls: [\"$server:2560\"]}"
+  come_up
+  unserve responder outside
+}
+
 # A server that answers with something else, or with nothing: not "good", unless that is enough.
 no_such_file() {
   certified b
@@ -101,6 +137,13 @@ no_such_file() {
   exits 1 og a up gw-b
   error_is a gw-b crl-unavailable
   logged a "gw-b.*none.crl"
+}
+server_down() {
+  certified b
+  both "    crl: {urls: [\"$server:8099/corp.crl\"]}"
+  exits 1 og a up gw-b
+  error_is a gw-b crl-unavailable
+  logged a "gw-b.*8099/corp.crl: no connection"
 }
 no_such_file_but_optional() {
   certified b
@@ -153,7 +196,10 @@ run "a list outlives a restart and its server" kept_through_a_restart
 run "a list by LDAP and a directory name" by_ldap_name
 run "a list by an LDAP URL" by_ldap_url
 run "OCSP, good and revoked" by_ocsp
+run "OCSP: revoked while the tunnel is up" revoked_by_ocsp_while_up
+run "OCSP: a responder that the CA appointed" appointed_responder
 run "the list is not there" no_such_file
+run "the server of the list is down" server_down
 run "the list is not there, and need not be" no_such_file_but_optional
 run "a server that never ends its answer" slow_server
 run "revoked while the tunnel is up" revoked_while_up

@@ -67,14 +67,7 @@ std::string refusal(const Result<Bundle>& bundle) {
 
 TEST(Bundle, Pkcs7WithinPkcs7IsRefused) {
   const Issued issued;
-  const Bytes inner = test::pkcs7({issued.leaf});
-  const unsigned char* cursor = inner.data();
-  const Pkcs7Object content(d2i_PKCS7(nullptr, &cursor, static_cast<long>(inner.size())));
-  const Pkcs7Object outer(PKCS7_new());
-  ASSERT_EQ(PKCS7_set_type(outer.get(), NID_pkcs7_signed), 1);
-  ASSERT_EQ(PKCS7_set_content(outer.get(), PKCS7_dup(content.get())), 1);
-  const Bytes nested = encode(outer.get(), i2d_PKCS7);
-  ASSERT_FALSE(nested.empty());
+  const Bytes nested = test::nested_pkcs7(issued.leaf);
   EXPECT_THAT(refusal(parse_bundle(nested)), HasSubstr("within"));
   EXPECT_THAT(refusal(parse_pkcs7(nested)), HasSubstr("within"));
 }

@@ -136,6 +136,16 @@ TEST_F(Ocsp, AnAppointedResponderMayAnswer) {
   const auto status = read(answer(request));
   ASSERT_TRUE(status) << status.error().text;
   EXPECT_THAT(status->signature_digests, ElementsAre("sha256", "sha256"));
+  // It may have been revoked, unless its CA says not to ask.
+  ASSERT_TRUE(status->responder);
+  EXPECT_EQ(status->responder->der(), certificate);
+  const Bytes for_life = responder(
+      {.extensions = {{"extendedKeyUsage", "OCSPSigning"}, {"noCheck", "ignored"}}}, test::rsa_key(3));
+  request.signer = &for_life;
+  const auto unchecked = read(answer(request));
+  ASSERT_TRUE(unchecked) << unchecked.error().text;
+  EXPECT_FALSE(unchecked->responder);
+  EXPECT_FALSE(read(answer())->responder) << "the CA itself";
 }
 
 TEST_F(Ocsp, NobodyElseMayAnswer) {

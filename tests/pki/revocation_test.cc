@@ -151,6 +151,49 @@ TEST_F(Revocation, ASignerHasToLeadToTheSameAnchor) {
   EXPECT_FALSE(check({list(root_), list(sub_), list(other), list(signer, revoking(500))}).revoked);
 }
 
+// RFC 6960 section 4.2.2.2.1: a responder's certificate may be revoked as any other.
+TEST_F(Revocation, AResponderOfDoubtfulStandingDoesNotVouch) {
+  CertificateRequest request;
+  request.serial = 600;
+  request.subject = "CN=Responder";
+  OcspStatus status;
+  status.responder = parse(sub_.issue(request));
+  const Certificate leaf = input_.path.front();
+  input_.ocsp = [&](const Certificate& subject, const Certificate&) {
+    return subject == leaf ? std::optional(status) : std::nullopt;
+  };
+  const auto unknown = check({list(root_)});
+  ASSERT_TRUE(unknown.unknown);
+  EXPECT_EQ(unknown.unknown->code, ErrorCode::crl_unavailable);
+  EXPECT_THAT(unknown.unknown->text,
+              HasSubstr("nothing says whether the certificate of the OCSP responder \"CN=Responder\""));
+  EXPECT_THAT(unknown.unknown->remedy, HasSubstr("id-pkix-ocsp-nocheck"));
+  EXPECT_EQ(unknown.responders, std::vector<Certificate>{*status.responder});
+  // A list that speaks of the responder, and not of the leaf.
+  request.extensions = {{"crlDistributionPoints", "URI:http://responders.example/"}};
+  status.responder = parse(sub_.issue(request));
+  CrlRequest of_responders;
+  of_responders.extensions = {{"issuingDistributionPoint", "critical,@point"}};
+  of_responders.config = "[point]\nfullname=URI:http://responders.example/\n";
+  EXPECT_TRUE(good(check({list(root_), list(sub_, of_responders)})));
+  of_responders.revoked = {{600}};
+  EXPECT_TRUE(check({list(root_), list(sub_, of_responders)}).unknown);
+  // It is believed when it accuses, not when it was revoked itself.
+  status.revoked = true;
+  EXPECT_TRUE(check({list(root_)}).revoked);
+  const auto stale = dated(revoking(600), kTestNow - 9 * kDay, kTestNow - kDay);
+  const auto revoked = check({list(root_), list(sub_, stale)});
+  EXPECT_FALSE(revoked.revoked);
+  ASSERT_TRUE(revoked.unknown);
+  EXPECT_THAT(revoked.unknown->text, HasSubstr("has itself been revoked"));
+  EXPECT_TRUE(revoked.responders.empty()) << "nothing newer would help";
+  // What a CRL says of the leaf needs no responder.
+  status.revoked = false;
+  EXPECT_TRUE(good(check({list(root_), list(sub_)})));
+  EXPECT_TRUE(good(check({list(root_), list(sub_, revoking(600))})));
+  EXPECT_TRUE(check({list(root_), list(sub_, revoking(500))}).revoked);
+}
+
 TEST_F(Revocation, OcspIsASecondSource) {
   OcspStatus status;
   input_.ocsp = [&status](const Certificate&, const Certificate&) { return status; };

@@ -150,6 +150,7 @@ TEST_F(TrustStoreTest, BadPayloadsEachSayWhatIsWrong) {
   EXPECT_THAT(text_of(4, Bytes(100, 0xff)), HasSubstr("none"));
   EXPECT_THAT(text_of(4, Bytes(kMaxCertificateBytes + 1, 0x30)), HasSubstr("65537 bytes"));
   EXPECT_THAT(text_of(1, Bytes(100, 0x30)), HasSubstr("PKCS#7"));
+  EXPECT_THAT(text_of(1, test::nested_pkcs7(ca_.certificate())), HasSubstr("PKCS#7 within PKCS#7"));
   std::vector<Bytes> many;
   CertificateRequest request;
   request.key = test::ec_key(1);
@@ -434,6 +435,23 @@ TEST_F(TrustStoreTest, OurOwnCertificateWithItsChain) {
   EXPECT_EQ(store_.certificates(kTestNow + 400 * kDay)[0].status, "Expired");
 }
 
+TEST_F(TrustStoreTest, ACertificateForEncryptionIsTold) {
+  CertificateRequest request;
+  request.key = test::rsa_key(4);
+  const Bytes certificate = ca_.issue(request);
+  config_.own_encryption = OwnCertificateFiles{folder_.write("own.pem", test::certificate_pem(certificate)),
+                                               {"gw-a-encr", "own.key", KeyUsage::encryption}};
+  const auto key = [](const KeyConfig&) -> Result<Bytes> { return test::public_key_der(test::rsa_key(4)); };
+  ASSERT_THAT(replace(key), IsEmpty());
+  const auto told = store_.make_state("corp", kTestNow)->own_encryption;
+  ASSERT_TRUE(told);
+  EXPECT_EQ(told->key, "gw-a-encr");
+  EXPECT_EQ(told->certificate, certificate);
+  EXPECT_FALSE(store_.make_state("corp", kTestNow + 400 * kDay)->own_encryption);
+  ASSERT_THAT(replace(), IsEmpty());
+  EXPECT_FALSE(store_.make_state("corp", kTestNow)->own_encryption);
+}
+
 TEST_F(TrustStoreTest, AnAuthorityThatKnowsUsIsTheLastToBeAsked) {
   CertificateRequest request;
   request.key = test::rsa_key(4);
@@ -494,6 +512,64 @@ TEST_F(TrustStoreTest, OcspAnswersOnlyWhatWasAsked) {
   EXPECT_FALSE(
       store_.add_answer(missing[0], test::ocsp_answer(missing[0].request, ca_, kTestNow, false), kTestNow)
           .value_or(true));
+}
+
+TEST_F(TrustStoreTest, OcspAnswersAreToldForTheirRefresh) {
+  config_.ocsp_urls = {"http://ocsp.example/"};
+  ASSERT_THAT(replace(), IsEmpty());
+  const RevocationSource from = verify().missing.at(0);
+  EXPECT_THAT(store_.fetched_answers(), IsEmpty());
+  const auto answer = [&](WallTime when, bool revoked) {
+    return store_.add_answer(from, test::ocsp_answer(from.request, ca_, when, revoked), when).value();
+  };
+  EXPECT_TRUE(answer(kTestNow, false));
+  ASSERT_EQ(store_.fetched_answers().size(), 1U);
+  const OcspToRefresh kept = store_.fetched_answers()[0];
+  EXPECT_EQ(kept.source, from);
+  EXPECT_EQ(kept.certificate, proof_.certificates[0].data);
+  EXPECT_EQ(kept.this_update, kTestNow);
+  EXPECT_EQ(kept.next_update, kTestNow + kDay);
+  // The same again is nothing new, but kept for its time; after a gap it is.
+  const WallTime later = kTestNow + std::chrono::hours(1);
+  EXPECT_FALSE(answer(later, false));
+  EXPECT_EQ(store_.fetched_answers()[0].next_update, later + kDay);
+  EXPECT_TRUE(answer(later + 3 * kDay, false));
+  EXPECT_TRUE(answer(later + 3 * kDay + std::chrono::hours(1), true));
+}
+
+// It is as good as its CA's CRL, which may have to be fetched for it alone.
+TEST_F(TrustStoreTest, AResponderMayHaveBeenRevokedItself) {
+  config_.ocsp_urls = {"http://ocsp.example/"};
+  ASSERT_THAT(replace(), IsEmpty());
+  const RevocationSource from = verify().missing.at(0);
+  CertificateRequest responder;
+  responder.key = test::rsa_key(3);
+  responder.subject = "CN=Responder";
+  responder.serial = 600;
+  responder.extensions = {{"extendedKeyUsage", "OCSPSigning"},
+                          {"crlDistributionPoints", "URI:http://ca.example/responders.crl"}};
+  const auto answer =
+      test::ocsp_answer_by(ca_.issue(responder), test::rsa_key(3), from.request, kTestNow, false);
+  ASSERT_TRUE(store_.add_answer(from, answer, kTestNow));
+  const auto missing = verify().missing;
+  ASSERT_EQ(missing.size(), 2U);
+  EXPECT_EQ(missing[0].url, "http://ca.example/responders.crl");
+  EXPECT_FALSE(missing[0].configured);
+  EXPECT_THAT(refusal().text, HasSubstr("whether the certificate of the OCSP responder \"CN=Responder\""));
+  config_.revocation = RevocationCheck::crl_optional;
+  ASSERT_THAT(replace(), IsEmpty());
+  EXPECT_TRUE(verify(true).verdict.peer);
+  config_.revocation = RevocationCheck::crl;
+  ASSERT_THAT(replace(), IsEmpty());
+  CrlRequest scoped = revoking(600);
+  scoped.extensions = {{"issuingDistributionPoint", "critical,@point"}};
+  scoped.config = "[point]\nfullname=URI:http://ca.example/responders.crl\n";
+  const CrlRequest clean{.extensions = scoped.extensions, .config = scoped.config};
+  ASSERT_TRUE(store_.add_answer(missing[0], ca_.crl(clean), kTestNow).value());
+  EXPECT_TRUE(verify().verdict.peer);
+  scoped.this_update = kTestNow - std::chrono::hours(1);
+  ASSERT_TRUE(store_.add_answer(missing[0], ca_.crl(scoped), kTestNow).value());
+  EXPECT_THAT(refusal().text, HasSubstr("has itself been revoked"));
 }
 
 TEST_F(TrustStoreTest, WorkersVerifyWhileTheLoopReplaces) {

@@ -232,7 +232,24 @@ Bytes pkcs7(const std::vector<Bytes>& certificates, const std::vector<Bytes>& cr
   return encode(out.get(), i2d_PKCS7);
 }
 
+Bytes nested_pkcs7(const Bytes& certificate) {
+  const Bytes inner = pkcs7({certificate});
+  const unsigned char* cursor = inner.data();
+  Owned<PKCS7, PKCS7_free> content(d2i_PKCS7(nullptr, &cursor, static_cast<long>(inner.size())));
+  const Owned<PKCS7, PKCS7_free> outer(PKCS7_new());
+  require(PKCS7_set_type(outer.get(), NID_pkcs7_signed) == 1 &&
+              PKCS7_set_content(outer.get(), content.get()) == 1,
+          "PKCS#7 within PKCS#7");
+  static_cast<void>(content.release());  // the outer one's now
+  return encode(outer.get(), i2d_PKCS7);
+}
+
 Bytes ocsp_answer(const Bytes& request, const TestCa& ca, WallTime now, bool revoked) {
+  return ocsp_answer_by(ca.certificate(), ca.key(), request, now, revoked);
+}
+
+Bytes ocsp_answer_by(const Bytes& responder, EVP_PKEY* key, const Bytes& request, WallTime now,
+                     bool revoked) {
   const unsigned char* cursor = request.data();
   const Owned<OCSP_REQUEST, OCSP_REQUEST_free> asked(
       d2i_OCSP_REQUEST(nullptr, &cursor, static_cast<long>(request.size())));
@@ -243,9 +260,8 @@ Bytes ocsp_answer(const Bytes& request, const TestCa& ca, WallTime now, bool rev
   const Time end = time_of(now + kDay);
   OCSP_basic_add1_status(basic.get(), id, revoked ? V_OCSP_CERTSTATUS_REVOKED : V_OCSP_CERTSTATUS_GOOD,
                          OCSP_REVOKED_STATUS_KEYCOMPROMISE, begin.get(), begin.get(), end.get());
-  const Certificate signer = parse(ca.certificate());
-  require(OCSP_basic_sign(basic.get(), signer.get(), ca.key(), EVP_sha256(), nullptr, 0) == 1,
-          "sign an answer");
+  const Certificate signer = parse(responder);
+  require(OCSP_basic_sign(basic.get(), signer.get(), key, EVP_sha256(), nullptr, 0) == 1, "sign an answer");
   const Owned<OCSP_RESPONSE, OCSP_RESPONSE_free> out(
       OCSP_response_create(OCSP_RESPONSE_STATUS_SUCCESSFUL, basic.get()));
   return encode(out.get(), i2d_OCSP_RESPONSE);

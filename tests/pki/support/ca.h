@@ -78,8 +78,13 @@ class TestCa {
 [[nodiscard]] std::string crl_pem(const Bytes& der);
 // PKCS#7 signedData with these and no signer, DER.
 [[nodiscard]] Bytes pkcs7(const std::vector<Bytes>& certificates, const std::vector<Bytes>& crls = {});
-// The answer to an OCSPRequest for one certificate, signed by the CA itself, good for a day.
+// Within another one, as its content.
+[[nodiscard]] Bytes nested_pkcs7(const Bytes& certificate);
+// The answer to an OCSPRequest for one certificate, signed by the CA itself or by a responder, good for a
+// day.
 [[nodiscard]] Bytes ocsp_answer(const Bytes& request, const TestCa& ca, WallTime now, bool revoked);
+[[nodiscard]] Bytes ocsp_answer_by(const Bytes& responder, EVP_PKEY* key, const Bytes& request, WallTime now,
+                                   bool revoked);
 [[nodiscard]] long serial_number(const Bytes& certificate);
 
 }  // namespace oakgate::test
