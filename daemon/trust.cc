@@ -9,6 +9,10 @@ ike::TrustpointState trustpoint_state(pki::TrustpointFacts facts) {
   state.name = std::move(facts.name);
   state.ca_names = std::move(facts.ca_names);
   state.why_none = std::move(facts.why_none);
+  if (facts.own_encryption) {
+    state.own_encryption = ike::EncryptionCertificate{std::move(facts.own_encryption->key),
+                                                      std::move(facts.own_encryption->certificate)};
+  }
   if (!facts.own) return state;
   pki::TrustpointFacts::Own& own = *facts.own;
   state.own = ike::OwnCertificate{std::move(own.certificate),

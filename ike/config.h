@@ -110,11 +110,18 @@ struct OwnCertificate {
   std::vector<std::string> user_names;  // user@host
   friend bool operator==(const OwnCertificate&, const OwnCertificate&) = default;
 };
+// Of a key of ours that decrypts: HASH(1) of RSA-encrypted nonces may name the key by it.
+struct EncryptionCertificate {
+  std::string key;  // its name in the KeyStore
+  Bytes certificate;
+  friend bool operator==(const EncryptionCertificate&, const EncryptionCertificate&) = default;
+};
 struct TrustpointState {
   std::string name;
   std::vector<Bytes> ca_names;        // DER Names, for CERT_REQ: those whose certificates we accept
   std::optional<OwnCertificate> own;  // the one that signs
   std::string why_none;               // if there is no `own`: "no certificate yet: `oakgate pki enroll corp`"
+  std::optional<EncryptionCertificate> own_encryption{};
   friend bool operator==(const TrustpointState&, const TrustpointState&) = default;
 };
 

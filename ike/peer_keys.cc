@@ -1,7 +1,9 @@
 #include "ike/peer_keys.h"
 
 #include <algorithm>
+#include <set>
 
+#include "ike/crypto/prf.h"
 #include "ike/crypto/public_key.h"
 #include "ike/identities.h"
 #include "ike/sa_book.h"
@@ -27,22 +29,40 @@ bool may_call(const Peer& peer, const IpAddress& source, const IsakmpPolicy& pol
                      [&](const IsakmpPolicy& own) { return same_choice(own, policy); });
 }
 
-// The SA's own peer first; the others have to be reached with the same key of ours, which has decrypted.
-std::vector<Candidate> candidates_for(Core& core, const IkeSa& sa, const IpAddress& source) {
-  std::vector<Candidate> found;
-  Peer& first = *core.find_peer(sa.peer);
-  const RsaEncryption& ours = *first.config.rsa_encryption;
-  for (const PublicKey& key : ours.peer_keys) found.push_back({&first, &key});
+// The peers whose SA it may be before it is proved, all with keys: the SA's own first.
+std::vector<Peer*> callers(Core& core, const IkeSa& sa, const IpAddress& source) {
+  Peer* first = core.find_peer(sa.peer);
+  std::vector<Peer*> found{first};
   for (const std::string& name : core.state().peer_order) {
-    Peer& peer = *core.find_peer(name);
-    const auto& keys = peer.config.rsa_encryption;
-    if (&peer == &first || !keys || keys->own_key != ours.own_key || !may_call(peer, source, *sa.policy)) {
-      continue;
-    }
-    if (!peer.config.needs_waiver.empty() && peer.config.waiver.expired(core.now().wall)) continue;
-    for (const PublicKey& key : keys->peer_keys) found.push_back({&peer, &key});
+    Peer* peer = core.find_peer(name);
+    if (peer == first || !rsa_encryption_of(*peer) || !may_call(*peer, source, *sa.policy)) continue;
+    if (!peer->config.needs_waiver.empty() && peer->config.waiver.expired(core.now().wall)) continue;
+    found.push_back(peer);
   }
   return found;
+}
+
+// They have to be reached with the same key of ours, which has decrypted.
+std::vector<Candidate> candidates_for(Core& core, const IkeSa& sa, const IpAddress& source) {
+  std::vector<Candidate> found;
+  const std::string& own_key = core.find_peer(sa.peer)->config.rsa_encryption->own_key;
+  for (Peer* peer : callers(core, sa, source)) {
+    const RsaEncryption& keys = *peer->config.rsa_encryption;
+    if (keys.own_key != own_key) continue;
+    for (const PublicKey& key : keys.peer_keys) found.push_back({peer, &key});
+  }
+  return found;
+}
+
+// What HASH(1) may be the hash of: RFC 2409 section 5.2 has a certificate; a peer that knows none has the
+// public key.
+std::vector<ByteView> forms_of_own_key(const EngineState& state, const RsaEncryption& keys) {
+  std::vector<ByteView> forms{keys.own_spki};
+  for (const auto& [name, trustpoint] : state.trustpoints) {
+    const auto& certified = trustpoint.own_encryption;
+    if (certified && certified->key == keys.own_key) forms.emplace_back(certified->certificate);
+  }
+  return forms;
 }
 
 // IOS names a peer's key by its host name or its address.
@@ -77,6 +97,22 @@ std::vector<Weak> weak_things(const RsaEncryption& keys) {
   look_at(keys.own_spki);
   for (const PublicKey& key : keys.peer_keys) look_at(key.spki);
   return found;
+}
+
+Result<void> choose_own_key(Core& core, IkeSa& sa, const IpAddress& source, ByteView named) {
+  std::set<std::string_view> seen;
+  const Peer* chosen = nullptr;
+  for (const Peer* peer : callers(core, sa, source)) {
+    const RsaEncryption& keys = *peer->config.rsa_encryption;
+    if (!seen.insert(keys.own_key).second) continue;
+    for (const ByteView form : forms_of_own_key(core.state(), keys)) {
+      const auto hash = crypto::hash(sa.policy->hash, {form});
+      if (!hash) return fail(hash.error());
+      if (chosen == nullptr && equal_constant_time(*hash, named)) chosen = peer;
+    }
+  }
+  if (chosen != nullptr && chosen->config.name != sa.peer) move_to_peer(core, sa, chosen->config.name);
+  return {};
 }
 
 Result<Bytes> choose_peer_key(Core& core, IkeSa& sa, const IpAddress& source, const wire::IdPayload& id) {

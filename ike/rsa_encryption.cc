@@ -170,11 +170,23 @@ Result<void> check_revised_order(const std::vector<EncryptedBody>& bodies) {
                 "the nonce first, as RFC 2409 section 5.3 has it");
 }
 
+// RFC 2409 section 5.2: "In this way the responder can determine which corresponding private key to use". The
+// hash is in clear, and anybody's: like the address it only says which peer's SA this may be.
+Result<void> take_key_hash(Run& run) {
+  const auto* named = payload_of<wire::HashPayload>(run.message->body);
+  if (named == nullptr) return {};
+  if (const auto keys = rsa_encryption_of(peer_of(run)); !keys) return fail(keys.error());
+  return choose_own_key(run.core, run.sa, run.message->datagram.remote.address, named->data);
+}
+
 // Nothing that depends on what the blocks hold happens before message 4 (5) is out.
 Result<void> take_encrypted(Run& run) {
+  if (run.sa.role == Role::responder) {
+    phase1_of(run).encrypted.reset();  // of a message that proved false
+    if (auto taken = take_key_hash(run); !taken) return taken;
+  }
   const auto keys = rsa_encryption_of(peer_of(run));
   if (!keys) return fail(keys.error());
-  if (run.sa.role == Role::responder) phase1_of(run).encrypted.reset();  // of a message that proved false
   EncryptedNonces& state = state_of(run);
   state.received = encrypted_bodies(run.message->body);
   state.local = run.message->datagram.local;

@@ -138,6 +138,19 @@ several_keys() {
   comes_up
 }
 
+# Ours is not there yet: said at once, before anything is sent; the peer finds none of ours and says so when it is called.
+no_keys() {
+  exchanged
+  own_key=absent encrypted a b
+  encrypted b a
+  start a b
+  exits 1 og a up gw-b
+  error_is a gw-b no-public-key
+  says 'no RSA key of ours with gw-b: absent is not there yet'
+  exits 1 og b up gw-a
+  logged a 'no RSA key of ours with gw-b'
+}
+
 # A key that is not the peer's: it goes on to the end, where the hash is wrong, and nowhere else.
 wrong_key() {
   local method=$1
@@ -179,6 +192,7 @@ run "rsa-encr, sha512" other_policy rsa-encr "encryption: aes-192, hash: sha512,
 run "skeyid: auto calls ios" skeyid_forms auto ios
 run "skeyid: ios calls auto" skeyid_forms ios auto
 run "several keys of the peer" several_keys
+run "no keys with this peer" no_keys
 run "keys of 1024 bits" small_keys 1024 rsa-1024 rsa-encr-rev
 if [ "$PLANE" = software ]; then
   run "keys of 512 bits" small_keys 512 rsa-512 rsa-encr

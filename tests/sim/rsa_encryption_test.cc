@@ -3,6 +3,9 @@
 // malformed blocks: tests/ike/rsa_encryption_test.cc.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
+#include "ike/crypto/prf.h"
 #include "tests/sim/fake_trust.h"
 #include "tests/sim/two_gateways.h"
 
@@ -209,6 +212,88 @@ TEST(RsaEncryption, SeveralPeersOfOneRange) {
     EXPECT_TRUE(carries(two.a, two.b, 1));
     EXPECT_EQ(two.b.engine().snapshot({}).at(0).name, "gw-a");
     EXPECT_EQ(two.b.engine().snapshot({}).at(0).isakmp_sas.size(), 1U);
+  }
+}
+
+// The responder has two keys, each with a peer that may call from that address, and takes the wrong one at
+// first; the initiator knows several keys of it, and so names the one it uses.
+struct TwoOwnKeys : EncryptingGateways {
+  explicit TwoOwnKeys(AuthMethod method) : EncryptingGateways(method) {
+    ike::PeerConfig second = there();
+    second.name = "other";
+    second.tunnels.clear();
+    second.rsa_encryption->own_key = "gw-b-old";
+    second.rsa_encryption->own_spki = fake_public_key("gw-b-old");
+    second.called_from = {*Subnet::parse("192.0.2.1/32")};
+    there().called_from = {*Subnet::parse("192.0.2.0/24")};
+    b.config().peers.push_back(second);
+    here().rsa_encryption->peer_keys.push_back({"spare", fake_public_key("gw-b-spare")});
+    net.tap = [this](const Endpoint&, const Endpoint&, Bytes& datagram) {
+      const auto at = std::search(datagram.begin(), datagram.end(), sent_hash.begin(), sent_hash.end());
+      if (at != datagram.end()) {
+        ++hashes;
+        std::copy(instead.begin(), instead.end(), at);
+      }
+      sizes.push_back(datagram.size());
+      return true;
+    };
+  }
+  static Bytes hash_of(ByteView what) { return *crypto::hash(IkeHash::sha256, {what}); }
+
+  Bytes sent_hash = hash_of(fake_public_key("gw-b-rsa"));
+  Bytes instead = sent_hash;
+  int hashes = 0;
+  std::vector<std::size_t> sizes;  // of all datagrams
+};
+
+TEST(RsaEncryption, AKeyHashChoosesAmongOurKeys) {
+  for (const AuthMethod method : kMethods) {
+    TwoOwnKeys two(method);
+    ASSERT_TRUE(two.outcome()) << info(method).name;
+    EXPECT_EQ(two.hashes, 1);
+    EXPECT_EQ(two.net.datagrams, 9U);
+    two.net.run_for(Seconds(1));
+    EXPECT_TRUE(carries(two.a, two.b, 1));
+    EXPECT_EQ(two.b.engine().snapshot({}).at(0).isakmp_sas.size(), 1U);
+    EXPECT_TRUE(two.b.engine().snapshot({}).at(1).isakmp_sas.empty());
+  }
+}
+
+TEST(RsaEncryption, AKeyHashMayBeOfTheKeysCertificate) {
+  for (const AuthMethod method : kMethods) {
+    TwoOwnKeys two(method);
+    const Bytes certificate(300, 0x30);
+    two.b.trustpoint =
+        ike::TrustpointState{"corp", {}, {}, {}, ike::EncryptionCertificate{"gw-b-rsa", certificate}};
+    two.instead = TwoOwnKeys::hash_of(certificate);
+    ASSERT_TRUE(two.outcome()) << info(method).name;
+    EXPECT_EQ(two.hashes, 1);
+  }
+}
+
+// Where no key is named, and where none of ours is: message 4 goes out all the same, and HASH_I fails.
+TEST(RsaEncryption, AnUnknownKeyHashIsAsAWrongKey) {
+  for (const AuthMethod method : kMethods) {
+    TwoOwnKeys unknown(method);
+    unknown.instead = Bytes(unknown.sent_hash.size(), 0x5a);
+    const auto outcome = unknown.outcome();
+    ASSERT_FALSE(outcome);
+    EXPECT_EQ(outcome.error().code, ErrorCode::wrong_key);
+    EXPECT_EQ(unknown.hashes, 2) << "each form of SKEYID once";
+    EXPECT_EQ(unknown.b.engine().snapshot({}).at(1).last_error->error.code, ErrorCode::wrong_key);
+
+    // The hash names our key, the blocks are to another one.
+    TwoOwnKeys wrong(method);
+    wrong.here().rsa_encryption->peer_keys.front().spki = fake_public_key("gw-b-spare");
+    wrong.instead = std::exchange(wrong.sent_hash, TwoOwnKeys::hash_of(fake_public_key("gw-b-spare")));
+    ASSERT_FALSE(wrong.outcome());
+    EXPECT_EQ(unknown.sizes, wrong.sizes);
+
+    // With the right key first it does no harm.
+    TwoOwnKeys usual(method);
+    usual.b.config().peers.pop_back();
+    usual.instead = unknown.instead;
+    EXPECT_TRUE(usual.outcome());
   }
 }
 
