@@ -34,6 +34,7 @@ struct SaPair {
   std::uint64_t packets = 0;             // that it had carried when they were counted last
   std::optional<Instant> soft_limit_at;  // of kilobytes
   Instant established_at;
+  Instant keyed_at;  // its life counts from here; before `established_at` if the last message came late
   // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
   std::optional<SaSpec> held_out;
   bool peer_told = false;  // it is deleted, but still receives what is on its way

@@ -215,6 +215,7 @@ Result<std::vector<SaSpec>> derive_sas(Run& run, bool inbound, bool outbound) {
 Result<void> derive_and_install(Run& run, bool inbound, bool outbound) {
   QuickMode& quick = quick_of(run);
   if (run.job != nullptr) quick.key_exchange.shared = std::get<SecretBytes>(std::move(*run.job->result));
+  if (inbound) quick.keyed_at = run.core.now().instant;
   auto sas = derive_sas(run, inbound, outbound);
   if (!sas) return fail(std::move(sas.error()));
   start_install(run, std::move(*sas));
@@ -253,6 +254,7 @@ void finish(Run& run, std::optional<SaSpec> outbound) {
   SaPair fresh = phase2_pair(run.sa, quick, pair);
   fresh.id = SaPairId{core.next_id()};
   fresh.established_at = core.now().instant;
+  fresh.keyed_at = quick.keyed_at;
   SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh), quick.replaces);
   quick.result = kept.id;
   if (outbound) hold_outbound(core, pair, kept, std::move(*outbound));

@@ -140,7 +140,7 @@ void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
   core.cancel(sas.expiry_timer);
   core.cancel(sas.rekey_timer);
   const Seconds life = sas.lifetime.time;
-  const Milliseconds age = core.now().instant - sas.established_at;
+  const Milliseconds age = core.now().instant - sas.keyed_at;
   const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
   sas.expiry_timer = core.arm(after(life), {TimerKind::phase2_expired, sas.id.value, 0});
   if (config_of(peer, pair).rekey == RekeyMode::never || sas.role != SaRole::current) return;

@@ -184,7 +184,7 @@ void Gateway::install(ike::InstallSas& request) {
     if (plane_.contains(id)) {
       result = fail(ErrorCode::in_use, "the SA is there already");
     } else {
-      plane_.emplace(id, HeldSa{std::move(spec), ++installs_});
+      plane_.emplace(id, HeldSa{std::move(spec), ++installs_, 0, network_.now().instant});
     }
   }
   network_.after(Milliseconds(network_.rng.between(0, 3)), [this, life = life_, id = request.id, result] {
@@ -277,17 +277,21 @@ bool Simulator::run_until(Instant until, const std::function<bool()>& done) {
   while (!queue_.empty() && queue_.top().when <= until) {
     const Action action = queue_.top();
     queue_.pop();
-    const auto passed = action.when - now_.instant;
+    ++steps;
     now_.instant = action.when;
     // The wall clock keeps its seconds in step without drifting from the rounding.
     now_.wall = WallTime(std::chrono::sys_days(std::chrono::year(2026) / 11 / 20)) +
-                std::chrono::duration_cast<Seconds>(now_.instant.time_since_epoch());
-    static_cast<void>(passed);
+                std::chrono::duration_cast<Seconds>(now_.instant.time_since_epoch()) + clock_stepped_;
     action.run();
     if (done && done()) return true;
   }
   now_.instant = until;
   return false;
+}
+
+void Simulator::step_clock(Seconds by) {
+  clock_stepped_ += by;
+  now_.wall += by;
 }
 
 void Simulator::send(const Endpoint& from, const Endpoint& to, const Bytes& data) {

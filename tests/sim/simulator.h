@@ -41,6 +41,7 @@ struct HeldSa {
   SaSpec spec;
   std::uint64_t order = 0;  // of installation
   std::uint64_t packets = 0;
+  Instant since{};
 };
 
 class Simulator;
@@ -115,11 +116,15 @@ class Simulator {
   void send(const Endpoint& from, const Endpoint& to, const Bytes& data);
 
   [[nodiscard]] Now now() const { return now_; }
+  // Somebody sets the clock: wall time jumps, the monotonic time does not.
+  void step_clock(Seconds by);
+  [[nodiscard]] const std::vector<std::unique_ptr<Gateway>>& gateways() const { return gateways_; }
   SeededRng rng;
   Faults faults;
   // Sees every datagram before the wire does; false drops it.
   std::function<bool(const Endpoint& from, const Endpoint& to, Bytes& data)> tap;
   std::uint64_t datagrams = 0;
+  std::uint64_t steps = 0;  // events that were run: datagrams, timers, completions
   // A NAT in front of a gateway: its packets leave from `outside`, answers come back.
   struct Nat {
     IpAddress inside;
@@ -140,6 +145,7 @@ class Simulator {
   void deliver(const Endpoint& from, const Endpoint& to, const Bytes& data);
 
   Now now_;
+  Seconds clock_stepped_{0};
   std::uint64_t order_ = 0;
   std::priority_queue<Action, std::vector<Action>, std::greater<>> queue_;
   std::vector<std::unique_ptr<Gateway>> gateways_;
