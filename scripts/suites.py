@@ -286,6 +286,10 @@ def suite_tidy(runner):
 
 def suite_sim(runner):
     meson_suite(runner, BUILD, "sim", {"OAKGATE_SIM_RUNS": "100000"} if runner.options.long else {}, 10)
+    log = BUILD / "meson-logs" / "suite-sim.txt"
+    if log.exists():
+        for figures in re.findall(r"^fleets: .*$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
+            print(f"        {figures}", flush=True)
     # The sanitizers see every path in far fewer runs.
     meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_RUNS": "300"}, 10)
 
