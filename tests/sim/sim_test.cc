@@ -526,6 +526,28 @@ TEST(Refusal, ExpiredWaiverKeepsThePeerDownAndSaysSo) {
   two.b.command(ike::Up{ike::CommandId{1}, "gw-a", ""});
   two.net.run_for(Seconds(60));
   EXPECT_FALSE(two.b.command_results.at(1)) << "nor as responder";
+  ASSERT_TRUE(peer.waiver) << "status shows it";
+  EXPECT_EQ(peer.waiver->needed, ours.needs_waiver);
+  EXPECT_EQ(peer.waiver->until, ours.waiver.until);
+}
+
+// A peer that needs no waiver goes on when its waiver has ended, but without the weak PFS group that it
+// allowed.
+TEST(Refusal, AnEndedWaiverAllowsNoWeakPfsGroup) {
+  for (const int year : {2026, 2999}) {
+    TunnelPlan with_pfs = plan(StartMode::responder, StartMode::responder);
+    with_pfs.pfs = DhGroup::modp1024;
+    TwoGateways two(1, {with_pfs});
+    auto theirs = peer_config(two.b, two.a, {with_pfs}, Seconds(3600), kFirst, true);
+    theirs.tunnels[0].pfs.reset();
+    theirs.waiver = {{Weak::group2}, std::chrono::sys_days(std::chrono::year(year) / 11 / 19), "PIX 520"};
+    two.b.configure({"gw-b", {theirs}, {}});
+    two.start();
+    two.a.command(ike::Up{ike::CommandId{1}, "gw-b", ""});
+    two.net.run_for(Seconds(90));
+    EXPECT_EQ(two.a.command_results.at(1).has_value(), year == 2999);
+    EXPECT_EQ(count_events(two.b, ike::EventId::weak_used), year == 2999 ? 1U : 0U) << "the audit's line";
+  }
 }
 
 TEST(Refusal, ADataPlaneThatRefusesFailsTheTunnelAndLeavesNothing) {
