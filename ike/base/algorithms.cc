@@ -75,7 +75,7 @@ constexpr auto kAuthMethods = std::to_array<AuthMethodInfo>({
 
 // What the ESP ciphers of one family have in common. RFC 2407 section 4.4.4: ESP_DES 2, ESP_3DES 3, ESP_NULL
 // 11; ESP_AES-CBC 12 (RFC 3602), ESP_AES-CTR 13 (RFC 3686), ESP_AES-GCM 18, 19, 20 by its ICV (RFC 4106),
-// ESP_NULL_AUTH_AES-GMAC 21 (RFC 4543), ESP_CAMELLIA 22 (RFC 4312).
+// ESP_CAMELLIA 22 (RFC 4312), ESP_NULL_AUTH_AES-GMAC 23 (the registry; 21, in RFC 4543, is IKEv2's).
 struct EspFamily {
   EspKind kind;
   std::uint8_t wire;
@@ -91,7 +91,7 @@ constexpr EspFamily kCtr{EspKind::ctr, 13, 4, 8, 4, 0, "rfc3686(ctr(aes))"};
 constexpr EspFamily kGcm16{EspKind::gcm, 20, 4, 8, 4, 16, "rfc4106(gcm(aes))"};
 constexpr EspFamily kGcm12{EspKind::gcm, 19, 4, 8, 4, 12, "rfc4106(gcm(aes))"};
 constexpr EspFamily kGcm8{EspKind::gcm, 18, 4, 8, 4, 8, "rfc4106(gcm(aes))"};
-constexpr EspFamily kGmac{EspKind::gmac, 21, 4, 8, 4, 16, "rfc4543(gcm(aes))"};
+constexpr EspFamily kGmac{EspKind::gmac, 23, 4, 8, 4, 16, "rfc4543(gcm(aes))"};
 
 // A cipher whose key length is negotiated.
 constexpr EspCipherInfo keyed(EspCipher id, const EspFamily& family, std::uint16_t bits,

@@ -53,7 +53,7 @@ TEST(Algorithms, WithoutAKeyLengthItIs128Bits) {
   EXPECT_EQ(find_esp_cipher(12, 0), EspCipher::aes_128);
   EXPECT_EQ(find_esp_cipher(13, 0), EspCipher::ctr_128);
   EXPECT_EQ(find_esp_cipher(20, 0), EspCipher::gcm_128);
-  EXPECT_EQ(find_esp_cipher(21, 0), EspCipher::gmac_128);
+  EXPECT_EQ(find_esp_cipher(23, 0), EspCipher::gmac_128);
   EXPECT_EQ(find_esp_cipher(3, 0), EspCipher::des3);
 }
 
