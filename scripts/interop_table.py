@@ -7,8 +7,8 @@ import re
 
 NAME = re.compile(r"^(we|they) initiate, ([^,]+(?:, aggressive)?), (.+)$")
 COLUMNS = [("we", "software"), ("they", "software"), ("we", "kernel"), ("they", "kernel")]
-# libreswan has no data plane but the kernel's
-IMPOSSIBLE = {("libreswan", "software")}
+# (peer, plane, part of the algorithms): libreswan has no data plane but the kernel's, strongSwan's own has no GMAC
+IMPOSSIBLE = [("libreswan", "software", ""), ("strongswan", "software", "gmac")]
 HEAD = """| peer | authentication | phase 1; phase 2 | we initiate, software | they initiate, software | we initiate, kernel | they \
 initiate, kernel |
 | --- | --- | --- | --- | --- | --- | --- |
@@ -26,13 +26,19 @@ def results(script, plane, cases):
     return found
 
 
+def cell(cells, peer, algorithms, column):
+    if any((peer, column[1]) == (who, plane) and part in algorithms for who, plane, part in IMPOSSIBLE):
+        return "n/a"
+    return cells.get(column, "")
+
+
 def table(found):
     rows = {}
     for peer, authentication, algorithms, role, plane, verdict in found:
         rows.setdefault((peer, authentication, algorithms), {})[(role, plane)] = verdict
     lines = []
     for (peer, *rest), cells in sorted(rows.items(), key=lambda row: (row[0][0] != "strongswan", row[0])):
-        told = ["n/a" if (peer, plane) in IMPOSSIBLE else cells.get((role, plane), "") for role, plane in COLUMNS]
+        told = [cell(cells, peer, rest[-1], column) for column in COLUMNS]
         lines.append("| " + " | ".join([peer, *rest, *told]) + " |\n")
     return HEAD + "".join(lines)
 

@@ -57,12 +57,18 @@ name="pre-share, aggressive, aes-256 sha256 group 14; esp-aes-256 esp-sha256-hma
 keep_running=yes run "we initiate, $name" aggressive
 run "they initiate, $name" they_initiate
 
-weak="3des, group5"
+weak="3des, md5, group5"
 algorithm 3des sha 5 3des-sha1-modp1536 "esp-3des, esp-sha-hmac" 3des-sha1 group5
+algorithm 3des md5 5 3des-md5-modp1536 "esp-3des, esp-md5-hmac" 3des-md5
 algorithm aes-128 sha 14 aes128-sha1-modp2048 "esp-aes-128, esp-sha-hmac" aes128-sha1
 algorithm aes-256 sha512 15 aes256-sha2_512-modp3072 "esp-aes-256, esp-sha512-hmac" aes256-sha2_512 group15
 algorithm aes-192 sha384 16 aes192-sha2_384-modp4096 "esp-aes-192, esp-sha384-hmac" aes192-sha2_384
+algorithm aes-256 sha256 17 aes256-sha2_256-modp6144 "esp-ctr-256, esp-sha256-hmac" aes_ctr256-sha2_256 group17
+algorithm aes-256 sha512 18 aes256-sha2_512-modp8192 "esp-gcm8-256" aes_gcm_a256
 algorithm aes-256 sha256 19 aes256-sha2_256-dh19 "esp-gcm-128" aes_gcm128 group19
 algorithm aes-256 sha384 20 aes256-sha2_384-dh20 "esp-gcm-192" aes_gcm192 group20
 algorithm aes-256 sha512 21 aes256-sha2_512-dh21 "esp-gcm-256" aes_gcm256 group21
+algorithm aes-256 sha256 31 aes256-sha2_256-dh31 "esp-gcm12-256" aes_gcm_b256 group31
+algorithm camellia-256 sha256 14 camellia256-sha2_256-modp2048 "esp-camellia-256, esp-aes-xcbc" camellia256-aes_xcbc
+algorithm aes-256 sha256 14 aes256-sha2_256-modp2048 "esp-null, esp-sha256-hmac" null-sha2_256
 finish
