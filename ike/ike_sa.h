@@ -146,7 +146,7 @@ struct QuickMode : Exchange {
   std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed
   std::vector<SaPairId> replaces;   // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
-  Instant keyed_at{};  // when its inbound SA went to the data plane: life counts from there
+  Instant keyed_at{};           // when its inbound SA went to the data plane: life counts from there
   bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
   bool failed = false;
 };

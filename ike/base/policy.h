@@ -81,8 +81,8 @@ enum class AcceptMode : std::uint8_t { exact, subset };
 [[nodiscard]] std::string to_string(const IsakmpPolicy& policy);
 [[nodiscard]] std::string to_string(const TransformSet& set);
 
-// The set as a peer carries it that cuts HMAC-SHA2-256 at 96 bits, as some IOS releases do (RFC 4868 section 2.3:
-// 128): on the wire of IKE the two are one number, so the operator has to say it.
+// The set as a peer carries it that cuts HMAC-SHA2-256 at 96 bits, as some IOS releases do (RFC 4868
+// section 2.3: 128): on the wire of IKE the two are one number, so the operator has to say it.
 [[nodiscard]] TransformSet with_sha256_96(TransformSet set);
 
 }  // namespace oakgate

@@ -127,10 +127,11 @@ INSTANTIATE_TEST_SUITE_P(
     Shape, PeerErrors,
     testing::Values(
         Case{kGood, {}},
-        Case{"b:",
-             {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-              "sha256_truncation or tunnels"}},
+        Case{
+            "b:",
+            {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
+             "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+             "sha256_truncation or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
@@ -139,15 +140,17 @@ INSTANTIATE_TEST_SUITE_P(
               "`trustpoint` or "
               "`rsa_encr`, as the authentication of its policies",
               "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one"}},
-        Case{with("dpd: {interval: 30s}"),
-             {"f.yaml:8:7: peers.b.dpd: `dpd` is not a known key; expected address, identity, policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-              "sha256_truncation or tunnels"}},
-        Case{with("identiy: address"),
-             {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
-              "policies, "
-              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-              "sha256_truncation or tunnels; did you mean `identity`?"}},
+        Case{
+            with("dpd: {interval: 30s}"),
+            {"f.yaml:8:7: peers.b.dpd: `dpd` is not a known key; expected address, identity, policies, "
+             "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+             "sha256_truncation or tunnels"}},
+        Case{
+            with("identiy: address"),
+            {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
+             "policies, "
+             "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
+             "sha256_truncation or tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "

@@ -141,7 +141,8 @@ INSTANTIATE_TEST_SUITE_P(
               "strong"}},
         Case{kNets + kSet + "pfs: 3",
              {"83: peers.b.tunnels.lan.pfs: `3` is not a known group; expected group1, "
-              "group2, group5, group14, group15, group16, group17, group18, group19, group20, group21, group22, "
+              "group2, group5, group14, group15, group16, group17, group18, group19, group20, group21, "
+              "group22, "
               "group23, group24 or group31; did you mean `group1`?"}},
         Case{kNets + kSet + "pfs: no",
              {"83: peers.b.tunnels.lan.pfs: `no` is a boolean to other readers of YAML; expected none or a "

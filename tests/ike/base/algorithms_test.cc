@@ -46,7 +46,8 @@ TEST(Algorithms, UnknownNamesAndNumbersFindNothing) {
   EXPECT_FALSE(find_esp_cipher(0, 0));
 }
 
-// A peer that proposes AES or Camellia without Key Length means 128 bits, whether or not it answers so to ours.
+// A peer that proposes AES or Camellia without Key Length means 128 bits, whether or not it answers so to
+// ours.
 TEST(Algorithms, WithoutAKeyLengthItIs128Bits) {
   EXPECT_EQ(find_ike_cipher(7, 0), IkeCipher::aes_128);
   EXPECT_EQ(find_ike_cipher(8, 0), IkeCipher::camellia_128);
@@ -57,7 +58,8 @@ TEST(Algorithms, WithoutAKeyLengthItIs128Bits) {
   EXPECT_EQ(find_esp_cipher(3, 0), EspCipher::des3);
 }
 
-// RFC 4868 section 2.3: the integrity check value is half the output; RFC 2403, 2404 and 3566: cut to 96 bits.
+// RFC 4868 section 2.3: the integrity check value is half the output; RFC 2403, 2404 and 3566: cut to 96
+// bits.
 TEST(Algorithms, IntegritySizesFollowTheRfcs) {
   for (const Integrity id : {Integrity::md5, Integrity::sha, Integrity::sha256_96, Integrity::aes_xcbc})
     EXPECT_EQ(info(id).icv_bytes, 12);
