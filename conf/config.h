@@ -27,6 +27,14 @@ struct Position {
 enum class DataPlaneChoice : std::uint8_t { automatic, kernel, software };
 enum class NatTraversal : std::uint8_t { rfc, off };  // RFC 3947, or none
 
+// `half_open:`, what a responder puts up with before its peers are authenticated.
+struct HalfOpenLimits {
+  std::uint32_t total = 1024;
+  std::uint32_t per_source = 16;
+  std::uint32_t aggressive_per_minute = 60;
+  friend bool operator==(const HalfOpenLimits&, const HalfOpenLimits&) = default;
+};
+
 struct GatewayConfig {
   std::string name;                  // empty: the host's name
   std::optional<Identity> identity;  // none: the address that the exchange uses
@@ -34,6 +42,7 @@ struct GatewayConfig {
   DataPlaneChoice data_plane = DataPlaneChoice::automatic;
   std::string control_socket = "/run/oakgate/control.sock";
   std::string state_dir = "/var/lib/oakgate";
+  HalfOpenLimits half_open;
 };
 
 // Where a peer may send from. Only an address or a host name can be called; a range or `any` only answers.
@@ -95,6 +104,7 @@ struct PeerConfig {
   SendCertificate send_certificate = SendCertificate::on_request;
   std::optional<WeakWaiver> allow_weak;
   NatTraversal nat_traversal = NatTraversal::rfc;
+  DeadPeerDetection dpd;
   std::vector<TunnelConfig> tunnels;  // in the order written, at least one
   Position position;
 };

@@ -33,6 +33,24 @@ std::vector<IpAddress> read_listen(const Field& field) {
   return addresses;
 }
 
+HalfOpenLimits read_half_open(const Field& field) {
+  constexpr auto kKeys = std::to_array<std::string_view>({"total", "per_source", "aggressive_per_minute"});
+  HalfOpenLimits limits;
+  if (!require_map(field, "a map like {total: 1024, per_source: 16}")) return limits;
+  const MapReader map(field, kKeys);
+  const auto number = [&](std::string_view key, std::uint64_t min, std::uint64_t max, std::uint32_t& value) {
+    const auto given = map.optional(key);
+    if (!given) return;
+    const auto read_one =
+        read(*given, "a number", [&](std::string_view text) { return parse_integer(text, min, max); });
+    if (read_one) value = static_cast<std::uint32_t>(*read_one);
+  };
+  number("total", kMinHalfOpenTotal, kMaxHalfOpenTotal, limits.total);
+  number("per_source", 1, kMaxHalfOpenTotal, limits.per_source);
+  number("aggressive_per_minute", 1, kMaxAggressiveRate, limits.aggressive_per_minute);
+  return limits;
+}
+
 }  // namespace
 
 std::optional<std::string> read_path(const Field& field, const std::string& folder) {
@@ -45,7 +63,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"name", "identity", "listen", "data_plane", "control_socket", "state_dir"});
+      {"name", "identity", "listen", "data_plane", "control_socket", "state_dir", "half_open"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -70,6 +88,7 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   if (const auto directory = map.optional("state_dir")) {
     gateway.state_dir = read_path(*directory, folder).value_or("");
   }
+  if (const auto limits = map.optional("half_open")) gateway.half_open = read_half_open(*limits);
   return gateway;
 }
 

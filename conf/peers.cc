@@ -22,6 +22,8 @@ void cut_sha256(std::vector<TunnelConfig>& tunnels) {
   }
 }
 
+constexpr Word<DpdMode> kDpdModes[] = {{"on-demand", DpdMode::on_demand}, {"periodic", DpdMode::periodic}};
+
 // ---- One peer ------------------------------------------------------------------------------------------
 
 void read_who(const MapReader& map, PeerDraft& draft) {
@@ -39,10 +41,39 @@ void read_who(const MapReader& map, PeerDraft& draft) {
   draft.address_known = good;
 }
 
+// `off`, or {interval, timeout, mode}.
+DeadPeerDetection read_dpd(const Field& field) {
+  constexpr auto kKeys = std::to_array<std::string_view>({"interval", "timeout", "mode"});
+  constexpr std::string_view kExpected = "off, or a map like {interval: 30s, timeout: 120s, mode: on-demand}";
+  DeadPeerDetection dpd;
+  if (field.node->kind == Node::Kind::scalar && field.node->text == "off") {
+    dpd.mode = DpdMode::off;
+    return dpd;
+  }
+  if (!require_map(field, kExpected)) return dpd;
+  const MapReader map(field, kKeys);
+  const auto time = [&](std::string_view key, Seconds& value) {
+    const auto given = map.optional(key);
+    if (!given) return;
+    const auto duration = read(*given, "a duration like 30s", [](std::string_view text) {
+      return parse_duration(text, kMinDpdTime, kMaxDpdTime);
+    });
+    value = duration.value_or(value);
+  };
+  time("interval", dpd.interval);
+  time("timeout", dpd.timeout);
+  if (const auto mode = map.optional("mode")) dpd.mode = choice(*mode, kDpdModes).value_or(dpd.mode);
+  if (dpd.timeout <= dpd.interval) {
+    field.fail({"the peer would be given up before it is asked",
+                "a `timeout` (120s) longer than the `interval` (30s)"});
+  }
+  return dpd;
+}
+
 PeerDraft read_peer(const Member& member, const PeerContext& context) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
-       "send_certificate", "allow_weak", "nat_traversal", "sha256_truncation", "tunnels"});
+       "send_certificate", "allow_weak", "nat_traversal", "sha256_truncation", "dpd", "tunnels"});
   PeerDraft draft;
   PeerConfig& peer = draft.config;
   peer.name = member.name;
@@ -69,6 +100,7 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
   if (const auto field = map.optional("nat_traversal")) {
     peer.nat_traversal = choice(*field, kNatTraversal).value_or(NatTraversal::rfc);
   }
+  if (const auto field = map.optional("dpd")) peer.dpd = read_dpd(*field);
   if (const auto field = map.required("tunnels", "a map of tunnels by name, at least one")) {
     peer.tunnels = read_tunnels(*field, peer.address, context.transform_sets);
   }

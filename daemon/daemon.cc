@@ -416,6 +416,14 @@ void Daemon::on_ike_datagram(const Endpoint& local, const Endpoint& remote, Byte
   driver_->on_datagram({local, remote, datagram});
 }
 
+void Daemon::on_peer_moved(const SaId& id, Reqid reqid, const Endpoint& remote) {
+  driver_->on_command(ike::PeerMoved{id, reqid, remote});
+}
+
+void Daemon::on_unknown_spi(const SaId& id, const IpAddress& remote) {
+  driver_->on_command(ike::UnknownSpi{id.destination, remote, id.protocol, id.spi});
+}
+
 void Daemon::on_warning(const Error& error) {
   log_.warning("data plane: " + printable(error_text(error), 1024));
 }

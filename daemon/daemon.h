@@ -77,6 +77,8 @@ class Daemon final : private DataPlaneListener {
   void on_soft_limit(const SaId& id, Reqid reqid) override;
   void on_expired(const SaId& id, Reqid reqid) override;
   void on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) override;
+  void on_peer_moved(const SaId& id, Reqid reqid, const Endpoint& remote) override;
+  void on_unknown_spi(const SaId& id, const IpAddress& remote) override;
   void on_warning(const Error& error) override;
 
   // Destroyed from the end: what watches before what is watched, the workers before what they use.

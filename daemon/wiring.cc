@@ -134,6 +134,9 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const L
                                              ReqidTable& reqids) {
   ike::EngineConfig engine;
   engine.gateway = gateway_name(config);
+  engine.limits.half_open_total = config.gateway.half_open.total;
+  engine.limits.half_open_per_source = config.gateway.half_open.per_source;
+  engine.limits.aggressive_per_minute = static_cast<int>(config.gateway.half_open.aggressive_per_minute);
   reqids.begin();
   for (const conf::PeerConfig& from : config.peers) {
     ike::PeerConfig peer;
@@ -146,6 +149,7 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const L
     peer.needs_waiver = needs_waiver(from, keys);
     peer.nat_traversal = from.nat_traversal == conf::NatTraversal::rfc;
     peer.aggressive = from.aggressive;
+    peer.dpd = from.dpd;
     peer.send_certificate = from.send_certificate;
     peer.trustpoint = from.trustpoint;
     if (from.rsa_encr) peer.rsa_encryption = make_rsa_encryption(*from.rsa_encr, keys);

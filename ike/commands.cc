@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <set>
 
+#include "ike/dead_peers.h"
 #include "ike/informational.h"
+#include "ike/moved_peers.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
 #include "ike/tunnels.h"
@@ -241,6 +243,14 @@ void on(Core& core, SoftLimitReached soft) {
 
 void on(Core& core, SaExpired expired) {
   on_phase2_expired(core, pair_with(core, expired.reqid, expired.sa));
+}
+
+void on(Core& core, const UnknownSpi& unknown) {
+  on_unknown_spi(core, unknown);
+}
+
+void on(Core& core, const PeerMoved& moved) {
+  on_peer_moved(core, moved);
 }
 
 }  // namespace

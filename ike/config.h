@@ -64,6 +64,7 @@ struct PeerConfig {
   std::vector<Weak> needs_waiver;  // weak things this peer can use; empty: the waiver's end does not matter
   bool nat_traversal = true;       // RFC 3947
   bool aggressive = false;         // Aggressive Mode: we begin with it, and answer it
+  DeadPeerDetection dpd;           // RFC 3706
   SendCertificate send_certificate = SendCertificate::on_request;
   std::string trustpoint;  // for signatures: what proves us, and whom the peer must chain to; empty: none
   std::optional<RsaEncryption> rsa_encryption;
@@ -73,8 +74,10 @@ struct PeerConfig {
 
 // Bounds and timers: every one explicit, none reachable from the wire without one.
 struct Limits {
-  std::size_t half_open_total = 1024;      // phase 1 negotiations as responder, not yet authenticated
-  std::size_t half_open_per_source = 16;   // and of one source address
+  std::size_t half_open_total = 1024;     // phase 1 negotiations as responder, not yet authenticated
+  std::size_t half_open_per_source = 16;  // and of one source (half_open.h)
+  int aggressive_per_minute = 60;         // message 1 of Aggressive Mode that are computed for, for each peer
+  int aggressive_burst = 20;
   std::size_t sas_per_peer = 64;           // IKE SAs held with one peer
   std::size_t exchanges_per_sa = 64;       // phase 2 exchanges under way under one IKE SA
   std::size_t narrowed_pairs = 64;         // parts of a tunnel's pairs that one peer may have at once
@@ -89,11 +92,14 @@ struct Limits {
   int half_open_extensions = 2;        // so often again, while a computation or verification of ours lasts
   Milliseconds retry_first{5000};      // before a failed tunnel starts again; doubled, up to:
   Milliseconds retry_ceiling{60000};
-  Milliseconds old_sa_grace{10000};  // a replaced SA still receives for so long
-  Milliseconds last_packets{2000};   // and for so long after we have told the peer to delete it
-  Milliseconds switch_delay{8000};   // a renewed SA pair sends so long after message 3 (tunnels.h)
-  Milliseconds keepalive{20000};     // NAT keep-alives, RFC 3948 section 4
-  std::size_t nonce_bytes = 20;      // of our nonces: 8 to 256, RFC 2409 section 5
+  Milliseconds old_sa_grace{10000};       // a replaced SA still receives for so long
+  Milliseconds last_packets{2000};        // and for so long after we have told the peer to delete it
+  Milliseconds switch_delay{8000};        // a renewed SA pair sends so long after message 3 (tunnels.h)
+  Milliseconds keepalive{20000};          // NAT keep-alives, RFC 3948 section 4
+  Milliseconds probe_pause{60000};        // between probes that unauthenticated messages cause
+  Milliseconds unknown_spi_pause{10000};  // between INVALID-SPI notifies to one peer
+  Milliseconds move_pause{5000};          // between two moves of one peer behind a NAT
+  std::size_t nonce_bytes = 20;           // of our nonces: 8 to 256, RFC 2409 section 5
 };
 
 // What the protocol has to know of a trustpoint. It changes while the daemon runs (enrolment, renewal), so it

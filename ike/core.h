@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "ike/engine.h"
+#include "ike/half_open.h"
 #include "ike/ike_sa.h"
 #include "ike/peers.h"
 #include "ike/timers.h"
@@ -37,12 +38,12 @@ class EngineState {
   std::unordered_map<CookiePair, IkeSaId> by_cookies;  // responder zero: ours, message 2 still to come
   // Responders: a repeated message 1 has no responder cookie to be found by.
   std::unordered_map<CookiePair, IkeSaId> by_initiator_cookie;
-  std::unordered_map<IpAddress, std::size_t> half_open_by_source;
-  std::size_t half_open = 0;
+  HalfOpenBook half_open;
 
   std::unordered_map<SaPairId, Reqid> sa_pairs;
   std::unordered_set<Spi> inbound_spis;
   std::unordered_map<JobId, JobOwner> jobs;
+  std::unordered_map<JobId, IkeSaId> countings;  // CountTraffic under way
   std::list<Waiter> waiters;
   TimerQueue timers;
 

@@ -90,7 +90,7 @@ struct InstallSas {
 struct RemoveSas {
   std::vector<SaId> sas;
 };
-// How many packets have these SAs carried together? Answered by TrafficCounted with the same id.
+// What these SAs have carried; answered by TrafficCounted with the same id.
 struct CountTraffic {
   JobId id;
   std::vector<SaId> sas;
@@ -136,7 +136,7 @@ struct SasInstalled {
 };
 struct TrafficCounted {
   JobId id;
-  Result<std::uint64_t> packets;
+  Result<std::vector<SaCounters>> counters;  // in the order asked
 };
 using Completion = std::variant<JobDone, SasInstalled, TrafficCounted>;
 
@@ -190,7 +190,20 @@ struct SaExpired {
   SaId sa;
   Reqid reqid;
 };
+// ESP or AH came for an SPI that nobody has here. Anybody can send that.
+struct UnknownSpi {
+  IpAddress local;
+  IpAddress remote;
+  IpsecProtocol protocol = IpsecProtocol::esp;
+  Spi spi;
+};
+// An authentic packet of this inbound SA, in UDP, came from somewhere else than before (RFC 3948 section 4).
+struct PeerMoved {
+  SaId sa;
+  Reqid reqid;
+  Endpoint remote;
+};
 using Command = std::variant<Up, Down, SetPeerAddresses, SetTrustpoint, PeerRevoked, Reconfigure, Shutdown,
-                             Acquire, SoftLimitReached, SaExpired>;
+                             Acquire, SoftLimitReached, SaExpired, UnknownSpi, PeerMoved>;
 
 }  // namespace oakgate::ike

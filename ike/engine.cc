@@ -2,6 +2,7 @@
 
 #include "ike/commands.h"
 #include "ike/core.h"
+#include "ike/dead_peers.h"
 #include "ike/exchange.h"
 #include "ike/sa_book.h"
 #include "ike/snapshots.h"
@@ -35,6 +36,9 @@ void on_ike_sa_timer(Core& core, const Timer& timer) {
       return;
     case TimerKind::phase1_expired:
       on_phase1_expired(core, *sa);
+      return;
+    case TimerKind::dead_peer_due:
+      on_dead_peer_due(core, *sa);
       return;
     case TimerKind::keepalive_due:
       on_keepalive_due(core, *sa);
@@ -85,6 +89,13 @@ void complete(Core& core, JobId id, JobDone* done) {
   run_job(core, *sa, *exchange, done);
 }
 
+Result<std::uint64_t> total_packets(const TrafficCounted& counted) {
+  if (!counted.counters) return fail(counted.counters.error());
+  std::uint64_t packets = 0;
+  for (const SaCounters& one : *counted.counters) packets += one.packets;
+  return packets;
+}
+
 }  // namespace
 
 Engine::Engine() : state_(std::make_unique<EngineState>()) {}
@@ -119,7 +130,11 @@ void Engine::on_completion(const Context& context, Completion completion) {
     return;
   }
   if (const auto* counted = std::get_if<TrafficCounted>(&completion)) {
-    on_traffic_counted(core, SaPairId{counted->id.value}, counted->packets);
+    if (core.state().countings.contains(counted->id)) {
+      on_silence_judged(core, *counted);
+    } else {
+      on_traffic_counted(core, SaPairId{counted->id.value}, total_packets(*counted));
+    }
     return;
   }
   SasInstalled& installed = std::get<SasInstalled>(completion);

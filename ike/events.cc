@@ -38,6 +38,8 @@ constexpr auto kNames = std::to_array<std::string_view>({
     "delete-received",
     "nat-detected",
     "endpoint-changed",
+    "peer-silent",
+    "peer-dead",
     "initial-contact",
     "message-rejected",
     "message-held",

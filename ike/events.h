@@ -50,6 +50,8 @@ enum class EventId : std::uint8_t {
   delete_received,     // fields: protocol, count
   nat_detected,        // fields: where
   endpoint_changed,    // the authenticated peer moved; fields: from, to
+  peer_silent,         // R-U-THERE sent, after so many seconds without a sign of life; fields: seconds, try
+  peer_dead,           // and none came: its SAs are gone; error
   initial_contact,     // the peer started anew: its older SAs are gone
   message_rejected,    // error; `authenticated` tells whether its sender was known
   message_held,        // a message came while a computation was under way

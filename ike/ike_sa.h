@@ -129,6 +129,7 @@ struct Phase1Exchange : Exchange {
   bool initial_contact = false;
   bool certificate_wanted = false;        // the peer sent CERT_REQ
   std::optional<wire::IdPayload> own_id;  // once it is chosen
+  std::vector<wire::Payload> left_out;    // vendor IDs that message 2 has no room for
   std::vector<wire::Payload> own_proof;   // CERT, while SIG is being made
   int proofs = 0;                         // of the peer that were looked at: bounded
   // Aggressive Mode: what messages 1 and 2 hold, until the keys are there.
@@ -149,6 +150,18 @@ struct QuickMode : Exchange {
   Instant keyed_at{};           // when its inbound SA went to the data plane: life counts from there
   bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
   bool failed = false;
+};
+
+// What dead_peers.cc knows of the peer's life, by one established SA.
+struct DeadPeerWatch {
+  TimerId timer;
+  Instant heard;                         // the last sign of life that cannot be a replay
+  bool asked_for = false;                // traffic has gone to the peer since
+  std::optional<Instant> probing_since;  // R-U-THERE are out, the first since then
+  int probes = 0;                        // of this round
+  std::uint32_t sequence = 0;            // of our last R-U-THERE
+  std::optional<JobId> counting;         // the data plane is asked
+  std::optional<Instant> hinted;         // when an unauthenticated message last caused a probe
 };
 
 struct IkeSa {
@@ -177,10 +190,14 @@ struct IkeSa {
   Instant begun_at{};
   std::optional<Instant> established_at;
   TimerId half_open_timer;
-  IpAddress half_open_source;  // where it was counted
+  std::size_t request_bytes = 0;  // of the last message, while our cookie has not come back
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId keepalive_timer;
+  DeadPeerWatch watch;
+  std::optional<Instant> told_unknown_spi;  // when we last sent INVALID-SPI
+  std::optional<Endpoint> proved_at;        // where an authentic message just came from
+  std::optional<Instant> moved_at;          // when the peer was last found somewhere else
   int patience = 0;       // how often half_open_timer was armed anew, while a job was under way
   int notifies_sent = 0;  // in clear, before authentication: bounded
   [[nodiscard]] bool established() const { return state == State::established; }

@@ -3,6 +3,8 @@
 #include <array>
 
 #include "ike/crypto/keys.h"
+#include "ike/dead_peers.h"
+#include "ike/moved_peers.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/responder_lifetime.h"
@@ -20,12 +22,6 @@ using wire::PayloadType;
 constexpr std::uint8_t kMany = 64;
 constexpr int kClearNotifies = 3;  // an SA
 constexpr std::size_t kCookiesBytes = 16;
-
-Bytes cookies_spi(const IkeSa& sa) {
-  Bytes spi(sa.cookies.initiator.begin(), sa.cookies.initiator.end());
-  spi.insert(spi.end(), sa.cookies.responder.begin(), sa.cookies.responder.end());
-  return spi;
-}
 
 std::string type_text(NotifyType type) {
   return std::string(notify_name(type)) + " (" + std::to_string(static_cast<unsigned>(type)) + ")";
@@ -138,19 +134,15 @@ QuickMode* refused_exchange(IkeSa& sa, const wire::NotifyPayload& notify) {
   return under_way == 1 ? candidate : nullptr;
 }
 
-// RFC 3706 section 5: the acknowledgement repeats the sequence number.
-void answer_dpd(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
-  if (notify.data.size() != 4 || notify.spi.size() != kCookiesBytes) return;
-  std::vector<Payload> payloads;
-  payloads.emplace_back(wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::r_u_there_ack,
-                                            cookies_spi(sa), notify.data});
-  send_informational(core, sa, std::move(payloads));
-}
-
 void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
-  raise_notify(core, sa, notify, true);
+  const bool dpd = notify.type == NotifyType::r_u_there || notify.type == NotifyType::r_u_there_ack;
+  if (!dpd) raise_notify(core, sa, notify, true);  // a sign of life every minute is no news
   if (notify.type == NotifyType::r_u_there) {
-    answer_dpd(core, sa, notify);
+    answer_probe(core, sa, notify);
+  } else if (notify.type == NotifyType::r_u_there_ack) {
+    take_probe_answer(core, sa, notify);
+  } else if (notify.type == NotifyType::invalid_spi && take_invalid_spi(core, sa, notify)) {
+    return;
   } else if (notify.type == NotifyType::initial_contact) {
     on_initial_contact(core, sa);
   } else if (notify.type == NotifyType::responder_lifetime) {
@@ -219,6 +211,7 @@ Result<void> take_informational(Run& run) {
   }
   run.authenticated = true;
   remember(run.core, run.sa, message.header.message_id);
+  follow_message(run.core, run.sa, message.datagram.remote);
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body))
     take_notify(run.core, run.sa, *notify);
   for (const auto* deletion : payloads_of<wire::DeletePayload>(message.body))
@@ -237,6 +230,7 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
   if (!parse_clear(message)) return;
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body)) {
     raise_notify(core, sa, *notify, false);
+    if (notify->type == NotifyType::invalid_spi && sa.established()) probe_on_hint(core, sa);
     if (sa.phase1 == nullptr || sa.established() || !is_error(notify->type)) continue;
     sa.phase1->hint = refusal_error(notify->type, tried_in_phase1(sa));
     sa.phase1->hint->text += " (unauthenticated)";
@@ -248,6 +242,12 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
 
 std::span<const Step> informational_steps() {
   return kSteps;
+}
+
+Bytes cookies_spi(const IkeSa& sa) {
+  Bytes spi(sa.cookies.initiator.begin(), sa.cookies.initiator.end());
+  spi.insert(spi.end(), sa.cookies.responder.begin(), sa.cookies.responder.end());
+  return spi;
 }
 
 void on_informational(Core& core, IkeSa& sa, Received& message) {
@@ -302,17 +302,20 @@ void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi) {
 void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
   if (sa.established() || sa.notifies_sent >= kClearNotifies) return;
   ++sa.notifies_sent;
-  Event event = core.event(EventId::notify_sent, sa);
-  event.fields = {{"type", type_text(type)}};
-  event.authenticated = false;
-  core.raise(std::move(event));
   wire::Header header;
   header.cookies = sa.cookies;
   header.exchange = wire::ExchangeType::informational;
   header.message_id = MessageId{core.rng().u32()};
   const std::array<Payload, 1> payloads{
       wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolIsakmp, type, {}, {}}};
-  send_datagram(core, sa, wire::encode(header, payloads));
+  Bytes datagram = wire::encode(header, payloads);
+  // Nobody is made to send more than he was sent, before he has shown that he receives at his address.
+  if (core.state().half_open.is_fresh(sa.id) && datagram.size() > sa.request_bytes) return;
+  Event event = core.event(EventId::notify_sent, sa);
+  event.fields = {{"type", type_text(type)}};
+  event.authenticated = false;
+  core.raise(std::move(event));
+  send_datagram(core, sa, std::move(datagram));
 }
 
 void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis) {

@@ -24,6 +24,9 @@ void notify_in_clear(Core& core, IkeSa& sa, NotifyType type);
 void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis);
 void send_delete_isakmp(Core& core, IkeSa& sa);
 
+// The SA's two cookies, as notifies and deletes name an IKE SA (RFC 2407 section 4.6.3).
+[[nodiscard]] Bytes cookies_spi(const IkeSa& sa);
+
 // The peer says that it begins anew: SAs older than `sa` are gone on its side.
 void on_initial_contact(Core& core, IkeSa& sa);
 

@@ -31,8 +31,10 @@ std::vector<Payload> first_payloads(const Peer& peer, wire::SaPayload sa) {
 Result<void> take_offer(Run& run) {
   auto reply = take_offered_policy(run, usable_policies(run.core, peer_of(run)));
   if (!reply) return fail(std::move(reply.error()));
-  return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection,
-                    first_payloads(peer_of(run), std::move(*reply)), Expect::nothing);
+  std::vector<Payload> payloads = first_payloads(peer_of(run), std::move(*reply));
+  leave_out_what_does_not_fit(run, payloads);
+  return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads,
+                    Expect::nothing);
 }
 
 // Initiator, message 2: HDR, SA
@@ -51,6 +53,7 @@ Result<void> send_key_exchange(Run& run, const Bytes& nonce) {
   payloads.emplace_back(wire::NoncePayload{nonce});
   append_certificate_requests(run, *run.sa.policy, payloads);
   if (auto appended = append_nat_detection(run, payloads); !appended) return appended;
+  append_left_out(run, payloads);
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads,
                     Expect::answer);
 }
@@ -166,6 +169,7 @@ Result<void> offer_key(Run& run) {
 Result<void> take_key(Run& run) {
   if (auto read = read_key_exchange(run); !read) return read;
   if (auto read = read_nat(run); !read) return read;
+  read_late_vendor_ids(run);
   read_certificate_requests(run);
   start_job(run, DhGenerate{run.sa.policy->group});
   return {};
@@ -184,6 +188,7 @@ Result<void> answer_key(Run& run) {
 Result<void> take_key_answer(Run& run) {
   if (auto read = read_key_exchange(run); !read) return read;
   if (auto read = read_nat(run); !read) return read;
+  read_late_vendor_ids(run);
   read_certificate_requests(run);
   start_shared(run);
   return {};

@@ -38,6 +38,9 @@ struct SaPair {
   // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
   std::optional<SaSpec> held_out;
   bool peer_told = false;  // it is deleted, but still receives what is on its way
+  // As the data plane counted them last: DPD asks whether they have grown.
+  std::uint64_t packets_in = 0;
+  std::uint64_t packets_out = 0;
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId grace_timer;
@@ -63,6 +66,12 @@ struct TunnelRuntime {
   bool held_down = false;  // an operator's `down`: we do not start by ourselves
 };
 
+// A token bucket: a call costs a minute, `credit` in milliseconds times calls a minute.
+struct CallRate {
+  std::int64_t credit = 0;
+  std::optional<Instant> since;
+};
+
 struct Peer {
   PeerConfig config;
   std::optional<IpAddress> local;
@@ -74,6 +83,7 @@ struct Peer {
   std::map<Reqid, Pair> pairs;
   std::optional<LastError> last_error;
   bool waiver_expired = false;
+  CallRate aggressive_calls;
   SkeyidForm skeyid =
       SkeyidForm::automatic;  // the form of RSA-encrypted nonces it uses; automatic: not known yet
 };

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ike/aggressive_mode.h"
+#include "ike/dead_peers.h"
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/main_mode.h"
@@ -139,6 +140,7 @@ void enter_established(Run& run, const Peer& peer, Identity proved) {
   core.raise(std::move(event));
   announce_weak(run, peer);
   arm_lifetime(core, sa, sa.policy->lifetime);
+  watch_for_silence(core, sa);
   // Only the side behind the NAT has a mapping to keep open (RFC 3948 section 4).
   if (sa.nat.local)
     sa.keepalive_timer = core.arm(core.limits().keepalive, {TimerKind::keepalive_due, sa.id.value, 0});
@@ -232,6 +234,27 @@ Peer* aggressive_caller(Core& core, Received& message) {
   return nullptr;
 }
 
+// Message 1 of Aggressive Mode makes us compute before the caller has shown that it receives at its address:
+// so many a minute for each peer, and the others must wait.
+Result<void> take_call(Core& core, Peer& peer) {
+  constexpr std::int64_t kMinute = 60000;
+  const Limits& limits = core.limits();
+  const std::int64_t most = kMinute * limits.aggressive_burst;
+  const Instant now = core.now().instant;
+  CallRate& rate = peer.aggressive_calls;
+  const std::int64_t earned = rate.since ? (now - *rate.since).count() * limits.aggressive_per_minute : most;
+  rate.credit = std::min(most, rate.credit + earned);
+  rate.since = now;
+  if (rate.credit < kMinute) {
+    return fail(ErrorCode::in_use, "too many calls in Aggressive Mode",
+                "at most " + std::to_string(limits.aggressive_per_minute) + " a minute, and " +
+                    std::to_string(limits.aggressive_burst) + " at once",
+                "find out what floods UDP port 500, or raise `half_open: {aggressive_per_minute}`");
+  }
+  rate.credit -= kMinute;
+  return {};
+}
+
 }  // namespace
 
 void start_phase1(Core& core, Peer& peer) {
@@ -253,7 +276,9 @@ void answer_phase1(Core& core, Received& message) {
   const bool aggressive = message.header.exchange == wire::ExchangeType::aggressive;
   Peer* peer = aggressive ? aggressive_caller(core, message) : main_mode_caller(core, datagram);
   if (peer == nullptr || !waiver_holds(core, *peer)) return;
-  if (auto room = check_half_open(core, datagram.remote.address); !room) {
+  auto room = aggressive ? take_call(core, *peer) : Result<void>{};
+  if (room) room = make_half_open_room(core, *peer, datagram.remote.address);
+  if (!room) {
     refuse_call(core, datagram, peer, EventId::limit_reached, std::move(room.error()));
     return;
   }
@@ -262,6 +287,7 @@ void answer_phase1(Core& core, Received& message) {
   fresh->cookies = {message.header.cookies.initiator, random_cookie(core)};
   fresh->local = datagram.local;
   fresh->remote = datagram.remote;
+  fresh->request_bytes = datagram.data.size();
   IkeSa& sa = add_ike_sa(core, std::move(fresh));
   raise_started(core, sa);
   run_message(core, sa, *sa.phase1, message);

@@ -73,9 +73,15 @@ void append_vendor_ids(const Peer& peer, std::vector<Payload>& payloads) {
 
 void read_vendor_ids(Run& run) {
   for (const auto* payload : payloads_of<wire::VendorIdPayload>(run.message->body)) {
-    const auto known = find_vendor_id(payload->data);
-    if (known == VendorId::nat_t_rfc3947)
+    if (find_vendor_id(payload->data) == VendorId::nat_t_rfc3947)
       run.sa.capabilities.nat_traversal = peer_of(run).config.nat_traversal;
+  }
+  read_late_vendor_ids(run);
+}
+
+void read_late_vendor_ids(Run& run) {
+  for (const auto* payload : payloads_of<wire::VendorIdPayload>(run.message->body)) {
+    const auto known = find_vendor_id(payload->data);
     if (known == VendorId::dpd) run.sa.capabilities.dead_peer_detection = true;
     Event event = run.core.event(EventId::vendor_id_received, run.sa);
     const ByteView body(payload->data);
@@ -84,6 +90,22 @@ void read_vendor_ids(Run& run) {
     event.authenticated = false;
     run.core.raise(std::move(event));
   }
+}
+
+void leave_out_what_does_not_fit(Run& run, std::vector<Payload>& payloads) {
+  const std::size_t room = run.message->datagram.data.size();
+  std::vector<Payload>& left_out = phase1_of(run).left_out;
+  left_out.clear();
+  while (wire::kHeaderBytes + wire::encode_body(payloads).size() > room &&
+         std::holds_alternative<wire::VendorIdPayload>(payloads.back())) {
+    left_out.push_back(std::move(payloads.back()));
+    payloads.pop_back();
+  }
+}
+
+void append_left_out(Run& run, std::vector<Payload>& payloads) {
+  const std::vector<Payload>& left_out = phase1_of(run).left_out;
+  payloads.insert(payloads.end(), left_out.begin(), left_out.end());
 }
 
 // ---- the policy

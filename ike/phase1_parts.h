@@ -24,6 +24,12 @@ inline constexpr std::uint8_t kManyPayloads = 64;
 // ---- vendor IDs: the first message of each side
 void append_vendor_ids(const Peer& peer, std::vector<wire::Payload>& payloads);
 void read_vendor_ids(Run& run);
+// IOS sends some of them with its key exchange only. Not about NAT-T: for that it is too late by then.
+void read_late_vendor_ids(Run& run);
+// Main Mode, message 2: never longer than message 1, whose sender may not be who it says. Vendor IDs that do
+// not fit are left out, and sent with message 4.
+void leave_out_what_does_not_fit(Run& run, std::vector<wire::Payload>& payloads);
+void append_left_out(Run& run, std::vector<wire::Payload>& payloads);
 
 // ---- the policy
 using Policies = Result<std::vector<IsakmpPolicy>>;

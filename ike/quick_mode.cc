@@ -5,6 +5,7 @@
 
 #include "ike/attributes.h"
 #include "ike/crypto/keys.h"
+#include "ike/dead_peers.h"
 #include "ike/identities.h"
 #include "ike/informational.h"
 #include "ike/phase2_keys.h"
@@ -74,6 +75,7 @@ Result<void> check_hash(Run& run, int number) {
                 "a Quick Mode message whose HASH(" + std::to_string(number) + ") does not verify");
   }
   run.authenticated = true;
+  run.sa.proved_at = run.message->datagram.remote;
   return {};
 }
 
@@ -222,9 +224,19 @@ Result<void> derive_and_install(Run& run, bool inbound, bool outbound) {
   return {};
 }
 
-// A renewal holds its outbound SA back (tunnels.h).
+// A renewal holds its outbound SA back (tunnels.h), unless the peer is not any more where older ones send to
+// (moved_peers.h).
+bool renews(Run& run) {
+  const Endpoint& peer = run.sa.remote;
+  const auto& sas = pair_of(run).sas;
+  return std::any_of(sas.begin(), sas.end(), [&](const SaPair& older) {
+    return older.remote_gateway == peer.address &&
+           (!older.encapsulation || older.encapsulation->remote_port == peer.port);
+  });
+}
+
 Result<void> install_ours(Run& run) {
-  quick_of(run).holds_outbound = !pair_of(run).sas.empty();
+  quick_of(run).holds_outbound = renews(run);
   return derive_and_install(run, true, !quick_of(run).holds_outbound);
 }
 
@@ -273,6 +285,7 @@ void finish(Run& run, std::optional<SaSpec> outbound) {
                                   {TimerKind::exchange_forgotten, run.sa.id.value, quick.id.value});
   static_cast<void>(forget);
   retire_replaced(core, quick);
+  heard_from_peer(core, run.sa);
   pair_is_up(core, peer, pair);
 }
 

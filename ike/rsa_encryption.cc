@@ -101,6 +101,7 @@ Result<std::vector<Payload>> plain_payloads(Run& run, const RsaEncryption& keys,
   payloads.emplace_back(id_of_body(blocks.at(1)));
   payloads.emplace_back(wire::NoncePayload{std::move(blocks.at(0))});
   if (auto appended = append_nat_detection(run, payloads); !appended) return fail(appended.error());
+  append_left_out(run, payloads);
   return payloads;
 }
 
@@ -200,6 +201,7 @@ Result<void> take_encrypted(Run& run) {
     if (auto checked = check_public_value(run, theirs); !checked) return checked;
     run.exchange.key_exchange.theirs = theirs;
     if (auto read = read_nat(run); !read) return read;
+    read_late_vendor_ids(run);
     job.blocks.push_back(
         {body_of(state.received, PayloadType::identification), kShortestIdBody, kLongestIdBody});
   }

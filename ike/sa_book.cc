@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "ike/dead_peers.h"
 #include "ike/exchange.h"
 #include "ike/informational.h"
 #include "ike/phase1.h"
@@ -10,6 +11,16 @@
 
 namespace oakgate::ike {
 
+namespace {
+
+// Whether a peer is configured to call from this very address, not just from a range around it.
+bool names_host(const Peer& peer, const IpAddress& source) {
+  return std::any_of(peer.called_from.begin(), peer.called_from.end(),
+                     [&](const Subnet& subnet) { return subnet.is_host() && subnet.contains(source); });
+}
+
+}  // namespace
+
 IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> fresh) {
   EngineState& state = core.state();
   IkeSa& sa = *fresh;
@@ -17,9 +28,7 @@ IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> fresh) {
   sa.begun_at = core.now().instant;
   if (sa.role == Role::responder) {
     state.by_initiator_cookie[CookiePair{sa.cookies.initiator, {}}] = sa.id;
-    ++state.half_open;
-    sa.half_open_source = sa.remote.address;
-    ++state.half_open_by_source[sa.half_open_source];
+    state.half_open.enter(sa.id, sa.remote.address, names_host(*core.find_peer(sa.peer), sa.remote.address));
     sa.half_open_timer =
         core.arm(core.limits().half_open_life, {TimerKind::half_open_expired, sa.id.value, 0});
   }
@@ -46,28 +55,30 @@ void move_to_peer(Core& core, IkeSa& sa, const std::string& name) {
   sas.insert(std::find_if(sas.begin(), sas.end(), [&](IkeSaId id) { return id < sa.id; }), sa.id);
 }
 
-Result<void> check_half_open(Core& core, const IpAddress& source) {
-  const EngineState& state = core.state();
-  const auto found = state.half_open_by_source.find(source);
-  const std::size_t of_source = found == state.half_open_by_source.end() ? 0 : found->second;
-  if (state.half_open < core.limits().half_open_total && of_source < core.limits().half_open_per_source)
-    return {};
-  return fail(ErrorCode::in_use,
-              "too many half-open negotiations: " + std::to_string(state.half_open) + " in all, " +
-                  std::to_string(of_source) + " from " + source.to_string(),
-              "at most " + std::to_string(core.limits().half_open_total) + " in all and " +
-                  std::to_string(core.limits().half_open_per_source) + " from one address",
-              "find out what floods UDP port 500");
+Result<void> make_half_open_room(Core& core, const Peer& peer, const IpAddress& source) {
+  auto room = core.state().half_open.make_room(source, names_host(peer, source), core.limits(), core.rng());
+  if (!room) return fail(std::move(room.error()));
+  if (!*room) return {};
+  IkeSa& evicted = *core.find_sa(**room);
+  Event event = core.event(EventId::limit_reached, evicted);
+  event.authenticated = false;
+  event.error = Error{ErrorCode::in_use,
+                      "a half-open negotiation makes room for a new one",
+                      "that the peer goes on after our first answer",
+                      "find out what floods UDP port 500, or raise `half_open`",
+                      {}};
+  core.raise(std::move(event));
+  remove_ike_sa(core, evicted);
+  return {};
+}
+
+Result<void> cookie_came_back(Core& core, IkeSa& sa) {
+  return core.state().half_open.prove(sa.id, core.limits());
 }
 
 void leave_half_open(Core& core, IkeSa& sa) {
   core.cancel(sa.half_open_timer);
-  if (!sa.half_open()) return;
-  EngineState& state = core.state();
-  --state.half_open;
-  const auto found = state.half_open_by_source.find(sa.half_open_source);
-  if (found != state.half_open_by_source.end() && --found->second == 0)
-    state.half_open_by_source.erase(found);
+  core.state().half_open.leave(sa.id);
 }
 
 void forget_quick_mode(Core& core, IkeSa& sa, MessageId id) {
@@ -93,6 +104,7 @@ void remove_ike_sa(Core& core, IkeSa& sa) {
   for (const auto& [id, quick] : sa.quick_modes) ids.push_back(id);
   for (const MessageId id : ids) abandon_quick_mode(core, sa, *sa.quick_modes.at(id));
   forget_phase1(core, sa);
+  stop_watching(core, sa);
   for (TimerId* timer : {&sa.rekey_timer, &sa.expiry_timer, &sa.keepalive_timer}) core.cancel(*timer);
   if (const auto found = state.by_cookies.find(sa.cookies);
       found != state.by_cookies.end() && found->second == sa.id) {

@@ -11,8 +11,11 @@ namespace oakgate::ike {
 IkeSa& add_ike_sa(Core& core, std::unique_ptr<IkeSa> sa);
 // The responder's cookie has become known, or is not known again (all zero).
 void set_responder_cookie(Core& core, IkeSa& sa, const Cookie& cookie);
-// ErrorCode::in_use if one more half-open SA from this source would exceed Limits.
-[[nodiscard]] Result<void> check_half_open(Core& core, const IpAddress& source);
+// Room for one more half-open SA of this peer's: another may have to go for it (half_open.h).
+// ErrorCode::in_use: none.
+[[nodiscard]] Result<void> make_half_open_room(Core& core, const Peer& peer, const IpAddress& source);
+// A message with our cookie: whoever sent it receives at its address. ErrorCode::in_use: too many are as far.
+[[nodiscard]] Result<void> cookie_came_back(Core& core, IkeSa& sa);
 // The SA leaves half-open counting: it is established.
 void leave_half_open(Core& core, IkeSa& sa);
 

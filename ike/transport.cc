@@ -5,9 +5,12 @@
 #include "ike/aggressive_mode.h"
 #include "ike/crypto/cipher.h"
 #include "ike/crypto/prf.h"
+#include "ike/dead_peers.h"
 #include "ike/informational.h"
+#include "ike/moved_peers.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
+#include "ike/sa_book.h"
 
 namespace oakgate::ike {
 
@@ -67,6 +70,14 @@ void hold(Core& core, const IkeSa& sa, Exchange& exchange, const Received& messa
 
 void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   if (answer_duplicate(core, sa, exchange, message.digest)) return;
+  if (sa.half_open() && exchange.kind == ExchangeKind::main_mode) {
+    sa.request_bytes = message.datagram.data.size();
+    const bool ours = message.header.cookies.responder != Cookie{};
+    if (auto proved = ours ? cookie_came_back(core, sa) : Result<void>{}; !proved) {
+      reject_unknown(core, message.datagram, std::move(proved.error()), &sa);
+      return;
+    }
+  }
   if (exchange.job) {
     hold(core, sa, exchange, message);
     return;
@@ -153,6 +164,19 @@ wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) 
   return header;
 }
 
+// A peer that has lost its SAs says so under cookies nobody knows.
+void heed_stray(Core& core, Received& message) {
+  if (message.header.exchange != wire::ExchangeType::informational || message.header.encrypted()) return;
+  const Peer* peer = core.peer_for_source(message.datagram.remote.address);
+  IkeSa* sa = peer == nullptr ? nullptr : core.current_sa(*peer);
+  if (sa == nullptr || sa->remote.address != message.datagram.remote.address || !parse_clear(message)) return;
+  const auto notifies = payloads_of<wire::NotifyPayload>(message.body);
+  if (std::any_of(notifies.begin(), notifies.end(),
+                  [](const auto* notify) { return notify->type == NotifyType::invalid_spi; })) {
+    probe_on_hint(core, *sa);
+  }
+}
+
 int tries_of(const Core& core, const IkeSa& sa) {
   const bool verifying = sa.state == State::mm_i_sent_auth && info(sa.policy->authentication).signs;
   return core.limits().retransmit_tries + (verifying ? core.limits().verification_tries : 0);
@@ -182,11 +206,16 @@ void on_message(Core& core, const Datagram& datagram) {
   if (!digest) return;
   message.digest = std::move(*digest);
   if (IkeSa* sa = sa_for(core, *header)) {
+    const IkeSaId id = sa->id;
     dispatch(core, *sa, message);
+    sa = core.find_sa(id);
+    if (sa == nullptr || !sa->proved_at) return;
+    follow_message(core, *sa, *std::exchange(sa->proved_at, std::nullopt));
   } else if (begins_phase1(header->exchange) && header->cookies.responder == Cookie{} &&
              header->message_id == MessageId{}) {
     if (!core.state().shutting_down) answer_phase1(core, message);
   } else {
+    heed_stray(core, message);
     reject_unknown(core, datagram,
                    Error{ErrorCode::malformed,
                          "a " + std::string(wire::exchange_name(header->exchange)) +

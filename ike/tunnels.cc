@@ -191,6 +191,17 @@ void renew(Core& core, const SaPair& sas) {
   want_pair(core, peer, pair, Why::rekey);
 }
 
+bool remove_by_outbound(Core& core, Peer& peer, Spi outbound, std::string_view reason) {
+  for (auto& [reqid, pair] : peer.pairs) {
+    for (const SaPair& sas : pair.sas) {
+      if (sas.out.spi != outbound) continue;
+      remove_sa_pair(core, pair, sas.id, "peer", reason);
+      return true;
+    }
+  }
+  return false;
+}
+
 }  // namespace
 
 std::string tunnel_name(const Peer& peer, const Pair& pair) {
@@ -445,13 +456,11 @@ void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::str
 }
 
 void on_peer_deleted(Core& core, Peer& peer, Spi outbound) {
-  for (auto& [reqid, pair] : peer.pairs) {
-    for (const SaPair& sas : pair.sas) {
-      if (sas.out.spi != outbound) continue;
-      remove_sa_pair(core, pair, sas.id, "peer", "DELETE received");
-      return;
-    }
-  }
+  static_cast<void>(remove_by_outbound(core, peer, outbound, "DELETE received"));
+}
+
+bool on_peer_lost(Core& core, Peer& peer, Spi outbound) {
+  return remove_by_outbound(core, peer, outbound, "INVALID-SPI received");
 }
 
 void on_pair_retry_due(Core& core, Peer& peer, Pair& pair) {

@@ -66,6 +66,8 @@ void on_peer_deleted(Core& core, Peer& peer, Spi outbound);
 void shorten_life(Core& core, SaPair& sas, Seconds life);
 // Whether an IKE SA with the peer would be of use: a tunnel is there, wanted, or begins by itself.
 [[nodiscard]] bool needs_phase1(const Peer& peer);
+// The peer has no SA for what we send with: likewise. Whether there was one.
+bool on_peer_lost(Core& core, Peer& peer, Spi outbound);
 
 // From timers and the data plane.
 void on_pair_retry_due(Core& core, Peer& peer, Pair& pair);

@@ -55,6 +55,16 @@ struct Lifetime {
   friend auto operator<=>(const Lifetime&, const Lifetime&) = default;
 };
 
+// `dpd:`, RFC 3706: when a silent peer is asked for a sign of life, and given up. On demand it is asked only
+// if traffic goes to it and none comes back, as IOS does by default. timeout > interval.
+enum class DpdMode : std::uint8_t { off, on_demand, periodic };
+struct DeadPeerDetection {
+  DpdMode mode = DpdMode::on_demand;
+  Seconds interval{30};  // of silence, before the first R-U-THERE
+  Seconds timeout{120};  // of silence in all, before the peer is dead
+  friend bool operator==(const DeadPeerDetection&, const DeadPeerDetection&) = default;
+};
+
 // `allow_weak`: which weak things one peer may use, until when (the whole of that day, UTC), and why.
 struct WeakWaiver {
   std::vector<Weak> algorithms;

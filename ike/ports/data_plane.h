@@ -99,6 +99,12 @@ class DataPlaneListener {
   virtual void on_soft_limit(const SaId& id, Reqid reqid) = 0;
   // A hard limit was reached; the SA is gone from the plane.
   virtual void on_expired(const SaId& id, Reqid reqid) = 0;
+  // An authentic packet of an inbound SA in UDP came from elsewhere than the SA says (RFC 3948 section 4: a
+  // NAT has changed its translation). Repeated, though not for each packet, while that lasts.
+  virtual void on_peer_moved(const SaId& id, Reqid reqid, const Endpoint& remote) = 0;
+  // ESP or AH to an SPI that is not here; anybody can send that. Rate-limited by the plane. Software plane
+  // only: the kernel tells nobody.
+  virtual void on_unknown_spi(const SaId& id, const IpAddress& remote) = 0;
   // Software plane only: it reads the encapsulation socket, and this datagram began with the non-ESP marker
   // (RFC 3948 section 2.2), which has been taken off.
   virtual void on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) = 0;

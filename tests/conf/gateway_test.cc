@@ -22,6 +22,7 @@ TEST(Gateway, Defaults) {
   EXPECT_EQ(all.data_plane, DataPlaneChoice::automatic);
   EXPECT_EQ(all.control_socket, "/run/oakgate/control.sock");
   EXPECT_EQ(all.state_dir, "/var/lib/oakgate");
+  EXPECT_EQ(all.half_open, (HalfOpenLimits{1024, 16, 60}));
 }
 
 TEST(Gateway, EveryKey) {
@@ -32,7 +33,8 @@ TEST(Gateway, EveryKey) {
       "  listen: [192.0.2.1, \"2001:db8::\", 2001:db8::1]\n"
       "  data_plane: software\n"
       "  control_socket: run/a.sock\n"
-      "  state_dir: ../state\n",
+      "  state_dir: ../state\n"
+      "  half_open: {total: 64, per_source: 64, aggressive_per_minute: 600}\n",
       "/etc/oakgate/f.yaml");
   EXPECT_EQ(all.name, "gw-a");
   EXPECT_EQ(all.identity->to_string(), "hostname:gw-a.example.net");
@@ -41,6 +43,7 @@ TEST(Gateway, EveryKey) {
   EXPECT_EQ(all.data_plane, DataPlaneChoice::software);
   EXPECT_EQ(all.control_socket, "/etc/oakgate/run/a.sock");
   EXPECT_EQ(all.state_dir, "/etc/state");
+  EXPECT_EQ(all.half_open, (HalfOpenLimits{64, 64, 600}));
 }
 
 TEST(Gateway, FlowMapsTakeColonsInsideWords) {

@@ -43,7 +43,8 @@ TEST(Manual, ExampleIsValid) {
 TEST(Manual, HasEveryKey) {
   const std::string text = page();
   for (const std::string& probe :
-       {std::string("gateway: {?: 1}"), std::string("isakmp_policies: {1: {?: 1}}"),
+       {std::string("gateway: {?: 1}"), std::string("gateway: {half_open: {?: 1}}"),
+        std::string("peers: {b: {dpd: {?: 1}}}"), std::string("isakmp_policies: {1: {?: 1}}"),
         std::string("transform_sets: {s: {?: 1}}"), std::string("peers: {b: {?: 1}}"),
         std::string("peers: {b: {allow_weak: {?: 1}}}"), std::string("peers: {b: {tunnels: {l: {?: 1}}}}"),
         std::string("peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}"),

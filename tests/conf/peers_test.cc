@@ -26,9 +26,15 @@ TEST(Peers, Defaults) {
   EXPECT_EQ(peer.pre_shared_key->name, "b.psk");
   EXPECT_EQ(peer.pre_shared_key->position.line, 10);
   EXPECT_EQ(peer.nat_traversal, NatTraversal::rfc);
+  EXPECT_EQ(peer.dpd, (DeadPeerDetection{DpdMode::on_demand, Seconds(30), Seconds(120)}));
   EXPECT_EQ(peer.position.line, 8);
   EXPECT_EQ(peer.tunnels.size(), 1U);
   EXPECT_FALSE(peer.allow_weak->until);
+}
+
+TEST(Peers, WithoutDeadPeerDetection) {
+  EXPECT_EQ(only_peer(with_peer("allow_weak: {algorithms: [3des, group2]}, dpd: off")).dpd.mode,
+            DpdMode::off);
 }
 
 TEST(Peers, EveryKey) {
@@ -41,6 +47,7 @@ TEST(Peers, EveryKey) {
                     "    policies: [20, 10]\n"
                     "    pre_shared_key: {credential: b.psk}\n"
                     "    nat_traversal: off\n"
+                    "    dpd: {interval: 10s, timeout: 1m, mode: periodic}\n"
                     "    allow_weak: {algorithms: [3des, group2, 3des, sha], until: 2027-06-30, reason: "
                     "\"until: replaced\"}\n"
                     "    tunnels: {lan: {local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: pix}}\n",
@@ -52,6 +59,7 @@ TEST(Peers, EveryKey) {
   EXPECT_EQ(peer.pre_shared_key->kind, PskSource::Kind::credential);
   EXPECT_EQ(peer.pre_shared_key->name, "b.psk");
   EXPECT_EQ(peer.nat_traversal, NatTraversal::off);
+  EXPECT_EQ(peer.dpd, (DeadPeerDetection{DpdMode::periodic, Seconds(10), Seconds(60)}));
   using namespace std::chrono;
   EXPECT_EQ(
       *peer.allow_weak,
@@ -131,7 +139,7 @@ INSTANTIATE_TEST_SUITE_P(
             "b:",
             {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation or tunnels"}},
+             "sha256_truncation, dpd or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
@@ -141,16 +149,16 @@ INSTANTIATE_TEST_SUITE_P(
               "`rsa_encr`, as the authentication of its policies",
               "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one"}},
         Case{
-            with("dpd: {interval: 30s}"),
-            {"f.yaml:8:7: peers.b.dpd: `dpd` is not a known key; expected address, identity, policies, "
+            with("dpdd: {interval: 30s}"),
+            {"f.yaml:8:7: peers.b.dpdd: `dpdd` is not a known key; expected address, identity, policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation or tunnels"}},
+             "sha256_truncation, dpd or tunnels; did you mean `dpd`?"}},
         Case{
             with("identiy: address"),
             {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation or tunnels; did you mean `identity`?"}},
+             "sha256_truncation, dpd or tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "
@@ -162,7 +170,17 @@ INSTANTIATE_TEST_SUITE_P(
         Case{with("nat_traversal: draft-02"),
              {"f.yaml:8:22: peers.b.nat_traversal: `draft-02` is not known here; expected rfc or off"}},
         Case{with("sha256_truncation: 112"),
-             {"f.yaml:8:26: peers.b.sha256_truncation: `112` is not known here; expected 128 or 96"}}));
+             {"f.yaml:8:26: peers.b.sha256_truncation: `112` is not known here; expected 128 or 96"}},
+        Case{with("dpd: on"),
+             {"f.yaml:8:12: peers.b.dpd: is a single value; expected off, or a map like {interval: 30s, "
+              "timeout: "
+              "120s, mode: on-demand}"}},
+        Case{with("dpd: {mode: always}"),
+             {"f.yaml:8:19: peers.b.dpd.mode: `always` is not known here; expected on-demand or periodic"}},
+        Case{with("dpd: {interval: 2m}"),
+             {"f.yaml:8:12: peers.b.dpd: the peer would be given up before it is asked; expected a `timeout` "
+              "(120s) "
+              "longer than the `interval` (30s)"}}));
 
 INSTANTIATE_TEST_SUITE_P(
     Policies, PeerErrors,

@@ -213,6 +213,43 @@ we_end() {
   eventually 5 not swan_up b
 }
 
+# Dead peer detection: who is killed is missed, and who is alive answers.
+they_are_asked() {
+  peer_keys="    dpd: {interval: 1s, timeout: 6s, mode: periodic}" both_start
+  we_initiate
+  eventually 30 swan_logged b 'N\(DPD_ACK\)'
+  eventually 30 eval '[ "$(grep -c "N(DPD_ACK)" "$work/b/swan/charon.log")" -ge 5 ]'
+  not logged a peer-dead
+  pings_both_ways a b
+}
+we_are_asked() {
+  swan_keys="dpd_delay = 1s
+    dpd_timeout = 6s" both_start
+  we_initiate
+  eventually 30 eval '[ "$(grep -c "parsed INFORMATIONAL_V1 request.*N(DPD_ACK)" "$work/b/swan/charon.log")" -ge 3 ]'
+  swan_up b
+  pings_both_ways a b
+}
+they_are_killed() {
+  tunnel="start: on-start" peer_keys="    dpd: {interval: 1s, timeout: 6s, mode: periodic}" both_start
+  await_up a gw-b/lan
+  swan_stop b KILL
+  eventually 60 logged a 'peer-dead: .*is not responding'
+  swan_start b
+  eventually 120 swan_up b
+  await_up a gw-b/lan
+  pings_both_ways a b
+}
+we_are_killed() {
+  swan_keys="dpd_delay = 1s
+    dpd_timeout = 6s" swan_child="dpd_action = clear" both_start
+  we_initiate
+  stop a KILL
+  eventually 60 not swan_up b
+  start a
+  we_initiate
+}
+
 run "we initiate" as_initiator
 run "they initiate" as_responder
 [ "$PLANE" = kernel ] && run "in UDP" in_udp
@@ -234,5 +271,9 @@ run "we are behind address translation" we_are_hidden
 run "they are behind address translation" they_are_hidden
 run "they die and start again" they_start_again
 run "we die and start again" we_start_again
+run "they answer R-U-THERE" they_are_asked
+run "we answer R-U-THERE" we_are_asked
+run "they are killed, and missed" they_are_killed
+run "we are killed, and missed" we_are_killed
 run "our end is their end" we_end
 finish

@@ -137,12 +137,19 @@ drop_datagrams() {
 unplug() { ip -n "$ns-outside" link set dev "to-$1" down; }
 plug() { ip -n "$ns-outside" link set dev "to-$1" up; }
 
-# masquerade GATEWAY: the router hides what goes to it behind its own address there, and other ports (user-mode Linux has
-# no nftables NAT).
+# masquerade GATEWAY [PORTS]: the router hides what goes to it behind its own address there, and other ports (user-mode
+# Linux has no nftables NAT).
 masquerade() {
   at outside nft "add table ip hide; add chain ip hide post { type nat hook postrouting priority 100; };
-    add rule ip hide post oifname to-$1 meta l4proto udp masquerade to :20000-30000" 2>/dev/null ||
-    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j MASQUERADE --to-ports 20000-30000
+    add rule ip hide post oifname to-$1 meta l4proto udp masquerade to :${2:-20000-30000}" 2>/dev/null ||
+    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j MASQUERADE --to-ports "${2:-20000-30000}"
+}
+# masquerade_anew GATEWAY PORTS: what was translated so far is forgotten, as its line goes down and up again
+masquerade_anew() {
+  no_masquerade
+  masquerade "$1" "$2"
+  unplug "$1"
+  plug "$1"
 }
 no_masquerade() { at outside nft delete table ip hide 2>/dev/null || at outside iptables-legacy -t nat -F; }
 

@@ -1,5 +1,6 @@
 #!/bin/bash
-# Network address translation between the gateways: ESP goes in UDP, and keep-alives hold the translation.
+# Network address translation between the gateways: ESP goes in UDP, keep-alives hold the translation, and when that
+# changes all the same the other side follows.
 #
 #   lan-a -- gw-a 192.0.2.1 == outside (hides gw-a behind 198.51.100.254, other ports) == 198.51.100.2 gw-b -- lan-b
 #
@@ -59,8 +60,27 @@ several() {
   at lan-a ping -nq -c 2 -i 0.2 -W 3 -I "$(second_host a)" "$(second_host b)" >/dev/null
 }
 
+# The translation is another one from some moment on: gw-b follows an authentic packet, and only that.
+rebound() {
+  configs
+  start a b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  masquerade_anew b 31000-32000
+  not one_ping b a
+  eventually 30 one_ping a b
+  eventually 30 logged b 'endpoint-changed: .*from 198.51.100.254:2[0-9]+ to 198.51.100.254:31[0-9]+'
+  eventually 30 one_ping b a
+  pings_both_ways a b
+  bulk b a 2
+  no_masquerade
+  masquerade b
+}
+
 run "behind address and port translation" behind_nat
 run "keep-alives from behind the translation only" keepalives
 run "on-traffic through the translation" on_traffic
 run "two tunnels through the translation" several
+run "the translation changes" rebound
 finish

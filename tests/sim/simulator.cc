@@ -195,16 +195,17 @@ void Gateway::install(ike::InstallSas& request) {
   });
 }
 
-void Gateway::count_traffic(const ike::CountTraffic& count) {
-  std::uint64_t packets = 0;
-  for (const SaId& id : count.sas) {
-    const auto found = plane_.find(id);
-    if (found != plane_.end()) packets += found->second.packets;
+void Gateway::count_traffic(const ike::CountTraffic& counting) {
+  std::vector<SaCounters> counters;
+  for (const SaId& id : counting.sas) {
+    SaCounters& one = counters.emplace_back();
+    one.id = id;
+    if (const auto found = plane_.find(id); found != plane_.end()) one.packets = found->second.packets;
   }
-  network_.after(Milliseconds(0), [this, life = life_, id = count.id, packets] {
+  network_.after(Milliseconds(0), [this, life = life_, id = counting.id, counters] {
     if (life != life_ || !running()) return;
     ike::Effects effects;
-    engine_->on_completion({network_.now(), network_.rng, effects}, ike::TrafficCounted{id, packets});
+    engine_->on_completion({network_.now(), network_.rng, effects}, ike::TrafficCounted{id, counters});
     carry_out(std::move(effects));
   });
 }
@@ -224,16 +225,31 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
     return false;
   }
   ++newest->packets;
+  if (network_.cut) return false;
   SaId there = newest->spec.id;
+  std::optional<Endpoint> from;  // as the peer sees it, behind a NAT
   for (const Simulator::Nat& nat : network_.nats) {
-    if (nat.outside == there.destination) there.destination = nat.inside;
+    const std::uint16_t port = static_cast<std::uint16_t>(ike::kNatTraversalPort + nat.port_offset);
+    if (nat.inside == address) from = Endpoint{nat.outside, port};
+    if (nat.outside != there.destination) continue;
+    if (newest->spec.encapsulation && newest->spec.encapsulation->remote_port != port) return false;
+    there.destination = nat.inside;
   }
   const auto other = peer.plane_.find(there);
   const bool opened = other != peer.plane_.end() && peer.receives_on(other->second) &&
                       other->second.spec.encryption_key == newest->spec.encryption_key &&
                       other->second.spec.integrity_key == newest->spec.integrity_key &&
                       other->second.spec.selectors.local == newest->spec.selectors.remote;
-  if (opened) ++other->second.packets;
+  if (opened) {
+    ++other->second.packets;
+    const SaSpec& spec = other->second.spec;
+    if (from && spec.encapsulation && Endpoint{spec.source, spec.encapsulation->remote_port} != *from) {
+      // Opening it may take the SA away: nothing of it is used afterwards.
+      peer.command(ike::PeerMoved{there, spec.reqid, *from});
+    }
+  } else if (other == peer.plane_.end() && peer.running()) {
+    peer.command(ike::UnknownSpi{peer.address, from ? from->address : address, there.protocol, there.spi});
+  }
   return opened;
 }
 
@@ -296,6 +312,7 @@ void Simulator::step_clock(Seconds by) {
 
 void Simulator::send(const Endpoint& from, const Endpoint& to, const Bytes& data) {
   ++datagrams;
+  if (cut) return;
   Bytes seen = data;
   if (tap && !tap(from, to, seen)) return;
   const int copies = rng.chance(faults.duplicate) ? 2 : 1;

@@ -127,6 +127,28 @@ TEST_F(DataPlaneTraffic, CarriesInUdp) {
   }
 }
 
+// RFC 3948 section 4: a NAT has changed its translation. Here it is the SA that expects another port.
+TEST_F(DataPlaneTraffic, AnAuthenticPacketFromElsewhereIsTold) {
+  Tunnel tunnel;
+  tunnel.udp = true;
+  const UdpSocket at_a = encapsulation_socket(Side::a, Family::ipv4);
+  const UdpSocket at_b = encapsulation_socket(Side::b, Family::ipv4);
+  protect(tunnel);
+  ASSERT_TRUE(install(Side::a, tunnel));
+  std::vector<SaSpec> sas = tunnel.sas(Side::b);
+  for (SaSpec& sa : sas) {
+    if (sa.direction == Direction::in) sa.encapsulation->remote_port = 4711;
+  }
+  ASSERT_TRUE(b_.with_plane([&](DataPlane& p) { return p.install(sas); }));
+  EXPECT_TRUE(carries(Family::ipv4)) << "and it is carried";
+  ASSERT_TRUE(await([&] { return !b_.heard.moved.empty(); }));
+  EXPECT_EQ(b_.heard.moved.front().first, tunnel.inbound(Side::b));
+  EXPECT_EQ(b_.heard.moved.front().second, (Endpoint{outer_address(Side::a, Family::ipv4), 4500}));
+  EXPECT_TRUE(a_.heard.moved.empty()) << "what comes from where it should is no news";
+  a_.with_plane([&](DataPlane& p) { p.detach_encapsulation_socket(at_a.fd()); });
+  b_.with_plane([&](DataPlane& p) { p.detach_encapsulation_socket(at_b.fd()); });
+}
+
 TEST_F(DataPlaneTraffic, RekeyingLosesNothing) {
   Tunnel old;
   up(old);

@@ -33,11 +33,19 @@ class Recorder final : public DataPlaneListener {
   void on_ike_datagram(const Endpoint&, const Endpoint&, ByteView datagram) override {
     ike.emplace_back(datagram.begin(), datagram.end());
   }
+  void on_peer_moved(const SaId& id, Reqid, const Endpoint& remote) override {
+    moved.emplace_back(id, remote);
+  }
+  void on_unknown_spi(const SaId& id, const IpAddress& remote) override {
+    unknown_spis.emplace_back(id, remote);
+  }
   void on_warning(const Error& error) override { warnings.push_back(error.text); }
 
   std::vector<Reqid> acquires;
   std::vector<SaId> soft_limits;
   std::vector<SaId> expired;
+  std::vector<std::pair<SaId, Endpoint>> moved;
+  std::vector<std::pair<SaId, IpAddress>> unknown_spis;
   std::vector<std::string> ike;
   std::vector<std::string> warnings;
 };

@@ -61,6 +61,7 @@ class KernelDataPlane final : public DataPlane {
   // The acquires among `events` that are wanted and due, each reqid once.
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
+  [[nodiscard]] std::vector<std::pair<MovedSa, Reqid>> moved_sas(const XfrmEventBatch& events) const;
   // The SAs that are gone by the word of `events`; or, if events were lost, by looking.
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> gone_sas(const XfrmEventBatch& events);
 
@@ -94,8 +95,10 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   // The listener may call back into the plane: everything is settled before it hears of it.
   const std::vector<Reqid> acquires = due_acquires(batch);
   const auto soft = known(batch.soft_limits);
+  const auto moved = moved_sas(batch);
   const auto gone = gone_sas(batch);
   for (const auto& [id, reqid] : soft) listener.on_soft_limit(id, reqid);
+  for (const auto& [sa, reqid] : moved) listener.on_peer_moved(sa.id, reqid, sa.remote);
   for (const auto& [id, reqid] : gone) listener.on_expired(id, reqid);
   for (const Reqid reqid : acquires) listener.on_acquire(reqid);
   for (const Error& warning : warnings) listener.on_warning(warning);
@@ -120,6 +123,14 @@ std::vector<std::pair<SaId, Reqid>> KernelDataPlane::known(const std::vector<SaI
     if (const auto sa = sas_.find(id); sa != sas_.end()) found.emplace_back(*sa);
   }
   return found;
+}
+
+std::vector<std::pair<MovedSa, Reqid>> KernelDataPlane::moved_sas(const XfrmEventBatch& events) const {
+  std::vector<std::pair<MovedSa, Reqid>> moved;
+  for (const MovedSa& one : events.moved) {
+    if (const auto sa = sas_.find(one.id); sa != sas_.end()) moved.emplace_back(one, sa->second);
+  }
+  return moved;
 }
 
 std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBatch& events) {

@@ -9,10 +9,23 @@ namespace oakgate {
 
 namespace {
 
-constexpr unsigned kGroups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE};
+constexpr unsigned kGroups[] = {XFRMNLGRP_ACQUIRE, XFRMNLGRP_EXPIRE, XFRMNLGRP_MAPPING};
 
 bool is_ours(std::uint32_t reqid) {
   return reqid >= kReqidBase && reqid < kReqidBase + kReqidCount;
+}
+
+// XFRM_MSG_MAPPING comes for each packet until the SA is replaced.
+void add_mapping(const xfrm_user_mapping& mapping, XfrmEventBatch& batch) {
+  const MovedSa moved{{from_xfrm(mapping.id.daddr, mapping.id.family), IpsecProtocol{mapping.id.proto},
+                       Spi{ntohl(mapping.id.spi)}},
+                      {from_xfrm(mapping.new_saddr, mapping.id.family), ntohs(mapping.new_sport)}};
+  for (MovedSa& known : batch.moved) {
+    if (known.id != moved.id) continue;
+    known = moved;
+    return;
+  }
+  batch.moved.push_back(moved);
 }
 
 }  // namespace
@@ -22,6 +35,9 @@ void parse_xfrm_event(const nlmsghdr& message, XfrmEventBatch& batch) {
     if (netlink_header<xfrm_user_acquire>(message) == nullptr) return;
     const auto tmpl = NetlinkAttributes(message, sizeof(xfrm_user_acquire)).as<xfrm_user_tmpl>(XFRMA_TMPL);
     if (tmpl && is_ours(tmpl->reqid)) batch.acquires.push_back(Reqid{tmpl->reqid});
+  } else if (message.nlmsg_type == XFRM_MSG_MAPPING) {
+    const auto* mapping = netlink_header<xfrm_user_mapping>(message);
+    if (mapping != nullptr && is_ours(mapping->reqid)) add_mapping(*mapping, batch);
   } else if (message.nlmsg_type == XFRM_MSG_EXPIRE) {
     const auto* expire = netlink_header<xfrm_user_expire>(message);
     if (expire == nullptr || !is_ours(expire->state.reqid)) return;

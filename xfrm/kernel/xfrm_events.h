@@ -1,5 +1,6 @@
-// What the kernel says by itself about XFRM: acquires (a policy found no SA) and expiries (a limit was
-// reached). Only what carries a reqid of ours is passed on.
+// What the kernel says by itself about XFRM: acquires (a policy found no SA) expiries (a limit was
+// reached) and mappings (the peer's NAT has changed its translation). Only what carries a reqid of ours is
+// passed on.
 #pragma once
 
 #include <vector>
@@ -10,10 +11,17 @@
 
 namespace oakgate {
 
+struct MovedSa {
+  SaId id;
+  Endpoint remote;
+  friend bool operator==(const MovedSa&, const MovedSa&) = default;
+};
+
 struct XfrmEventBatch {
   std::vector<Reqid> acquires;    // in order, with repetitions
   std::vector<SaId> soft_limits;  // the SA goes on
   std::vector<SaId> expired;      // hard limits: the SA is gone
+  std::vector<MovedSa> moved;     // an authentic packet came from elsewhere: each SA once, the last word
   bool overrun = false;           // the kernel dropped events
 };
 

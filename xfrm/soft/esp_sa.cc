@@ -64,7 +64,8 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   }
   auto opener = EspOpener::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key);
   if (!opener) return fail(std::move(opener.error()));
-  return std::make_unique<InboundSa>(InboundSa{*state, spec.selectors, spec.encapsulation.has_value(),
+  const Endpoint remote{spec.source, spec.encapsulation ? spec.encapsulation->remote_port : std::uint16_t{0}};
+  return std::make_unique<InboundSa>(InboundSa{*state, spec.selectors, spec.encapsulation.has_value(), remote,
                                                std::move(*opener), ReplayWindow(spec.replay_window)});
 }
 

@@ -65,6 +65,7 @@ struct InboundSa {
   SaState state;
   SelectorPair selectors;
   bool encapsulated = false;
+  Endpoint remote;  // in UDP: where the peer was when the SA was made
   EspOpener opener;
   ReplayWindow window;
 };

@@ -16,6 +16,7 @@ constexpr std::size_t kMinMtu4 = 68;    // RFC 791
 constexpr std::size_t kMinMtu6 = 1280;  // RFC 8200 section 5
 // Below this nobody's path MTU lies: small packets are not worth the question.
 constexpr std::size_t kAlwaysFits = 500;
+constexpr std::size_t kUnknownInARow = 4;  // SPIs of one batch that are told of: nobody acts on more
 
 // The packet's flow as the tunnel sees it: `local` is our side.
 Flow flow_of(const InnerPacket& inner, Direction direction) {
@@ -161,9 +162,11 @@ void EspEngine::inbound_packet(BatchPacket& packet, EngineOutput& out) {
     ++drops_.malformed;
     return;
   }
-  const auto found = inbound_.find({packet.destination, IpsecProtocol::esp, header->spi});
+  const SaId id{packet.destination, IpsecProtocol::esp, header->spi};
+  const auto found = inbound_.find(id);
   if (found == inbound_.end()) {
     ++drops_.no_sa;
+    if (out.unknown_spis.size() < kUnknownInARow) out.unknown_spis.push_back({id, packet.source.address});
     return;
   }
   InboundSa& sa = *found->second;
@@ -192,6 +195,8 @@ void EspEngine::inbound_packet(BatchPacket& packet, EngineOutput& out) {
       sa.window.accept(header->sequence);
       break;
   }
+  if (sa.encapsulated && packet.source != sa.remote && (out.moved.empty() || out.moved.back().id != id))
+    out.moved.push_back({id, sa.state.reqid, packet.source});
   deliver(sa, packet, opened, out);
 }
 

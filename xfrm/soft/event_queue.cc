@@ -44,6 +44,8 @@ void deliver(std::span<const PlaneEvent> events, DataPlaneListener& listener) {
     void operator()(const Acquire& event) const { to.on_acquire(event.reqid); }
     void operator()(const SoftLimit& event) const { to.on_soft_limit(event.id, event.reqid); }
     void operator()(const Expired& event) const { to.on_expired(event.id, event.reqid); }
+    void operator()(const Moved& event) const { to.on_peer_moved(event.id, event.reqid, event.remote); }
+    void operator()(const UnknownSpi& event) const { to.on_unknown_spi(event.id, event.remote); }
     void operator()(const IkeDatagram& event) const {
       to.on_ike_datagram(event.local, event.remote, event.datagram);
     }

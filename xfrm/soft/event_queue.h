@@ -23,7 +23,7 @@ struct IkeDatagram {
 struct Warning {
   Error error;
 };
-using PlaneEvent = std::variant<Acquire, SoftLimit, Expired, IkeDatagram, Warning>;
+using PlaneEvent = std::variant<Acquire, SoftLimit, Expired, Moved, UnknownSpi, IkeDatagram, Warning>;
 
 class EventQueue {
  public:

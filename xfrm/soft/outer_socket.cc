@@ -304,6 +304,7 @@ void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t ind
     if (!arrival.destination) return;
     BatchPacket& packet = batch.add(datagram);
     packet.destination = *arrival.destination;
+    packet.source = {to_endpoint(buffers_->addresses[index].storage).address, 0};
     packet.traffic_class = arrival.traffic_class;
     return;
   }
@@ -311,6 +312,7 @@ void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t ind
   const std::size_t header = std::size_t{datagram[0] & 0x0fU} * 4;
   if (header < 20 || header > datagram.size()) return;
   BatchPacket& packet = batch.add(datagram.subspan(header));
+  packet.source = {address_of(&datagram[12], 4), 0};
   packet.destination = address_of(&datagram[16], 4);
   packet.traffic_class = datagram[1];
 }
@@ -330,6 +332,7 @@ void OuterSockets::sort_encapsulated(std::span<std::uint8_t> datagram, std::size
   BatchPacket& packet = batch.add(datagram);
   packet.destination = destination;
   packet.traffic_class = arrival.traffic_class;
+  packet.source = to_endpoint(buffers_->addresses[index].storage);
   packet.encapsulated = true;
 }
 

@@ -14,10 +14,11 @@
 
 namespace oakgate::soft {
 
-// One packet of a batch; the last three fields are about received ESP.
+// One packet of a batch; the last four fields are about received ESP.
 struct BatchPacket {
   std::span<std::uint8_t> bytes;   // the inner packet on its way out; from the SPI on, on its way in
   IpAddress destination;           // outer destination: one of ours
+  Endpoint source;                 // whence it came; the port is UDP's, 0 without
   std::uint8_t traffic_class = 0;  // of the outer header
   bool encapsulated = false;       // came in UDP (RFC 3948)
 };
@@ -47,7 +48,7 @@ class PacketBatch {
   [[nodiscard]] std::span<std::uint8_t> next_room() { return room(packets_.size()); }
   // Appends a packet that lies in one of the rooms. Not when full().
   BatchPacket& add(std::span<std::uint8_t> bytes) {
-    packets_.push_back(BatchPacket{bytes, {}, 0, false});
+    packets_.push_back(BatchPacket{bytes, {}, {}, 0, false});
     return packets_.back();
   }
 
@@ -86,6 +87,16 @@ struct Expired {
   Reqid reqid;
 };
 
+struct Moved {
+  SaId id;
+  Reqid reqid;
+  Endpoint remote;
+};
+struct UnknownSpi {
+  SaId id;
+  IpAddress remote;
+};
+
 // What a pass over a batch gave. Views into the batch: use it before the batch is filled anew.
 struct EngineOutput {
   std::vector<SealedPacket> sealed;
@@ -94,6 +105,8 @@ struct EngineOutput {
   std::vector<Acquire> acquires;
   std::vector<SoftLimit> soft_limits;
   std::vector<Expired> expired;
+  std::vector<Moved> moved;              // each SA once
+  std::vector<UnknownSpi> unknown_spis;  // the first few
   void clear() {
     sealed.clear();
     opened.clear();
@@ -101,6 +114,8 @@ struct EngineOutput {
     acquires.clear();
     soft_limits.clear();
     expired.clear();
+    moved.clear();
+    unknown_spis.clear();
   }
 };
 

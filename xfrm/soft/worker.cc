@@ -236,6 +236,12 @@ void Worker::flush(Instant time) {
   for (const SoftLimit& event : output_.soft_limits) events_.push(event);
   for (const Expired& event : output_.expired) events_.push(event);
   for (const Acquire& event : output_.acquires) events_.push(event);
+  for (const Moved& event : output_.moved) {
+    if (moved_rate_.take(time)) events_.push(event);
+  }
+  for (const UnknownSpi& event : output_.unknown_spis) {
+    if (unknown_rate_.take(time)) events_.push(event);
+  }
   output_.clear();
 }
 

@@ -74,6 +74,8 @@ class Worker {
   EspEngine engine_;
   PacketBatch batch_;
   EngineOutput output_;
+  TokenBucket moved_rate_{50, 100};
+  TokenBucket unknown_rate_{2, 10};
   std::map<std::string, Instant> warned_;  // when each kind of warning was last given
 
   UniqueFd epoll_;

@@ -53,16 +53,40 @@ TEST(XfrmEvents, Limits) {
   EXPECT_EQ(1U, batch.expired.size());
 }
 
+NetlinkMessage mapping(std::uint32_t reqid, std::uint16_t port) {
+  NetlinkMessage message(XFRM_MSG_MAPPING, 0);
+  auto& header = message.put_header<xfrm_user_mapping>();
+  header.reqid = reqid;
+  header.id.family = AF_INET;
+  header.id.proto = IPPROTO_ESP;
+  header.id.spi = htonl(0x01020304);
+  header.id.daddr.a4 = inet_addr("192.0.2.2");
+  header.old_saddr.a4 = inet_addr("198.51.100.1");
+  header.new_saddr.a4 = inet_addr("198.51.100.2");
+  header.new_sport = htons(port);
+  return message;
+}
+
+TEST(XfrmEvents, Mappings) {
+  XfrmEventBatch batch;
+  parse_xfrm_event(mapping(kReqidBase, 20001).header(), batch);
+  parse_xfrm_event(mapping(kReqidBase, 20002).header(), batch);
+  parse_xfrm_event(mapping(9, 20003).header(), batch);
+  EXPECT_THAT(batch.moved, ElementsAre(MovedSa{kSa, {*IpAddress::parse("198.51.100.2"), 20002}}))
+      << "each SA once, with the last word";
+}
+
 TEST(XfrmEvents, ShortMessagesSayNothing) {
   for (NetlinkMessage* message :
-       {new NetlinkMessage(acquire(kReqidBase)), new NetlinkMessage(expire(kReqidBase, true))}) {
+       {new NetlinkMessage(acquire(kReqidBase)), new NetlinkMessage(expire(kReqidBase, true)),
+        new NetlinkMessage(mapping(kReqidBase, 1))}) {
     const std::unique_ptr<NetlinkMessage> owner(message);
     const std::uint32_t whole = message->header().nlmsg_len;
     for (std::uint32_t length = sizeof(nlmsghdr); length < whole; length += 4) {
       XfrmEventBatch batch;
       message->header().nlmsg_len = length;
       parse_xfrm_event(message->header(), batch);
-      EXPECT_TRUE(batch.acquires.empty() && batch.expired.empty()) << length;
+      EXPECT_TRUE(batch.acquires.empty() && batch.expired.empty() && batch.moved.empty()) << length;
     }
   }
 }

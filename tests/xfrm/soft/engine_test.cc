@@ -83,6 +83,7 @@ class EspEngineTest : public testing::Test {
     packet.destination = b_.own;
     packet.traffic_class = traffic_class;
     packet.encapsulated = encapsulated;
+    packet.source = from_;
     b_.engine.inbound(b_.batch, b_.out);
     return b_.out;
   }
@@ -109,6 +110,7 @@ class EspEngineTest : public testing::Test {
   SelectorPair pair_;
   std::size_t mtu_ = 1500;
   Instant now_{Milliseconds(5000)};
+  Endpoint from_;
   Side a_{"192.0.2.1", "192.0.2.2", mtu_};
   Side b_{"192.0.2.2", "192.0.2.1", mtu_};
 };
@@ -354,12 +356,37 @@ TEST_F(EspEngineTest, EncapsulationMustBeWhatWasNegotiated) {
   EXPECT_EQ(counters(b_.engine).not_authentic + counters(b_.engine).replayed, 0U);
 }
 
+// RFC 3948 section 4: only a packet that proves authentic tells of a changed translation.
+TEST_F(EspEngineTest, AnAuthenticPacketFromElsewhereIsTold) {
+  ASSERT_TRUE(a_.engine.protect(policy()));
+  SaSpec in = spec(Direction::in);
+  const Endpoint before{in.source, 4500};
+  in.encapsulation = UdpEncapsulation{4500, 4500};
+  ASSERT_TRUE(install(a_.engine, spec(Direction::out)));
+  ASSERT_TRUE(install(b_.engine, std::move(in)));
+  from_ = before;
+  EXPECT_EQ(receive(sealed({}), 0, true).opened.size(), 1U);
+  EXPECT_TRUE(b_.out.moved.empty());
+  from_.port = 4711;
+  const Bytes esp = sealed({});
+  Bytes forged = esp;
+  forged.back() ^= 1;
+  EXPECT_TRUE(receive(forged, 0, true).moved.empty());
+  ASSERT_EQ(receive(esp, 0, true).moved.size(), 1U);
+  EXPECT_EQ(b_.out.moved[0].remote, from_);
+  EXPECT_EQ(b_.out.opened.size(), 1U) << "and it is carried";
+  EXPECT_TRUE(receive(esp, 0, true).moved.empty()) << "a replay tells nothing";
+}
+
 TEST_F(EspEngineTest, UnknownSpisAreDropped) {
   up();
   Bytes esp = sealed({});
   esp[3] = 0x01;
   EXPECT_TRUE(receive(esp).opened.empty());
   EXPECT_EQ(b_.engine.drops().no_sa, 1U);
+  ASSERT_EQ(b_.out.unknown_spis.size(), 1U);
+  EXPECT_EQ(b_.out.unknown_spis[0].id.destination, b_.own);
+  EXPECT_EQ(b_.out.unknown_spis[0].id.spi.value & 0xffU, 1U);
   EXPECT_TRUE(receive({1, 2, 3}).opened.empty());
   EXPECT_EQ(b_.engine.drops().malformed, 1U);
 }
