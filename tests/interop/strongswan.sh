@@ -132,10 +132,12 @@ they_delete_the_child_only() {
 
 new_spis() { [ "$(spis a)" != "$before" ] && [ "$(spis a)" != "[]" ]; }
 one_pair() { has a '.peers[0].tunnels[0].sas | length == 1'; }
+# What they negotiated: ours, as young as here, they could be taken to negotiate at the same time (ike/tunnels.h,
+# "Collisions").
 they_rekey() {
   local before
   both_start
-  we_initiate
+  they_initiate
   before=$(spis a)
   without_loss they_renew_the_child
   pings_both_ways a b
