@@ -75,8 +75,10 @@ const std::vector<std::string>& transform_words() {
   static const std::vector<std::string> words = [] {
     std::vector<std::string> all;
     for (const EspCipherInfo& cipher : esp_ciphers()) all.emplace_back(cipher.name);
-    for (const IntegrityInfo& row : integrities()) {
-      if (row.configurable) all.push_back("esp-" + std::string(row.name));
+    for (const std::string_view prefix : {"esp-", "ah-"}) {
+      for (const IntegrityInfo& row : integrities()) {
+        if (row.configurable) all.push_back(std::string(prefix) + std::string(row.name));
+      }
     }
     return all;
   }();
@@ -85,19 +87,23 @@ const std::vector<std::string>& transform_words() {
 
 std::string authenticator_words() {
   std::vector<std::string_view> words;
-  for (const std::string& word : std::span(transform_words()).subspan(esp_ciphers().size()))
-    words.push_back(word);
+  for (const std::string& word : transform_words()) {
+    constexpr std::string_view kEsp = "esp-";
+    if (word.starts_with(kEsp) && find_integrity(word.substr(kEsp.size()))) words.push_back(word);
+  }
   return any_of(words);
 }
 
 struct Transforms {
   std::optional<EspCipher> cipher;
   std::optional<Integrity> integrity;
+  std::optional<Integrity> ah;
   bool good = true;
 };
 
 void add_transform(const Field& item, Transforms& transforms) {
   constexpr std::string_view kEsp = "esp-";
+  constexpr std::string_view kAh = "ah-";
   const std::vector<std::string_view> words(transform_words().begin(), transform_words().end());
   const auto text = free_text(item, any_of(words));
   if (!text) {
@@ -106,24 +112,34 @@ void add_transform(const Field& item, Transforms& transforms) {
   }
   const auto cipher = find_esp_cipher(*text);
   const auto integrity = text->starts_with(kEsp) ? find_integrity(text->substr(kEsp.size())) : std::nullopt;
-  const bool taken = cipher ? transforms.cipher.has_value() : transforms.integrity.has_value();
-  if (!cipher && !integrity) {
+  const auto ah = text->starts_with(kAh) ? find_integrity(text->substr(kAh.size())) : std::nullopt;
+  const bool taken = cipher ? transforms.cipher.has_value()
+                     : ah   ? transforms.ah.has_value()
+                            : transforms.integrity.has_value();
+  if (!cipher && !integrity && !ah) {
     item.fail({quote(*text) + " is not a known transform", any_of(words), nearest(*text, words)});
     transforms.good = false;
   } else if (taken) {
-    item.fail({quote(*text) + " is the second " + (cipher ? "cipher" : "authenticator") + " of this set",
+    item.fail({quote(*text) + " is the second " +
+                   (cipher ? "cipher"
+                    : ah   ? "AH transform"
+                           : "authenticator") +
+                   " of this set",
                "one, and another transform set for the other"});
     transforms.good = false;
   } else if (cipher) {
     transforms.cipher = cipher;
+  } else if (ah) {
+    transforms.ah = ah;
   } else {
     transforms.integrity = integrity;
   }
 }
 
-// RFC 4303 section 3.2.2: an encryption without integrity can be steered by whoever alters the packets;
-// RFC 4106: GCM brings its own.
+// RFC 4303 section 3.2.2: an encryption without integrity can be steered by whoever alters the packets,
+// unless AH covers it; RFC 4106: GCM brings its own.
 bool check_combination(const Field& field, const Transforms& transforms) {
+  if (!transforms.cipher && transforms.ah && !transforms.integrity) return true;  // AH alone
   if (!transforms.cipher) {
     field.fail({"the set has no cipher", any_of(names_of(esp_ciphers()))});
     return false;
@@ -135,7 +151,7 @@ bool check_combination(const Field& field, const Transforms& transforms) {
                 quote(name) + " alone, without `esp-" + std::string(info(*transforms.integrity).name) + "`"});
     return false;
   }
-  if (!cipher.aead() && !transforms.integrity) {
+  if (!cipher.aead() && !transforms.integrity && !transforms.ah) {
     field.fail({quote(name) + " does not authenticate: packets could be altered unnoticed",
                 "an authenticator beside it: " + authenticator_words()});
     return false;
@@ -143,7 +159,8 @@ bool check_combination(const Field& field, const Transforms& transforms) {
   return true;
 }
 
-constexpr Word<EncapsulationMode> kModes[] = {{"tunnel", EncapsulationMode::tunnel}};
+constexpr Word<EncapsulationMode> kModes[] = {{"tunnel", EncapsulationMode::tunnel},
+                                              {"transport", EncapsulationMode::transport}};
 
 // Both forms: a list of transforms, or a map with the mode beside it.
 std::optional<TransformSet> read_transform_set(const Field& field, const std::string& name) {
@@ -164,7 +181,8 @@ std::optional<TransformSet> read_transform_set(const Field& field, const std::st
   for (const Field& item : items) add_transform(item, transforms);
   if (items.empty() || !transforms.good || !check_combination(transforms_field, transforms))
     return std::nullopt;
-  set.cipher = *transforms.cipher;
+  set.cipher = transforms.cipher;
+  set.ah = transforms.ah;
   set.integrity = transforms.integrity;
   return set;
 }

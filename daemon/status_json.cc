@@ -99,9 +99,16 @@ Json waiver_json(const ike::WaiverSnapshot& waiver, WallTime now) {
   return json;
 }
 
-Json spi_json(const SaId& id) {
-  return Json::array({{{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
-                       {"spi", fmt::format("0x{:08x}", id.spi.value)}}});
+// Of a bundle the one that carries the inner packets first, then the AH over it.
+Json spi_json(const SaId& id, const std::optional<SaId>& over) {
+  Json spis = Json::array();
+  const auto add = [&spis](const SaId& one) {
+    spis.push_back({{"protocol", one.protocol == IpsecProtocol::ah ? "ah" : "esp"},
+                    {"spi", fmt::format("0x{:08x}", one.spi.value)}});
+  };
+  add(id);
+  if (over) add(*over);
+  return spis;
 }
 
 const SaCounters& counters_of(const StatusInput& input, const SaId& id) {
@@ -144,8 +151,8 @@ Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool det
   Json json{{"local", sa.selectors.local.to_string()},
             {"remote", sa.selectors.remote.to_string()},
             {"role", sa.role == ike::SaRole::current ? "current" : "old"},
-            {"in", spi_json(sa.in)},
-            {"out", spi_json(sa.out)},
+            {"in", spi_json(sa.in, sa.ah_in)},
+            {"out", spi_json(sa.out, sa.ah_out)},
             {"algorithms", sa.algorithms},
             {"bytes_in", in.bytes},
             {"bytes_out", out.bytes},
@@ -197,19 +204,37 @@ Json kilobytes_left(const SaPairSnapshot& sa, const SaCounters& counters) {
   return sa.kilobytes.value > used ? sa.kilobytes.value - used : 0;
 }
 
+// IOS shows beside each SA what of the transform set is its own, and the mode.
+std::string transform_of(const TransformSet& set, IpsecProtocol protocol) {
+  TransformSet part = set;
+  if (protocol == IpsecProtocol::ah) {
+    part.cipher.reset();
+    part.integrity.reset();
+  } else {
+    part.ah.reset();
+  }
+  part.mode = EncapsulationMode::tunnel;  // has a word of its own
+  return to_string(part);
+}
+
 Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id,
               ConnectionNumbers& numbers) {
   const std::string name =
       fmt::format("{} {} {:08x}", id.destination.to_string(), static_cast<int>(id.protocol), id.spi.value);
   return {{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
           {"spi", fmt::format("0x{:08x}", id.spi.value)},
-          {"transform", sa.algorithms},
+          {"transform", transform_of(sa.set, id.protocol)},
+          {"mode", sa.set.mode == EncapsulationMode::transport ? "transport" : "tunnel"},
           {"role", sa.role == ike::SaRole::current ? "current" : "old"},
           {"conn_id", numbers.number(name)},
           {"udp_encapsulation", sa.encapsulation.has_value()},
           {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
           {"expires_in_s", seconds_until(sa.expires_at, input.now)},
           {"replay_window", sa.replay_window}};
+}
+
+std::uint64_t errors_of(const SaCounters& counters) {
+  return counters.not_authentic + counters.replayed + counters.selector_mismatch;
 }
 
 // One `local ident`/`remote ident` block of `show crypto ipsec sa`: a selector pair with all its SAs.
@@ -233,10 +258,15 @@ Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const Tunne
     const SaCounters& received = counters_of(input, sa.in);
     const SaCounters& sent = counters_of(input, sa.out);
     in.packets += received.packets;
-    in.not_authentic += received.not_authentic + received.replayed + received.selector_mismatch;
+    in.not_authentic += errors_of(received);
     out.packets += sent.packets;
     inbound.push_back(ipsec_sa(input, sa, sa.in, numbers));
     outbound.push_back(ipsec_sa(input, sa, sa.out, numbers));
+    if (sa.ah_in) {
+      in.not_authentic += errors_of(counters_of(input, *sa.ah_in));
+      inbound.push_back(ipsec_sa(input, sa, *sa.ah_in, numbers));
+      outbound.push_back(ipsec_sa(input, sa, *sa.ah_out, numbers));
+    }
     if (sa.role != ike::SaRole::current) continue;
     json["local_endpoint"] = sa.local_gateway.to_string();
     json["remote_endpoint"] = sa.remote_gateway.to_string();
@@ -267,6 +297,7 @@ std::vector<SaId> sa_ids(const std::vector<PeerSnapshot>& peers) {
       for (const SaPairSnapshot& sa : tunnel.sas) {
         ids.push_back(sa.in);
         ids.push_back(sa.out);
+        if (sa.ah_in) ids.insert(ids.end(), {*sa.ah_in, *sa.ah_out});
       }
     }
   }
@@ -353,6 +384,15 @@ Json event_json(const ike::Event& event, WallTime at) {
   if (event.error) {
     json["error"] = error_json(*event.error);
     json["error"].erase("exit");
+  }
+  for (const ike::ProposalComparison& one : event.proposals) {
+    Json differences = Json::array();
+    for (const ike::AttributeDifference& difference : one.differences) {
+      differences.push_back(
+          {{"attribute", difference.attribute}, {"theirs", difference.theirs}, {"ours", difference.ours}});
+    }
+    json["proposals"].push_back(
+        {{"offered", one.offered}, {"wanted", one.wanted}, {"differences", std::move(differences)}});
   }
   return json;
 }

@@ -232,7 +232,8 @@ SaPairId pair_with(Core& core, Reqid reqid, const SaId& sa) {
   const Pair* pair = core.find_pair(reqid);
   if (pair == nullptr) return {};
   for (const SaPair& sas : pair->sas) {
-    if (sas.in == sa || sas.out == sa) return sas.id;
+    const std::vector<SaId> ids = sas.ids();
+    if (std::find(ids.begin(), ids.end(), sa) != ids.end()) return sas.id;
   }
   return {};
 }

@@ -71,11 +71,14 @@ void probe(Core& core, IkeSa& sa) {
 
 // The peer is told all the same: it may hear us though we do not hear it.
 void tell(Core& core, IkeSa& sa, const Peer& peer) {
-  std::vector<Spi> spis;
+  std::vector<SaId> inbound;
   for (const auto& [reqid, pair] : peer.pairs) {
-    for (const SaPair& sas : pair.sas) spis.push_back(sas.in.spi);
+    for (const SaPair& sas : pair.sas) {
+      const std::vector<SaId> ids = sas.inbound();
+      inbound.insert(inbound.end(), ids.begin(), ids.end());
+    }
   }
-  if (!spis.empty()) send_delete(core, sa, spis);
+  if (!inbound.empty()) send_delete(core, sa, inbound);
 }
 
 void declare_dead(Core& core, IkeSa& sa) {

@@ -12,6 +12,7 @@
 #include "ike/base/net.h"
 #include "ike/base/result.h"
 #include "ike/base/types.h"
+#include "ike/proposal_report.h"
 
 namespace oakgate::ike {
 
@@ -78,7 +79,8 @@ struct Event {
   std::optional<CookiePair> cookies{};
   std::vector<Field> fields{};
   std::optional<Error> error{};
-  bool authenticated = true;  // false: an unauthenticated sender caused it: rate-limit the log
+  ProposalReport proposals{};  // phase1_no_policy, phase2_no_proposal: where each offer differs
+  bool authenticated = true;   // false: an unauthenticated sender caused it: rate-limit the log
 };
 
 }  // namespace oakgate::ike

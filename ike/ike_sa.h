@@ -141,8 +141,8 @@ struct Phase1Exchange : Exchange {
 };
 
 struct QuickMode : Exchange {
-  Reqid reqid;  // the selector pair it is about; set once known
-  Spi our_spi;
+  Reqid reqid;            // the selector pair it is about; set once known
+  ProtocolSpis our_spis;  // what the peer sends with; as initiator, of every protocol offered
   std::optional<ChosenTransform> chosen;
   std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed
   std::vector<SaPairId> replaces;   // SA pairs of the selector pair that were there when it began

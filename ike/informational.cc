@@ -127,7 +127,7 @@ QuickMode* refused_exchange(IkeSa& sa, const wire::NotifyPayload& notify) {
     if (quick->role != Role::initiator || quick->state == State::done) continue;
     ByteReader reader(notify.spi);
     std::uint32_t spi = 0;
-    if (notify.spi.size() == 4 && reader.u32(spi) && (spi == quick->our_spi.value)) return quick.get();
+    if (notify.spi.size() == 4 && reader.u32(spi) && quick->our_spis.has(Spi{spi})) return quick.get();
     candidate = quick.get();
     ++under_way;
   }
@@ -158,6 +158,7 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
   Event event = core.event(EventId::delete_received, sa);
   event.fields = {{"protocol", deletion.protocol == wire::kProtocolIsakmp ? "ISAKMP"
                                : deletion.protocol == wire::kProtocolEsp  ? "ESP"
+                               : deletion.protocol == wire::kProtocolAh   ? "AH"
                                                                           : "other"},
                   {"count", std::to_string(deletion.spis.size())}};
   core.raise(std::move(event));
@@ -175,10 +176,10 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
       gone.fields = {{"by", "peer"}, {"reason", "DELETE received"}};
       core.raise(std::move(gone));
       remove_ike_sa(core, *named);
-    } else if (peer != nullptr && deletion.protocol == wire::kProtocolEsp) {
+    } else if (const auto protocol = ipsec_protocol(deletion.protocol); peer != nullptr && protocol) {
       ByteReader reader(raw);
       std::uint32_t spi = 0;
-      if (raw.size() == 4 && reader.u32(spi)) on_peer_deleted(core, *peer, Spi{spi});
+      if (raw.size() == 4 && reader.u32(spi)) on_peer_deleted(core, *peer, *protocol, Spi{spi});
     }
   }
 }
@@ -318,14 +319,20 @@ void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
   send_datagram(core, sa, std::move(datagram));
 }
 
-void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis) {
-  wire::DeletePayload deletion{wire::kDoiIpsec, wire::kProtocolEsp, 4, {}, {}};
-  for (const Spi spi : inbound_spis) {
-    ByteWriter writer;
-    writer.u32(spi.value);
-    deletion.spis.push_back(std::move(writer).take());
+void send_delete(Core& core, IkeSa& sa, const std::vector<SaId>& inbound) {
+  std::vector<Payload> payloads;
+  for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {
+    const auto number = protocol == IpsecProtocol::ah ? wire::kProtocolAh : wire::kProtocolEsp;
+    wire::DeletePayload deletion{wire::kDoiIpsec, number, 4, {}, {}};
+    for (const SaId& id : inbound) {
+      if (id.protocol != protocol) continue;
+      ByteWriter spi;
+      spi.u32(id.spi.value);
+      deletion.spis.push_back(std::move(spi).take());
+    }
+    if (!deletion.spis.empty()) payloads.emplace_back(std::move(deletion));
   }
-  send_informational(core, sa, {std::move(deletion)});
+  send_informational(core, sa, std::move(payloads));
 }
 
 void send_delete_isakmp(Core& core, IkeSa& sa) {

@@ -21,7 +21,8 @@ void send_informational(Core& core, IkeSa& sa, std::vector<wire::Payload> payloa
 void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi);
 // Before there are keys; a few an SA, then silence.
 void notify_in_clear(Core& core, IkeSa& sa, NotifyType type);
-void send_delete(Core& core, IkeSa& sa, const std::vector<Spi>& inbound_spis);
+// RFC 2408 section 3.15: our inbound SAs, in a payload for each protocol.
+void send_delete(Core& core, IkeSa& sa, const std::vector<SaId>& inbound);
 void send_delete_isakmp(Core& core, IkeSa& sa);
 
 // The SA's two cookies, as notifies and deletes name an IKE SA (RFC 2407 section 4.6.3).

@@ -17,14 +17,16 @@
 
 namespace oakgate::ike {
 
-// An inbound and an outbound SA that were negotiated together.
+// An inbound and an outbound SA that were negotiated together; of AH and ESP in one proposal, two of each.
 struct SaPair {
   SaPairId id;
   Reqid reqid;
   SaRole role = SaRole::current;
   Role negotiated_as{};
-  SaId in;
+  SaId in;  // the one that carries the inner packets: ESP, or AH where that is alone
   SaId out;
+  std::optional<SaId> ah_in{};  // the AH over it, of a bundle; both or neither
+  std::optional<SaId> ah_out{};
   TransformSet set;
   std::optional<DhGroup> pfs;
   std::optional<UdpEncapsulation> encapsulation;
@@ -35,8 +37,8 @@ struct SaPair {
   std::optional<Instant> soft_limit_at;  // of kilobytes
   Instant established_at;
   Instant keyed_at;  // its life counts from here; before `established_at` if the last message came late
-  // A renewal's outbound SA while it waits to be installed (tunnels.h). Secret.
-  std::optional<SaSpec> held_out;
+  // A renewal's outbound SAs while they wait to be installed (tunnels.h). Secret.
+  std::vector<SaSpec> held_out;
   bool peer_told = false;  // it is deleted, but still receives what is on its way
   // As the data plane counted them last: DPD asks whether they have grown.
   std::uint64_t packets_in = 0;
@@ -45,6 +47,14 @@ struct SaPair {
   TimerId expiry_timer;
   TimerId grace_timer;
   TimerId switch_timer;
+  [[nodiscard]] std::vector<SaId> inbound() const {
+    return ah_in ? std::vector<SaId>{in, *ah_in} : std::vector<SaId>{in};
+  }
+  [[nodiscard]] std::vector<SaId> ids() const {
+    std::vector<SaId> all{in, out};
+    if (ah_in) all.insert(all.end(), {*ah_in, *ah_out});
+    return all;
+  }
 };
 
 // One selector pair of one tunnel at run time.

@@ -27,9 +27,10 @@ Payload initial_contact(const IkeSa& sa) {
       wire::kDoiIpsec, wire::kProtocolIsakmp, NotifyType::initial_contact, std::move(spi), {}};
 }
 
-void no_policy(Run& run, const Error& error) {
+void no_policy(Run& run, const Error& error, ProposalReport report) {
   Event event = run.core.event(EventId::phase1_no_policy, run.sa);
   event.error = error;
+  event.proposals = std::move(report);
   event.authenticated = false;
   run.core.raise(std::move(event));
 }
@@ -119,7 +120,7 @@ Result<wire::SaPayload> take_offered_policy(Run& run, Policies policies) {
   auto chosen = choose_policy(*policies, offer);
   if (!chosen) {
     const Error error = with_unusable(run.core, peer_of(run), std::move(chosen.error()));
-    no_policy(run, error);
+    no_policy(run, error, compare_policies(*policies, offer));
     return fail(error);
   }
   phase1_of(run).sa_body = offer.raw_body;
@@ -129,9 +130,10 @@ Result<wire::SaPayload> take_offered_policy(Run& run, Policies policies) {
 
 Result<void> take_chosen_policy(Run& run, const Policies& policies) {
   if (!policies) return fail(policies.error());
-  auto chosen = check_chosen_policy(*policies, *payload_of<wire::SaPayload>(run.message->body));
+  const auto& reply = *payload_of<wire::SaPayload>(run.message->body);
+  auto chosen = check_chosen_policy(*policies, reply);
   if (!chosen) {
-    no_policy(run, chosen.error());
+    no_policy(run, chosen.error(), compare_policies(*policies, reply));
     return fail(std::move(chosen.error()));
   }
   set_responder_cookie(run.core, run.sa, run.message->header.cookies.responder);

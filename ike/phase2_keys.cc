@@ -1,5 +1,7 @@
 #include "ike/phase2_keys.h"
 
+#include <algorithm>
+
 #include "ike/crypto/keys.h"
 
 namespace oakgate::ike {
@@ -7,11 +9,6 @@ namespace oakgate::ike {
 namespace {
 
 constexpr std::uint32_t kReservedSpis = 256;
-
-std::size_t keymat_bytes(const TransformSet& set) {
-  const EspCipherInfo& cipher = info(set.cipher);
-  return cipher.key_bytes + cipher.salt_bytes + (set.integrity ? info(*set.integrity).key_bytes : 0U);
-}
 
 std::optional<UdpEncapsulation> encapsulation_of(const IkeSa& sa) {
   if (!sa.nat.any()) return std::nullopt;
@@ -24,37 +21,59 @@ Kilobytes soft(Kilobytes hard, std::uint32_t percent, RekeyMode rekey) {
   return Kilobytes{hard.value - hard.value * (100 - percent) / 100};
 }
 
+IpsecProtocol carrier(const TransformSet& set) {
+  return set.cipher ? IpsecProtocol::esp : IpsecProtocol::ah;
+}
+
+SaId id_of(const IkeSa& sa, const QuickMode& quick, Direction direction, IpsecProtocol protocol) {
+  const bool in = direction == Direction::in;
+  return {in ? sa.local.address : sa.remote.address, protocol,
+          in ? quick.our_spis.of(protocol) : quick.chosen->peer_spis.of(protocol)};
+}
+
+// RFC 2409 section 5.5: KEYMAT is computed for each SPI and protocol by itself; RFC 2407 section 4.5: the
+// cipher's key (and salt) first, then the authenticator's.
+Result<void> derive_keys(const IkeSa& sa, const QuickMode& quick, SaSpec& spec) {
+  const bool esp = spec.id.protocol == IpsecProtocol::esp;
+  const std::size_t cipher_bytes =
+      esp ? info(spec.cipher).key_bytes + std::size_t{info(spec.cipher).salt_bytes} : 0;
+  const std::size_t integrity_bytes = spec.integrity ? info(*spec.integrity).key_bytes : 0;
+  const SecretBytes* g_xy = quick.key_exchange.shared ? &*quick.key_exchange.shared : nullptr;
+  auto keymat =
+      crypto::keymat(sa.policy->hash, sa.keys.skeyid_d, g_xy, esp ? wire::kProtocolEsp : wire::kProtocolAh,
+                     spec.id.spi, quick.nonce_i, quick.nonce_r, cipher_bytes + integrity_bytes);
+  if (!keymat) return fail(std::move(keymat.error()));
+  spec.encryption_key = keymat->slice(0, cipher_bytes);
+  spec.integrity_key = keymat->slice(cipher_bytes, integrity_bytes);
+  return {};
+}
+
 Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, const TunnelConfig& tunnel,
-                     Direction direction) {
+                     Direction direction, IpsecProtocol protocol) {
   const ChosenTransform& chosen = *quick.chosen;
   const bool in = direction == Direction::in;
+  const bool bundle = chosen.set.protection() == Protection::ah_esp;
+  const bool ah = protocol == IpsecProtocol::ah;
   SaSpec spec;
   spec.direction = direction;
-  spec.id = {in ? sa.local.address : sa.remote.address, IpsecProtocol::esp,
-             in ? quick.our_spi : chosen.peer_spi};
+  spec.id = id_of(sa, quick, direction, protocol);
   spec.source = in ? sa.remote.address : sa.local.address;
   spec.reqid = pair.config.reqid;
   spec.selectors = pair.config.selectors;
-  spec.mode = chosen.set.mode;
-  spec.cipher = chosen.set.cipher;
-  spec.integrity = chosen.set.integrity;
+  spec.mode = bundle && ah ? EncapsulationMode::transport : chosen.set.mode;
+  if (!ah) spec.cipher = *chosen.set.cipher;
+  spec.integrity = ah ? chosen.set.ah : chosen.set.integrity;
+  if (bundle) spec.bundle = id_of(sa, quick, direction, ah ? IpsecProtocol::esp : IpsecProtocol::ah);
   spec.replay_window = tunnel.replay_window;
   spec.encapsulation = encapsulation_of(sa);
   spec.hard_time = chosen.lifetime.time;
-  spec.hard_kilobytes = chosen.lifetime.kilobytes;
-  spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
-  const SecretBytes* g_xy = quick.key_exchange.shared ? &*quick.key_exchange.shared : nullptr;
-  auto keymat = crypto::keymat(sa.policy->hash, sa.keys.skeyid_d, g_xy, wire::kProtocolEsp, spec.id.spi,
-                               quick.nonce_i, quick.nonce_r, keymat_bytes(chosen.set));
-  if (!keymat) return fail(std::move(keymat.error()));
-  // RFC 2409 section 5.5, RFC 2407 section 4.5: the cipher's key (and salt) first, then the authenticator's.
-  const std::size_t cipher_bytes = info(spec.cipher).key_bytes + std::size_t{info(spec.cipher).salt_bytes};
-  spec.encryption_key = keymat->slice(0, cipher_bytes);
-  spec.integrity_key = keymat->slice(cipher_bytes, keymat->size() - cipher_bytes);
+  if (protocol == carrier(chosen.set)) {
+    spec.hard_kilobytes = chosen.lifetime.kilobytes;
+    spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
+  }
+  if (auto derived = derive_keys(sa, quick, spec); !derived) return fail(std::move(derived.error()));
   return spec;
 }
-
-}  // namespace
 
 Spi new_spi(Core& core) {
   Spi spi;
@@ -65,14 +84,54 @@ Spi new_spi(Core& core) {
   return spi;
 }
 
+}  // namespace
+
+ProtocolSpis new_spis(Core& core, std::span<const TransformSet> sets) {
+  ProtocolSpis spis;
+  const auto any = [&](auto has) { return std::any_of(sets.begin(), sets.end(), has); };
+  if (any([](const TransformSet& set) { return set.cipher.has_value(); })) spis.esp = new_spi(core);
+  if (any([](const TransformSet& set) { return set.ah.has_value(); })) spis.ah = new_spi(core);
+  return spis;
+}
+
+void release_spis(Core& core, const ProtocolSpis& spis) {
+  core.state().inbound_spis.erase(spis.ah);
+  core.state().inbound_spis.erase(spis.esp);
+}
+
+void drop_unused_spis(Core& core, QuickMode& quick) {
+  const auto drop = [&](Spi& spi, bool used) {
+    if (used) return;
+    core.state().inbound_spis.erase(spi);
+    spi = Spi{};
+  };
+  drop(quick.our_spis.ah, quick.chosen->set.ah.has_value());
+  drop(quick.our_spis.esp, quick.chosen->set.cipher.has_value());
+}
+
+std::vector<SaId> phase2_ids(const IkeSa& sa, const QuickMode& quick) {
+  std::vector<SaId> ids;
+  for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {
+    if (quick.our_spis.of(protocol) == Spi{}) continue;
+    ids.push_back({sa.local.address, protocol, quick.our_spis.of(protocol)});
+    if (quick.chosen) ids.push_back(id_of(sa, quick, Direction::out, protocol));
+  }
+  return ids;
+}
+
 Result<std::vector<SaSpec>> phase2_sas(const IkeSa& sa, const QuickMode& quick, const Pair& pair,
                                        const TunnelConfig& tunnel, bool inbound, bool outbound) {
   std::vector<SaSpec> sas;
   for (const Direction direction : {Direction::in, Direction::out}) {
     if (!(direction == Direction::in ? inbound : outbound)) continue;
-    auto spec = sa_of(sa, quick, pair, tunnel, direction);
-    if (!spec) return fail(std::move(spec.error()));
-    sas.push_back(std::move(*spec));
+    for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {
+      const bool used = protocol == IpsecProtocol::ah ? quick.chosen->set.ah.has_value()
+                                                      : quick.chosen->set.cipher.has_value();
+      if (!used) continue;
+      auto spec = sa_of(sa, quick, pair, tunnel, direction, protocol);
+      if (!spec) return fail(std::move(spec.error()));
+      sas.push_back(std::move(*spec));
+    }
   }
   return sas;
 }
@@ -81,8 +140,13 @@ SaPair phase2_pair(const IkeSa& sa, const QuickMode& quick, const Pair& pair) {
   SaPair fresh;
   fresh.reqid = pair.config.reqid;
   fresh.negotiated_as = quick.role;
-  fresh.in = {sa.local.address, IpsecProtocol::esp, quick.our_spi};
-  fresh.out = {sa.remote.address, IpsecProtocol::esp, quick.chosen->peer_spi};
+  const IpsecProtocol protocol = carrier(quick.chosen->set);
+  fresh.in = id_of(sa, quick, Direction::in, protocol);
+  fresh.out = id_of(sa, quick, Direction::out, protocol);
+  if (quick.chosen->set.protection() == Protection::ah_esp) {
+    fresh.ah_in = id_of(sa, quick, Direction::in, IpsecProtocol::ah);
+    fresh.ah_out = id_of(sa, quick, Direction::out, IpsecProtocol::ah);
+  }
   fresh.set = quick.chosen->set;
   fresh.pfs = quick.chosen->pfs;
   fresh.encapsulation = encapsulation_of(sa);

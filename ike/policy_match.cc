@@ -138,6 +138,44 @@ Result<ChosenPolicy> choose_policy(std::span<const IsakmpPolicy> policies, const
                 "add an isakmp policy that the peer offers to isakmp_policies, or give the peer one of ours");
 }
 
+ProposalReport compare_policies(std::span<const IsakmpPolicy> policies, const SaPayload& offer) {
+  ProposalReport report;
+  std::size_t looked_at = 0;
+  for (const auto& proposal : offer.proposals) {
+    for (const auto& transform : proposal.transforms) {
+      const OfferedPolicy offered = read_transform(transform);
+      const auto number = [&](std::uint16_t type) {
+        return std::to_string(find_attribute(transform.attributes, type).value_or(0));
+      };
+      for (const IsakmpPolicy& policy : policies) {
+        if (++looked_at > kReportedComparisons) return report;
+        ProposalComparison one;
+        one.offered = describe_policy_transform(transform);
+        one.wanted = describe({&policy, 1});
+        compare(one, "encryption",
+                offered.encryption ? std::string(info(*offered.encryption).name)
+                                   : number(attribute::encryption) + "/" + number(attribute::key_length),
+                std::string(info(policy.encryption).name));
+        compare(one, "hash", offered.hash ? std::string(info(*offered.hash).name) : number(attribute::hash),
+                std::string(info(policy.hash).name));
+        compare(one, "group", "group" + number(attribute::group_description),
+                std::string(info(policy.group).name));
+        if (offered.authentication != wire_number(policy.authentication, policy.hash)) {
+          const auto method = offered.authentication > 0xffff
+                                  ? std::nullopt
+                                  : find_auth_method(static_cast<std::uint16_t>(offered.authentication));
+          one.differences.push_back(
+              {"authentication",
+               method ? std::string(info(*method).name) : std::to_string(offered.authentication),
+               std::string(info(policy.authentication).name)});
+        }
+        if (!one.differences.empty()) report.push_back(std::move(one));
+      }
+    }
+  }
+  return report;
+}
+
 Result<ChosenPolicy> check_chosen_policy(std::span<const IsakmpPolicy> policies, const SaPayload& reply) {
   if (auto checked = check_sa(reply); !checked) return fail(std::move(checked.error()));
   if (reply.proposals.size() != 1 || reply.proposals.front().transforms.size() != 1 ||

@@ -7,6 +7,7 @@
 
 #include "ike/base/policy.h"
 #include "ike/base/result.h"
+#include "ike/proposal_report.h"
 #include "ike/wire/payloads.h"
 
 namespace oakgate::ike {
@@ -26,6 +27,9 @@ struct ChosenPolicy {
 // NO-PROPOSAL-CHOSEN, with what was offered and what was wanted in the error.
 [[nodiscard]] Result<ChosenPolicy> choose_policy(std::span<const IsakmpPolicy> policies,
                                                  const wire::SaPayload& offer);
+// Why choose_policy found nothing.
+[[nodiscard]] ProposalReport compare_policies(std::span<const IsakmpPolicy> policies,
+                                              const wire::SaPayload& offer);
 // Initiator: the reply must hold exactly one transform and it must be one of ours.
 [[nodiscard]] Result<ChosenPolicy> check_chosen_policy(std::span<const IsakmpPolicy> policies,
                                                        const wire::SaPayload& reply);

@@ -44,7 +44,10 @@ TransformWishes wishes_of(Run& run, const Peer& peer, const Pair& pair) {
   const TunnelConfig& tunnel = peer.config.tunnels[pair.tunnel];
   const WeakWaiver& waiver = peer.config.waiver;
   const bool holds = !waiver.expired(run.core.now().wall);
-  return {tunnel.transform_sets, tunnel.pfs, tunnel.lifetime, run.sa.nat.any(), holds ? &waiver : nullptr};
+  const IkeSa& sa = run.sa;
+  return {tunnel.transform_sets,     tunnel.pfs,
+          tunnel.lifetime,           sa.nat.any(),
+          holds ? &waiver : nullptr, own_traffic(pair.config.selectors, sa.local.address, sa.remote.address)};
 }
 
 Event pair_event(Run& run, EventId id) {
@@ -159,8 +162,9 @@ Result<void> refuse_selectors(Run& run, Error error) {
   return fail(std::move(error));
 }
 
-Result<void> refuse_proposal(Run& run, Error error) {
+Result<void> refuse_proposal(Run& run, Error error, ProposalReport report) {
   Event event = pair_event(run, EventId::phase2_no_proposal);
+  event.proposals = std::move(report);
   event.error = error;
   run.core.raise(std::move(event));
   return fail(std::move(error));
@@ -173,8 +177,9 @@ Result<void> send_offer(Run& run) {
   QuickMode& quick = quick_of(run);
   if (run.job != nullptr) quick.key_exchange.ours = std::get<crypto::DhKeyPair>(std::move(*run.job->result));
   quick.nonce_i = run.core.random(run.core.limits().nonce_bytes);
-  const wire::SaPayload offer = offer_transforms(wishes_of(run, peer_of(run), pair_of(run)), quick.our_spi);
-  return send_hashed(run, 1, negotiation_payloads(run, offer, quick.nonce_i), Expect::answer);
+  auto offer = offer_transforms(wishes_of(run, peer_of(run), pair_of(run)), quick.our_spis);
+  if (!offer) return fail(std::move(offer.error()));
+  return send_hashed(run, 1, negotiation_payloads(run, std::move(*offer), quick.nonce_i), Expect::answer);
 }
 
 void read_notifies(const Run& run, ChosenTransform& chosen) {
@@ -187,9 +192,10 @@ void read_notifies(const Run& run, ChosenTransform& chosen) {
 Result<void> take_choice(Run& run) {
   QuickMode& quick = quick_of(run);
   if (auto verified = check_hash(run, 2); !verified) return verified;
-  auto chosen = check_chosen_transform(wishes_of(run, peer_of(run), pair_of(run)),
-                                       *payload_of<wire::SaPayload>(run.message->body));
-  if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
+  const TransformWishes wishes = wishes_of(run, peer_of(run), pair_of(run));
+  const wire::SaPayload& reply = *payload_of<wire::SaPayload>(run.message->body);
+  auto chosen = check_chosen_transform(wishes, reply);
+  if (!chosen) return refuse_proposal(run, std::move(chosen.error()), compare_transforms(wishes, reply));
   auto nonce = read_nonce(run);
   if (!nonce) return fail(std::move(nonce.error()));
   auto theirs = read_public_value(run, chosen->pfs);
@@ -202,6 +208,7 @@ Result<void> take_choice(Run& run) {
   read_notifies(run, *chosen);
   quick.nonce_r = std::move(*nonce);
   quick.chosen = std::move(*chosen);
+  drop_unused_spis(run.core, quick);
   if (quick.chosen->pfs) {
     quick.key_exchange.theirs = std::move(*theirs);
     start_job(run, DhShared{quick.key_exchange.ours->clone(), quick.key_exchange.theirs});
@@ -240,11 +247,9 @@ Result<void> install_ours(Run& run) {
   return derive_and_install(run, true, !quick_of(run).holds_outbound);
 }
 
-Result<std::optional<SaSpec>> held_outbound(Run& run) {
-  if (!quick_of(run).holds_outbound) return std::nullopt;
-  auto held = derive_sas(run, false, true);
-  if (!held) return fail(std::move(held.error()));
-  return std::move(held->front());
+Result<std::vector<SaSpec>> held_outbound(Run& run) {
+  if (!quick_of(run).holds_outbound) return std::vector<SaSpec>{};
+  return derive_sas(run, false, true);
 }
 
 // What was there when the exchange began ends soon. Each side deletes by that rule, the initiator first; an
@@ -256,8 +261,8 @@ void retire_replaced(Core& core, const QuickMode& quick) {
   }
 }
 
-// `outbound`: an SA that is held back.
-void finish(Run& run, std::optional<SaSpec> outbound) {
+// `outbound`: the SAs that are held back.
+void finish(Run& run, std::vector<SaSpec> outbound) {
   Core& core = run.core;
   QuickMode& quick = quick_of(run);
   Peer& peer = peer_of(run);
@@ -269,7 +274,7 @@ void finish(Run& run, std::optional<SaSpec> outbound) {
   fresh.keyed_at = quick.keyed_at;
   SaPair& kept = add_sa_pair(core, peer, pair, std::move(fresh), quick.replaces);
   quick.result = kept.id;
-  if (outbound) hold_outbound(core, pair, kept, std::move(*outbound));
+  if (!outbound.empty()) hold_outbound(core, pair, kept, std::move(outbound));
   Event event = pair_event(run, EventId::phase2_established);
   event.fields.emplace_back("algorithms", to_string(kept.set));
   event.fields.emplace_back("spi_in", std::to_string(kept.in.spi.value));
@@ -327,10 +332,11 @@ Result<void> take_offer(Run& run) {
     return reject(NotifyType::no_proposal_chosen, ErrorCode::weak_waiver_expired,
                   "the peer's allow_weak has ended");
   }
-  quick.our_spi = new_spi(run.core);
-  auto chosen = choose_transform(wishes_of(run, peer, found->second),
-                                 *payload_of<wire::SaPayload>(run.message->body), quick.our_spi);
-  if (!chosen) return refuse_proposal(run, std::move(chosen.error()));
+  const TransformWishes wishes = wishes_of(run, peer, found->second);
+  quick.our_spis = new_spis(run.core, wishes.sets);
+  const wire::SaPayload& offer = *payload_of<wire::SaPayload>(run.message->body);
+  auto chosen = choose_transform(wishes, offer, quick.our_spis);
+  if (!chosen) return refuse_proposal(run, std::move(chosen.error()), compare_transforms(wishes, offer));
   auto nonce = read_nonce(run);
   if (!nonce) return fail(std::move(nonce.error()));
   auto theirs = read_public_value(run, chosen->pfs);
@@ -339,6 +345,7 @@ Result<void> take_offer(Run& run) {
   quick.nonce_r = run.core.random(run.core.limits().nonce_bytes);
   quick.key_exchange.theirs = std::move(*theirs);
   quick.chosen = std::move(*chosen);
+  drop_unused_spis(run.core, quick);
   run.core.raise(pair_event(run, EventId::phase2_started));
   if (quick.chosen->pfs) start_job(run, DhGenerate{*quick.chosen->pfs});
   return {};
@@ -362,8 +369,9 @@ Result<void> send_answer(Run& run) {
   auto payloads = negotiation_payloads(run, quick.chosen->reply, quick.nonce_r);
   const OfferedLife& shortened = quick.chosen->shortened;
   if (shortened.time || shortened.kilobytes) {
-    payloads.emplace_back(
-        phase2_life_notice(quick.chosen->reply.proposals.front().protocol, quick.our_spi, shortened));
+    const std::uint8_t protocol = quick.chosen->reply.proposals.front().protocol;
+    const Spi spi = quick.our_spis.of(ipsec_protocol(protocol).value_or(IpsecProtocol::esp));
+    payloads.emplace_back(phase2_life_notice(protocol, spi, shortened));
   }
   return send_hashed(run, 2, std::move(payloads), Expect::answer);
 }
@@ -371,7 +379,8 @@ Result<void> send_answer(Run& run) {
 Result<void> install_outbound(Run& run) {
   if (auto verified = check_hash(run, 3); !verified) return verified;
   QuickMode& quick = quick_of(run);
-  quick.holds_outbound = loses_collision(pair_of(run), quick.our_spi, quick.chosen->peer_spi, quick.replaces);
+  quick.holds_outbound = loses_collision(pair_of(run), quick.our_spis.carrier(),
+                                         quick.chosen->peer_spis.carrier(), quick.replaces);
   return quick.holds_outbound ? Result<void>{} : derive_and_install(run, false, true);
 }
 
@@ -434,12 +443,10 @@ MessageId new_message_id(Core& core, const IkeSa& sa) {
 
 // SAs that were installed for an exchange that came to nothing.
 void take_back(Core& core, const IkeSa& sa, QuickMode& quick) {
-  if (quick.result || quick.our_spi == Spi{}) return;
-  std::vector<SaId> ids{{sa.local.address, IpsecProtocol::esp, quick.our_spi}};
-  if (quick.chosen) ids.push_back({sa.remote.address, IpsecProtocol::esp, quick.chosen->peer_spi});
-  core.effect(RemoveSas{std::move(ids)});
-  core.state().inbound_spis.erase(quick.our_spi);
-  quick.our_spi = Spi{};
+  if (quick.result || quick.our_spis == ProtocolSpis{}) return;
+  core.effect(RemoveSas{phase2_ids(sa, quick)});
+  release_spis(core, quick.our_spis);
+  quick.our_spis = {};
 }
 
 }  // namespace
@@ -460,7 +467,7 @@ void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair) {
   }
   quick.iv = std::move(*iv);
   quick.reqid = pair.config.reqid;
-  quick.our_spi = new_spi(core);
+  quick.our_spis = new_spis(core, peer.config.tunnels[pair.tunnel].transform_sets);
   for (const SaPair& old : pair.sas) quick.replaces.push_back(old.id);
   pair.negotiating = std::pair(sa.id, quick.id);
   sa.quick_modes.emplace(quick.id, std::move(fresh));
@@ -501,7 +508,7 @@ void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error) {
   Run run{core, sa, quick};
   if (error.notify) {
     ByteWriter spi;
-    if (quick.chosen) spi.u32(quick.chosen->peer_spi.value);
+    if (quick.chosen) spi.u32(quick.chosen->peer_spis.carrier().value);
     notify_protected(core, sa, *error.notify, std::move(spi).take());
   }
   take_back(core, sa, quick);

@@ -40,8 +40,11 @@ struct SaPairSnapshot {
   SelectorPair selectors;
   Reqid reqid;
   SaRole role{};
-  SaId in;
+  SaId in;  // ESP, or AH where that is alone
   SaId out;
+  std::optional<SaId> ah_in{};  // AH over ESP
+  std::optional<SaId> ah_out{};
+  TransformSet set;
   std::string algorithms;  // "esp-aes-256 esp-sha256-hmac"
   std::optional<DhGroup> pfs;
   std::optional<UdpEncapsulation> encapsulation;

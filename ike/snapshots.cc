@@ -32,6 +32,9 @@ SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaP
   shot.role = sas.role;
   shot.in = sas.in;
   shot.out = sas.out;
+  shot.ah_in = sas.ah_in;
+  shot.ah_out = sas.ah_out;
+  shot.set = sas.set;
   shot.algorithms = to_string(sas.set);
   shot.pfs = sas.pfs;
   shot.encapsulation = sas.encapsulation;

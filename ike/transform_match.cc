@@ -18,11 +18,20 @@ constexpr std::size_t kDescribedTransforms = 8;
 constexpr std::uint32_t kReservedSpis = 256;  // RFC 2406 section 2.1: 1-255 are reserved, 0 is local
 
 std::uint16_t mode_number(EncapsulationMode mode, bool udp) {
-  switch (mode) {
-    case EncapsulationMode::tunnel:
-      return udp ? wire::kModeUdpTunnel : wire::kModeTunnel;
-  }
-  return wire::kModeTunnel;
+  if (mode == EncapsulationMode::transport) return wire::kModeTransport;
+  return udp ? wire::kModeUdpTunnel : wire::kModeTunnel;
+}
+
+// IOS: a set's transport mode is for traffic between the peers themselves, else it is not heeded. Through a
+// NAT our selectors are not what the peer sees, and tunnel mode is what works.
+EncapsulationMode mode_of(const TransformSet& set, const TransformWishes& wishes) {
+  const bool transport = wishes.own_traffic && !wishes.udp_encapsulation;
+  return transport ? set.mode : EncapsulationMode::tunnel;
+}
+
+// AH covers the addresses that a NAT changes.
+bool possible(const TransformSet& set, const TransformWishes& wishes) {
+  return !set.ah || !wishes.udp_encapsulation;
 }
 
 Bytes spi_bytes(Spi spi) {
@@ -38,9 +47,10 @@ std::optional<Spi> read_spi(const Bytes& raw) {
   return Spi{value};
 }
 
-Transform transform_of(const TransformSet& set, const TransformWishes& wishes) {
-  const EspCipherInfo& cipher = info(set.cipher);
-  Transform transform{1, cipher.wire, {}};
+// The transform of one protocol of a set.
+Transform transform_of(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes) {
+  const bool ah = protocol == IpsecProtocol::ah;
+  Transform transform{1, ah ? info(*set.ah).ah_wire : info(*set.cipher).wire, {}};
   auto& list = transform.attributes;
   add_life(list, attribute::life_type, attribute::life_duration, wire::kLifeSeconds,
            static_cast<std::uint64_t>(wishes.lifetime.time.count()));
@@ -48,12 +58,12 @@ Transform transform_of(const TransformSet& set, const TransformWishes& wishes) {
     add_life(list, attribute::life_type, attribute::life_duration, wire::kLifeKilobytes,
              wishes.lifetime.kilobytes.value);
   }
-  list.push_back(
-      Attribute::short_form(attribute::encapsulation_mode, mode_number(set.mode, wishes.udp_encapsulation)));
-  if (set.integrity)
-    list.push_back(Attribute::short_form(attribute::authentication, info(*set.integrity).wire));
-  if (cipher.wire_key_bits != 0)
-    list.push_back(Attribute::short_form(attribute::key_length, cipher.wire_key_bits));
+  list.push_back(Attribute::short_form(attribute::encapsulation_mode,
+                                       mode_number(mode_of(set, wishes), wishes.udp_encapsulation)));
+  const std::optional<Integrity> integrity = ah ? set.ah : set.integrity;
+  if (integrity) list.push_back(Attribute::short_form(attribute::authentication, info(*integrity).wire));
+  if (!ah && info(*set.cipher).wire_key_bits != 0)
+    list.push_back(Attribute::short_form(attribute::key_length, info(*set.cipher).wire_key_bits));
   if (wishes.pfs) {
     list.push_back(
         Attribute::short_form(attribute::group_description, static_cast<std::uint16_t>(*wishes.pfs)));
@@ -62,6 +72,7 @@ Transform transform_of(const TransformSet& set, const TransformWishes& wishes) {
 }
 
 struct OfferedTransform {
+  std::uint8_t id = 0;
   std::optional<EspCipher> cipher;
   std::optional<std::uint64_t> authentication;
   std::uint64_t mode = 0;
@@ -72,6 +83,7 @@ struct OfferedTransform {
 OfferedTransform read_transform(const Transform& transform) {
   const auto& list = transform.attributes;
   OfferedTransform offered;
+  offered.id = transform.id;
   const std::uint64_t bits = find_attribute(list, attribute::key_length).value_or(0);
   offered.cipher = find_esp_cipher(transform.id, static_cast<std::uint16_t>(bits > 0xffff ? 0xffff : bits));
   offered.authentication = find_attribute(list, attribute::authentication);
@@ -83,9 +95,13 @@ OfferedTransform read_transform(const Transform& transform) {
   return offered;
 }
 
-bool matches(const TransformSet& set, const TransformWishes& wishes, const OfferedTransform& offered) {
+bool matches(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes,
+             const OfferedTransform& offered) {
+  if (offered.mode != mode_number(mode_of(set, wishes), wishes.udp_encapsulation)) return false;
+  if (protocol == IpsecProtocol::ah) {
+    return offered.id == info(*set.ah).ah_wire && offered.authentication == info(*set.ah).wire;
+  }
   if (offered.cipher != set.cipher) return false;
-  if (offered.mode != mode_number(set.mode, wishes.udp_encapsulation)) return false;
   // An AEAD has no authentication algorithm; some peers say so with the value 0.
   const std::uint64_t wanted = set.integrity ? info(*set.integrity).wire : 0;
   return offered.authentication.value_or(0) == wanted;
@@ -110,17 +126,25 @@ Pfs agree_on_pfs(const TransformWishes& wishes, const OfferedTransform& offered)
   return {true, group};
 }
 
+std::string describe_authentication(std::string_view prefix, std::uint64_t number) {
+  const auto known = number > 0xffff ? std::nullopt : find_integrity(static_cast<std::uint16_t>(number));
+  return known ? std::string(prefix) + std::string(info(*known).name)
+               : std::string(prefix) + "authentication-" + std::to_string(number);
+}
+
 std::string describe_transform(const Proposal& proposal, const Transform& transform) {
   const OfferedTransform offered = read_transform(transform);
-  if (proposal.protocol != wire::kProtocolEsp) return "protocol " + std::to_string(proposal.protocol);
-  std::string text = offered.cipher ? std::string(info(*offered.cipher).name)
-                                    : "esp transform " + std::to_string(transform.id);
-  if (offered.authentication.value_or(0) != 0) {
-    const auto wire_number = *offered.authentication;
-    const auto known =
-        wire_number > 0xffff ? std::nullopt : find_integrity(static_cast<std::uint16_t>(wire_number));
-    text +=
-        known ? " esp-" + std::string(info(*known).name) : " authentication " + std::to_string(wire_number);
+  const auto protocol = ipsec_protocol(proposal.protocol);
+  if (!protocol) return "protocol " + std::to_string(proposal.protocol);
+  std::string text;
+  if (protocol == IpsecProtocol::ah) {
+    text = offered.authentication ? describe_authentication("ah-", *offered.authentication)
+                                  : "ah transform " + std::to_string(transform.id);
+  } else {
+    text = offered.cipher ? std::string(info(*offered.cipher).name)
+                          : "esp transform " + std::to_string(transform.id);
+    if (offered.authentication.value_or(0) != 0)
+      text += " " + describe_authentication("esp-", *offered.authentication);
   }
   if (offered.mode == wire::kModeTransport || offered.mode == wire::kModeUdpTransport) text += " transport";
   if (offered.mode == wire::kModeUdpTunnel) text += " udp-encapsulated";
@@ -128,13 +152,33 @@ std::string describe_transform(const Proposal& proposal, const Transform& transf
   return text;
 }
 
+// RFC 2408 section 4.2: proposals with one number belong together, all of them or none.
+using Group = std::vector<const Proposal*>;
+std::vector<Group> groups_of(const SaPayload& offer) {
+  std::vector<Group> groups;
+  for (const Proposal& proposal : offer.proposals) {
+    const auto found = std::find_if(groups.begin(), groups.end(), [&](const Group& group) {
+      return group.front()->number == proposal.number;
+    });
+    if (found == groups.end()) {
+      groups.push_back({&proposal});
+    } else {
+      found->push_back(&proposal);
+    }
+  }
+  return groups;
+}
+
 std::string describe_offer(const SaPayload& offer) {
   std::string text;
   std::size_t shown = 0;
-  for (const auto& proposal : offer.proposals) {
-    for (const auto& transform : proposal.transforms) {
-      if (++shown > kDescribedTransforms) return text + ", ...";
-      text += (text.empty() ? "" : ", ") + describe_transform(proposal, transform);
+  for (const Group& group : groups_of(offer)) {
+    for (const Proposal* proposal : group) {
+      for (const auto& transform : proposal->transforms) {
+        if (++shown > kDescribedTransforms) return text + ", ...";
+        const bool anded = proposal != group.front() && &transform == &proposal->transforms.front();
+        text += (text.empty() ? "" : anded ? " and " : ", ") + describe_transform(*proposal, transform);
+      }
     }
   }
   return text.empty() ? "nothing" : text;
@@ -148,52 +192,234 @@ std::string describe_wishes(const TransformWishes& wishes) {
   return text;
 }
 
-// Proposals with one number belong together (RFC 2408 section 4.2): with AH or IPComp beside it, ESP alone is
-// not it.
-bool stands_alone(const SaPayload& offer, const Proposal& proposal) {
-  return std::count_if(offer.proposals.begin(), offer.proposals.end(),
-                       [&](const Proposal& other) { return other.number == proposal.number; }) == 1;
+// A transform of one proposal that fits, and what else it settles.
+struct Candidate {
+  const Proposal* proposal = nullptr;
+  const Transform* transform = nullptr;
+  Spi spi;
+  std::optional<DhGroup> pfs;
+  OfferedLife life;
+};
+
+// Those that fit a set's protocol, the first of each group of PFS: so their number is bounded by that of the
+// groups, whatever was sent.
+std::vector<Candidate> candidates(const TransformSet& set, IpsecProtocol protocol,
+                                  const TransformWishes& wishes, const Group& group) {
+  std::vector<Candidate> found;
+  for (const Proposal* proposal : group) {
+    const auto spi = read_spi(proposal->spi);
+    if (ipsec_protocol(proposal->protocol) != protocol || !spi) continue;
+    for (const Transform& transform : proposal->transforms) {
+      const OfferedTransform offered = read_transform(transform);
+      if (!matches(set, protocol, wishes, offered)) continue;
+      const Pfs pfs = agree_on_pfs(wishes, offered);
+      const bool had = std::any_of(found.begin(), found.end(),
+                                   [&](const Candidate& other) { return other.pfs == pfs.group; });
+      if (!pfs.agreed || had) continue;
+      found.push_back({proposal, &transform, *spi, pfs.group, offered.life});
+    }
+  }
+  return found;
 }
 
+std::vector<IpsecProtocol> protocols_of(const TransformSet& set) {
+  switch (set.protection()) {
+    case Protection::esp:
+      return {IpsecProtocol::esp};
+    case Protection::ah:
+      return {IpsecProtocol::ah};
+    case Protection::ah_esp:
+      return {IpsecProtocol::ah, IpsecProtocol::esp};
+  }
+  return {};
+}
+
+OfferedLife shortest(const std::vector<Candidate>& parts) {
+  OfferedLife life;
+  const auto take = [](auto& kept, const auto& other) {
+    if (other && (!kept || *other < *kept)) kept = other;
+  };
+  for (const Candidate& part : parts) {
+    take(life.time, part.life.time);
+    take(life.kilobytes, part.life.kilobytes);
+  }
+  return life;
+}
+
+ChosenTransform chosen_of(const TransformSet& set, const TransformWishes& wishes, const SaPayload& offer,
+                          const std::vector<Candidate>& parts, const ProtocolSpis& our_spis) {
+  ChosenTransform chosen{set, parts.front().pfs, {}, {}, {}, {}};
+  chosen.set.mode = mode_of(set, wishes);
+  chosen.reply.doi = offer.doi;
+  for (const Candidate& part : parts) {
+    const IpsecProtocol protocol = *ipsec_protocol(part.proposal->protocol);
+    (protocol == IpsecProtocol::ah ? chosen.peer_spis.ah : chosen.peer_spis.esp) = part.spi;
+    chosen.reply.proposals.push_back({part.proposal->number,
+                                      part.proposal->protocol,
+                                      spi_bytes(our_spis.of(protocol)),
+                                      {*part.transform}});
+  }
+  const OfferedLife life = shortest(parts);
+  chosen.lifetime = smaller_life(wishes.lifetime, life);
+  chosen.shortened = shortened_life(wishes.lifetime, life);
+  // In the order of the offer, as it was sent.
+  std::sort(chosen.reply.proposals.begin(), chosen.reply.proposals.end(),
+            [&](const Proposal& a, const Proposal& b) {
+              const auto place = [&](const Proposal& one) {
+                return std::find_if(offer.proposals.begin(), offer.proposals.end(),
+                                    [&](const Proposal& other) {
+                                      return other.number == one.number && other.protocol == one.protocol;
+                                    });
+              };
+              return place(a) < place(b);
+            });
+  return chosen;
+}
+
+// One set against one offer.
 std::optional<ChosenTransform> match(const TransformSet& set, const TransformWishes& wishes,
-                                     const Proposal& proposal, const Transform& transform) {
-  const auto spi = read_spi(proposal.spi);
-  if (proposal.protocol != wire::kProtocolEsp || !spi) return std::nullopt;
+                                     const SaPayload& offer, const Group& group,
+                                     const ProtocolSpis& our_spis) {
+  const std::vector<IpsecProtocol> protocols = protocols_of(set);
+  if (group.size() != protocols.size() || !possible(set, wishes)) return std::nullopt;
+  for (const Candidate& first : candidates(set, protocols.front(), wishes, group)) {
+    std::vector<Candidate> parts{first};
+    if (protocols.size() == 2) {
+      // RFC 2409 section 5.5: one KE payload serves them all, so they agree on the group.
+      const auto others = candidates(set, protocols.back(), wishes, group);
+      const auto other = std::find_if(others.begin(), others.end(),
+                                      [&](const Candidate& one) { return one.pfs == first.pfs; });
+      if (other == others.end()) continue;
+      parts.push_back(*other);
+    }
+    return chosen_of(set, wishes, offer, parts, our_spis);
+  }
+  return std::nullopt;
+}
+
+// ---- what differs, for people
+
+std::string protocol_words(const Group& group) {
+  std::string text;
+  for (const Proposal* proposal : group) {
+    const auto protocol = ipsec_protocol(proposal->protocol);
+    text +=
+        (text.empty() ? "" : " ") + (protocol == IpsecProtocol::ah    ? std::string("ah")
+                                     : protocol == IpsecProtocol::esp ? std::string("esp")
+                                                                      : std::to_string(proposal->protocol));
+  }
+  return text;
+}
+
+std::string mode_word(std::uint64_t mode) {
+  switch (mode) {
+    case wire::kModeTunnel:
+      return "tunnel";
+    case wire::kModeTransport:
+      return "transport";
+    case wire::kModeUdpTunnel:
+      return "tunnel udp-encapsulated";
+    case wire::kModeUdpTransport:
+      return "transport udp-encapsulated";
+    default:
+      return std::to_string(mode);
+  }
+}
+
+// One transform of a protocol the set has, too.
+void compare_transform(ProposalComparison& one, const TransformSet& set, IpsecProtocol protocol,
+                       const TransformWishes& wishes, const Transform& transform) {
   const OfferedTransform offered = read_transform(transform);
-  if (!matches(set, wishes, offered)) return std::nullopt;
-  const Pfs pfs = agree_on_pfs(wishes, offered);
-  if (!pfs.agreed) return std::nullopt;
-  return ChosenTransform{set,
-                         pfs.group,
-                         smaller_life(wishes.lifetime, offered.life),
-                         shortened_life(wishes.lifetime, offered.life),
-                         *spi,
-                         {}};
+  const bool ah = protocol == IpsecProtocol::ah;
+  const std::string prefix = ah ? "ah-" : "esp-";
+  const std::uint64_t authentication = offered.authentication.value_or(0);
+  if (!ah) {
+    compare(one, "cipher",
+            offered.cipher ? std::string(info(*offered.cipher).name)
+                           : "esp transform " + std::to_string(offered.id),
+            std::string(info(*set.cipher).name));
+  }
+  const std::optional<Integrity> wanted = ah ? set.ah : set.integrity;
+  compare(one, ah ? "ah" : "integrity",
+          authentication == 0 ? "none" : describe_authentication(prefix, authentication),
+          wanted ? prefix + std::string(info(*wanted).name) : "none");
+  compare(one, "mode", mode_word(offered.mode),
+          mode_word(mode_number(mode_of(set, wishes), wishes.udp_encapsulation)));
+  if (!agree_on_pfs(wishes, offered).agreed) {
+    one.differences.push_back({"pfs", offered.group ? "group" + std::to_string(*offered.group) : "none",
+                               wishes.pfs ? std::string(info(*wishes.pfs).name) : "any strong group"});
+  }
+}
+
+ProposalComparison compare_group(const TransformSet& set, const TransformWishes& wishes, const Group& group) {
+  ProposalComparison one;
+  SaPayload alone;
+  for (const Proposal* proposal : group) alone.proposals.push_back(*proposal);
+  one.offered = describe_offer(alone);
+  one.wanted = set.name + " (" + to_string(set) + ")";
+  std::string ours;
+  for (const IpsecProtocol protocol : protocols_of(set))
+    ours += std::string(ours.empty() ? "" : " ") + (protocol == IpsecProtocol::ah ? "ah" : "esp");
+  std::string theirs = protocol_words(group);
+  if (theirs == "esp ah") theirs = "ah esp";
+  compare(one, "protocols", std::move(theirs), std::move(ours));
+  if (!possible(set, wishes)) one.differences.push_back({"mode", "a NAT between us", "no NAT: AH"});
+  for (const Proposal* proposal : group) {
+    const auto protocol = ipsec_protocol(proposal->protocol);
+    const bool has = protocol == IpsecProtocol::ah ? set.ah.has_value() : set.cipher.has_value();
+    if (!protocol || !has || proposal->transforms.empty()) continue;
+    // Of several transforms the one that comes closest.
+    std::optional<ProposalComparison> closest;
+    const std::size_t shown = std::min(proposal->transforms.size(), kDescribedTransforms);
+    for (std::size_t i = 0; i < shown; ++i) {
+      const Transform& transform = proposal->transforms[i];
+      ProposalComparison with = one;
+      compare_transform(with, set, *protocol, wishes, transform);
+      if (!closest || with.differences.size() < closest->differences.size()) closest = std::move(with);
+    }
+    one = std::move(*closest);
+  }
+  return one;
 }
 
 }  // namespace
 
-SaPayload offer_transforms(const TransformWishes& wishes, Spi our_spi) {
-  SaPayload sa;
-  for (const TransformSet& set : wishes.sets) {
-    const auto number = static_cast<std::uint8_t>(sa.proposals.size() + 1);
-    sa.proposals.push_back({number, wire::kProtocolEsp, spi_bytes(our_spi), {transform_of(set, wishes)}});
-  }
-  return sa;
+bool own_traffic(const SelectorPair& selectors, const IpAddress& local, const IpAddress& remote) {
+  return selectors.local.subnet == Subnet::host(local) && selectors.remote.subnet == Subnet::host(remote);
 }
 
-Result<ChosenTransform> choose_transform(const TransformWishes& wishes, const SaPayload& offer, Spi our_spi) {
+std::optional<IpsecProtocol> ipsec_protocol(std::uint8_t number) {
+  if (number == wire::kProtocolAh) return IpsecProtocol::ah;
+  if (number == wire::kProtocolEsp) return IpsecProtocol::esp;
+  return std::nullopt;
+}
+
+Result<SaPayload> offer_transforms(const TransformWishes& wishes, const ProtocolSpis& our_spis) {
+  SaPayload sa;
+  std::uint8_t number = 0;
   for (const TransformSet& set : wishes.sets) {
-    for (const Proposal& proposal : offer.proposals) {
-      if (!stands_alone(offer, proposal)) continue;
-      for (const Transform& transform : proposal.transforms) {
-        auto chosen = match(set, wishes, proposal, transform);
-        if (!chosen) continue;
-        chosen->reply.doi = offer.doi;
-        chosen->reply.proposals.push_back(
-            {proposal.number, proposal.protocol, spi_bytes(our_spi), {transform}});
-        return std::move(*chosen);
-      }
+    if (!possible(set, wishes)) continue;
+    ++number;
+    for (const IpsecProtocol protocol : protocols_of(set)) {
+      sa.proposals.push_back({number,
+                              protocol == IpsecProtocol::ah ? wire::kProtocolAh : wire::kProtocolEsp,
+                              spi_bytes(our_spis.of(protocol)),
+                              {transform_of(set, protocol, wishes)}});
+    }
+  }
+  if (!sa.proposals.empty()) return sa;
+  return fail(ErrorCode::unsupported,
+              "there is a NAT between the peers, and AH cannot pass it: it covers the addresses",
+              "a transform set without AH, or a path without NAT",
+              "add a transform set like [esp-aes-256, esp-sha256-hmac] to the tunnel, here and at the peer");
+}
+
+Result<ChosenTransform> choose_transform(const TransformWishes& wishes, const SaPayload& offer,
+                                         const ProtocolSpis& our_spis) {
+  const std::vector<Group> groups = groups_of(offer);
+  for (const TransformSet& set : wishes.sets) {
+    for (const Group& group : groups) {
+      if (auto chosen = match(set, wishes, offer, group, our_spis)) return std::move(*chosen);
     }
   }
   return reject(
@@ -202,25 +428,38 @@ Result<ChosenTransform> choose_transform(const TransformWishes& wishes, const Sa
       "add a transform set (and pfs group) that the peer offers to the tunnel, or give the peer one of ours");
 }
 
+ProposalReport compare_transforms(const TransformWishes& wishes, const SaPayload& offer) {
+  ProposalReport report;
+  std::size_t looked_at = 0;
+  for (const Group& group : groups_of(offer)) {
+    for (const TransformSet& set : wishes.sets) {
+      if (++looked_at > kReportedComparisons) return report;
+      ProposalComparison one = compare_group(set, wishes, group);
+      if (!one.differences.empty()) report.push_back(std::move(one));
+    }
+  }
+  return report;
+}
+
 Result<ChosenTransform> check_chosen_transform(const TransformWishes& wishes, const SaPayload& reply) {
-  if (reply.proposals.size() != 1 || reply.proposals.front().transforms.size() != 1) {
+  const std::vector<Group> groups = groups_of(reply);
+  const bool one_each = std::all_of(reply.proposals.begin(), reply.proposals.end(),
+                                    [](const Proposal& one) { return one.transforms.size() == 1; });
+  if (groups.size() != 1 || !one_each) {
     return reject(NotifyType::bad_proposal_syntax, ErrorCode::malformed,
                   "the peer's SA payload does not choose exactly one transform",
-                  "one proposal, one transform");
+                  "proposals of one number, one transform each");
   }
-  const Proposal& proposal = reply.proposals.front();
-  const Transform& transform = proposal.transforms.front();
-  const SaPayload offer = offer_transforms(wishes, Spi{kReservedSpis});
-  for (std::size_t i = 0; i < wishes.sets.size(); ++i) {
+  for (const TransformSet& set : wishes.sets) {
     // RFC 2408 section 4.2: the responder "MUST NOT" change attributes; numbers may differ (PIX), so content
     // decides. A peer that answers with its own, shorter life is taken at its word; everything else must be
     // what we offered.
-    auto chosen = match(wishes.sets[i], wishes, proposal, transform);
+    auto chosen = match(set, wishes, reply, groups.front(), {});
     if (chosen && chosen->pfs == wishes.pfs) return std::move(*chosen);
   }
   return reject(NotifyType::bad_proposal_syntax, ErrorCode::no_proposal_chosen,
-                "the peer chose " + describe_transform(proposal, transform) + ", which was not offered",
-                describe_offer(offer));
+                "the peer chose " + describe_offer(reply) + ", which was not offered",
+                describe_wishes(wishes));
 }
 
 }  // namespace oakgate::ike

@@ -1,6 +1,7 @@
 #include "ike/tunnels.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ike/informational.h"
 #include "ike/phase1.h"
@@ -81,11 +82,9 @@ std::optional<Error> obstacle(Core& core, Peer& peer) {
 }
 
 void install_held(Core& core, SaPair& sas) {
-  if (!sas.held_out) return;
+  if (sas.held_out.empty()) return;
   core.cancel(sas.switch_timer);
-  std::vector<SaSpec> outbound;
-  outbound.push_back(std::move(*sas.held_out));
-  sas.held_out.reset();
+  std::vector<SaSpec> outbound = std::exchange(sas.held_out, {});
   const JobId id{core.next_id()};
   core.state().jobs.emplace(id, JobOwner{{}, {}, sas.id});
   core.effect(InstallSas{id, std::move(outbound)});
@@ -93,7 +92,7 @@ void install_held(Core& core, SaPair& sas) {
 
 bool can_send(const Pair& pair) {
   return std::any_of(pair.sas.begin(), pair.sas.end(),
-                     [](const SaPair& sas) { return !sas.held_out && !sas.peer_told; });
+                     [](const SaPair& sas) { return sas.held_out.empty() && !sas.peer_told; });
 }
 
 // It was negotiated at the same time as the one that replaces `replaces`.
@@ -119,7 +118,7 @@ Milliseconds life_left(Core& core, const SaPair& sas) {
 void arm_switch(Core& core, const Pair& pair, SaPair& sas) {
   Milliseconds left{0};
   for (const SaPair& older : pair.sas) {
-    if (!older.held_out) left = std::max(left, life_left(core, older));
+    if (older.held_out.empty()) left = std::max(left, life_left(core, older));
   }
   core.cancel(sas.switch_timer);
   sas.switch_timer = core.arm(std::min(core.limits().switch_delay, left / 2),
@@ -130,7 +129,7 @@ void arm_switch(Core& core, const Pair& pair, SaPair& sas) {
 void let_send(Core& core, const Pair& pair, SaPair& sas) {
   if (!can_send(pair)) {
     install_held(core, sas);
-  } else if (sas.held_out && sas.switch_timer == TimerId{}) {
+  } else if (!sas.held_out.empty() && sas.switch_timer == TimerId{}) {
     arm_switch(core, pair, sas);
   }
 }
@@ -191,10 +190,15 @@ void renew(Core& core, const SaPair& sas) {
   want_pair(core, peer, pair, Why::rekey);
 }
 
-bool remove_by_outbound(Core& core, Peer& peer, Spi outbound, std::string_view reason) {
+// Without a protocol: any that it has.
+bool remove_by_outbound(Core& core, Peer& peer, std::optional<IpsecProtocol> protocol, Spi outbound,
+                        std::string_view reason) {
+  const auto names = [&](const std::optional<SaId>& id) {
+    return id && id->spi == outbound && (!protocol || id->protocol == *protocol);
+  };
   for (auto& [reqid, pair] : peer.pairs) {
     for (const SaPair& sas : pair.sas) {
-      if (sas.out.spi != outbound) continue;
+      if (!names(sas.out) && !names(sas.ah_out)) continue;
       remove_sa_pair(core, pair, sas.id, "peer", reason);
       return true;
     }
@@ -265,6 +269,15 @@ void guard(Core& core, Peer& peer, Pair& pair) {
     // The peer may reach us, and be reached, at other addresses than those we would begin with.
     policy.local_gateway = pair.sas.front().local_gateway;
     policy.remote_gateway = pair.sas.front().remote_gateway;
+  }
+  const TransformSet& set =
+      pair.sas.empty() ? config_of(peer, pair).transform_sets.front() : pair.sas.front().set;
+  policy.protection = set.protection();
+  policy.mode = set.mode;
+  if (pair.sas.empty() &&
+      !own_traffic(pair.config.selectors, policy.local_gateway,
+                   policy.remote_gateway.value_or(IpAddress::any(policy.local_gateway.family())))) {
+    policy.mode = EncapsulationMode::tunnel;
   }
   const bool held_down = peer.tunnels[pair.tunnel].held_down;
   policy.acquire = config_of(peer, pair).start == StartMode::on_traffic && peer.remote && !held_down;
@@ -363,14 +376,14 @@ void age(Core& core, SaPair& sas, Role deleter) {
   sas.grace_timer = core.arm(grace, {TimerKind::phase2_replaced, sas.id.value, 0});
 }
 
-void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound) {
+void hold_outbound(Core& core, Pair& pair, SaPair& sas, std::vector<SaSpec> outbound) {
   sas.held_out = std::move(outbound);
   let_send(core, pair, sas);
 }
 
 void hold_outbound_longer(Core& core, SaPairId id) {
   SaPair* sas = find_sa_pair(core, id);
-  if (sas != nullptr && sas->held_out) arm_switch(core, *core.find_pair(sas->reqid), *sas);
+  if (sas != nullptr && !sas->held_out.empty()) arm_switch(core, *core.find_pair(sas->reqid), *sas);
 }
 
 void on_phase2_switch_due(Core& core, SaPairId id) {
@@ -426,8 +439,9 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
   for (TimerId* timer :
        {&found->rekey_timer, &found->expiry_timer, &found->grace_timer, &found->switch_timer})
     core.cancel(*timer);
-  core.effect(RemoveSas{{found->in, found->out}});
+  core.effect(RemoveSas{found->ids()});
   core.state().inbound_spis.erase(found->in.spi);
+  if (found->ah_in) core.state().inbound_spis.erase(found->ah_in->spi);
   core.state().sa_pairs.erase(id);
   pair.sas.erase(found);
   after_removal(core, *peer, pair);
@@ -436,7 +450,7 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
 void delete_sa_pair(Core& core, Peer& peer, Pair& pair, SaPairId id, std::string_view reason) {
   const SaPair* sas = find_sa_pair(core, id);
   if (sas == nullptr) return;
-  if (IkeSa* sa = core.current_sa(peer)) send_delete(core, *sa, {sas->in.spi});
+  if (IkeSa* sa = core.current_sa(peer)) send_delete(core, *sa, sas->inbound());
   remove_sa_pair(core, pair, id, "us", reason);
 }
 
@@ -455,12 +469,12 @@ void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::str
   }
 }
 
-void on_peer_deleted(Core& core, Peer& peer, Spi outbound) {
-  static_cast<void>(remove_by_outbound(core, peer, outbound, "DELETE received"));
+void on_peer_deleted(Core& core, Peer& peer, IpsecProtocol protocol, Spi outbound) {
+  static_cast<void>(remove_by_outbound(core, peer, protocol, outbound, "DELETE received"));
 }
 
 bool on_peer_lost(Core& core, Peer& peer, Spi outbound) {
-  return remove_by_outbound(core, peer, outbound, "INVALID-SPI received");
+  return remove_by_outbound(core, peer, std::nullopt, outbound, "INVALID-SPI received");
 }
 
 void on_pair_retry_due(Core& core, Peer& peer, Pair& pair) {
@@ -541,9 +555,11 @@ void on_phase2_replaced(Core& core, SaPairId id) {
     remove_sa_pair(core, pair, id, "us", "renewed");
     return;
   }
-  send_delete(core, *sa, {sas->in.spi});
+  send_delete(core, *sa, sas->inbound());
   sas->peer_told = true;
-  core.effect(RemoveSas{{sas->out}});
+  std::vector<SaId> outbound{sas->out};
+  if (sas->ah_out) outbound.push_back(*sas->ah_out);
+  core.effect(RemoveSas{std::move(outbound)});
   let_send(core, pair, pair.sas.front());
   sas->grace_timer = core.arm(core.limits().last_packets, {TimerKind::phase2_replaced, id.value, 0});
 }

@@ -43,7 +43,7 @@ void age(Core& core, SaPair& sas, Role deleter);
 // be late or lost. So the initiator of a renewal goes on sending with the old SA for Limits::switch_delay
 // after message 3, and after each repetition of it; at once when no older pair is left to send with. An SA
 // pair that lost a collision does not send unless it is the only one left.
-void hold_outbound(Core& core, Pair& pair, SaPair& sas, SaSpec outbound);
+void hold_outbound(Core& core, Pair& pair, SaPair& sas, std::vector<SaSpec> outbound);
 // The peer has asked for message 3 again.
 void hold_outbound_longer(Core& core, SaPairId id);
 void on_phase2_switch_due(Core& core, SaPairId id);
@@ -60,7 +60,7 @@ void remove_sa_pairs(Core& core, Peer& peer, std::string_view by, std::string_vi
 void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::string_view by,
                                 std::string_view reason);
 // The peer deleted the SA it receives with, that is the one we send with.
-void on_peer_deleted(Core& core, Peer& peer, Spi outbound);
+void on_peer_deleted(Core& core, Peer& peer, IpsecProtocol protocol, Spi outbound);
 
 // A life that the peer has told us of afterwards. A longer one changes nothing.
 void shorten_life(Core& core, SaPair& sas, Seconds life);

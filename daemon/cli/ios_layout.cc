@@ -67,7 +67,8 @@ std::string sa_block(const Json& sa, const std::string& map) {
   const bool nat = sa.value("udp_encapsulation", false);
   std::string out = fmt::format("      spi: {}\n", ios_spi(sa["spi"]));
   out += fmt::format("        transform: {} ,\n", ios_transform(text(sa, "transform")));
-  out += fmt::format("        in use settings ={{{}, }}\n", nat ? "Tunnel UDP-Encaps" : "Tunnel");
+  const std::string mode = sa.value("mode", "tunnel") == "transport" ? "Transport" : "Tunnel";
+  out += fmt::format("        in use settings ={{{}, }}\n", mode + (nat ? " UDP-Encaps" : ""));
   out += fmt::format("        conn id: {}, crypto map: {}\n", number(sa, "conn_id"), map);
   out += fmt::format("        sa timing: {}\n", lifetime_left(sa));
   out += fmt::format("        replay detection support: {}\n", number(sa, "replay_window") > 0 ? "Y" : "N");

@@ -44,7 +44,8 @@ std::vector<Weak> weak_things(const IsakmpPolicy& policy) {
 
 std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs) {
   std::vector<Weak> words;
-  add(words, info(set.cipher).weak);
+  if (set.ah) add(words, info(*set.ah).weak);
+  if (set.cipher) add(words, info(*set.cipher).weak);
   if (set.integrity) add(words, info(*set.integrity).weak);
   if (pfs) add(words, info(*pfs).weak);
   return words;
@@ -56,13 +57,21 @@ std::string to_string(const IsakmpPolicy& policy) {
 }
 
 std::string to_string(const TransformSet& set) {
-  std::string text(info(set.cipher).name);
-  if (set.integrity) text += " esp-" + std::string(info(*set.integrity).name);
+  std::string text;
+  const auto add = [&text](std::string_view prefix, std::string_view name) {
+    text += (text.empty() ? "" : " ") + std::string(prefix) + std::string(name);
+  };
+  if (set.ah) add("ah-", info(*set.ah).name);
+  if (set.cipher) add("", info(*set.cipher).name);
+  if (set.integrity) add("esp-", info(*set.integrity).name);
+  if (set.mode == EncapsulationMode::transport) add("", "transport");
   return text;
 }
 
 TransformSet with_sha256_96(TransformSet set) {
-  if (set.integrity == Integrity::sha256) set.integrity = Integrity::sha256_96;
+  for (std::optional<Integrity>* one : {&set.integrity, &set.ah}) {
+    if (*one == Integrity::sha256) *one = Integrity::sha256_96;
+  }
   return set;
 }
 

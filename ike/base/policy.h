@@ -24,14 +24,26 @@ struct IsakmpPolicy {
   friend bool operator==(const IsakmpPolicy&, const IsakmpPolicy&) = default;
 };
 
-enum class EncapsulationMode : std::uint8_t { tunnel };
+enum class IpsecProtocol : std::uint8_t { ah = 51, esp = 50 };  // IP protocol numbers
+enum class EncapsulationMode : std::uint8_t { tunnel, transport };
 
-// `crypto ipsec transform-set NAME ...`. `integrity` is absent exactly if the cipher is an AEAD.
+// Which protocols protect a packet. Of both, ESP is applied first and AH goes over it: on the wire
+// `IP | AH | ESP | inner packet`.
+enum class Protection : std::uint8_t { esp, ah, ah_esp };
+
+// `crypto ipsec transform-set NAME ...`: an ESP cipher, AH, or both. `integrity` is ESP's: absent if there is
+// no ESP or its cipher is an AEAD, and allowed to be absent under AH.
 struct TransformSet {
   std::string name;
-  EspCipher cipher{};
+  std::optional<EspCipher> cipher;
   std::optional<Integrity> integrity;
+  // As negotiated for every protocol of the set. Transport mode is for the gateways' own traffic: for any
+  // other pair of selectors, and through a NAT, such a set means tunnel mode, as IOS has it.
   EncapsulationMode mode = EncapsulationMode::tunnel;
+  std::optional<Integrity> ah{};
+  [[nodiscard]] Protection protection() const {
+    return !ah ? Protection::esp : cipher ? Protection::ah_esp : Protection::ah;
+  }
   friend bool operator==(const TransformSet&, const TransformSet&) = default;
 };
 
@@ -87,7 +99,8 @@ enum class AcceptMode : std::uint8_t { exact, subset };
 [[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
 [[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);
 
-// "aes-256 sha256 group14 pre-share" and "esp-aes-256 esp-sha256-hmac", as the configuration spells them.
+// "aes-256 sha256 group14 pre-share" and "ah-sha-hmac esp-aes-256 esp-sha256-hmac transport", as the
+// configuration spells them; tunnel mode is not named.
 [[nodiscard]] std::string to_string(const IsakmpPolicy& policy);
 [[nodiscard]] std::string to_string(const TransformSet& set);
 

@@ -8,6 +8,14 @@
 //   remove(sas)       Old ones go; the policy stays and guards.
 //   unprotect(reqid)  The tunnel left the configuration, or the daemon ends.
 //
+// AH and ESP together (RFC 4301 appendix E, the bundles of RFC 2401 section 4.3) are two SAs a direction with
+// the same reqid, selectors and addresses, each naming the other in `bundle`, installed in one call. ESP has
+// the mode that was negotiated and is applied first; AH always goes over it in transport mode, so that a
+// packet is `IP | AH | ESP | inner packet` with one outer header. Inbound, ESP of a bundle is taken only out
+// of an AH packet that verified, of an SA of the same reqid, and that AH carries nothing but ESP.
+//
+// Transport mode: the selectors' addresses are the SA's own two, source and destination.
+//
 // Threads: every function is called on the daemon's loop thread. An implementation may run worker threads;
 // what they have to say waits behind fd() until dispatch() hands it to the listener, on the loop thread.
 #pragma once
@@ -28,7 +36,6 @@
 
 namespace oakgate {
 
-enum class IpsecProtocol : std::uint8_t { ah = 51, esp = 50 };  // IP protocol numbers
 enum class Direction : std::uint8_t { in, out };
 
 // RFC 3948 encapsulation of one SA; ports in host order, as seen by this gateway: `local` is ours.
@@ -52,17 +59,18 @@ struct SaSpec {
   SaId id;
   IpAddress source;  // outer source address
   Reqid reqid;
-  SelectorPair selectors;  // `local` is our LAN whatever the direction
-  EncapsulationMode mode = EncapsulationMode::tunnel;
-  EspCipher cipher{};
-  std::optional<Integrity> integrity;  // absent exactly if the cipher is an AEAD
-  SecretBytes encryption_key;          // info(cipher).key_bytes + salt_bytes, key first
+  SelectorPair selectors;                              // `local` is our LAN whatever the direction
+  EncapsulationMode mode = EncapsulationMode::tunnel;  // AH over ESP: transport
+  EspCipher cipher{};                                  // of ESP only
+  std::optional<Integrity> integrity;  // AH: always. ESP: absent if the cipher is an AEAD, or AH covers it
+  SecretBytes encryption_key;          // info(cipher).key_bytes + salt_bytes, key first; of ESP only
   SecretBytes integrity_key;           // info(integrity).key_bytes
+  std::optional<SaId> bundle{};        // the other SA, of the other protocol
   std::uint16_t replay_window = 64;    // packets; `in` only
   std::optional<UdpEncapsulation> encapsulation;
   // Limits; 0: none. Past a hard one the SA carries nothing and is gone (`on_expired`). Past the soft one it
   // goes on carrying and `on_soft_limit` is raised once, so that the protocol renews it. (Soft time is the
-  // protocol's own.)
+  // protocol's own.) In a bundle the kilobytes are ESP's; AH's time ends with it.
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};
@@ -76,6 +84,9 @@ struct ProtectPolicy {
   std::optional<IpAddress> remote_gateway;  // unknown until a host name resolved or a responder was called
   EncapsulationMode mode = EncapsulationMode::tunnel;
   bool acquire = false;  // raise `acquire` for outbound traffic without an SA
+  // What inbound traffic must have been protected by and outbound will be, and `mode`: of the newest SAs, or
+  // as configured before there are any.
+  Protection protection = Protection::esp;
   friend bool operator==(const ProtectPolicy&, const ProtectPolicy&) = default;
 };
 

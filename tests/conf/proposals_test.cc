@@ -54,7 +54,11 @@ TEST(TransformSets, TakeBothFormsAndIosWords) {
       "  k: [esp-camellia, esp-sha512-hmac]\n"
       "  8: [esp-gcm8 256]\n"
       "  12: [esp-gcm12]\n"
-      "  m: [esp-gmac 192]\n",
+      "  m: [esp-gmac 192]\n"
+      "  pix: [ah-sha-hmac, esp-3des, esp-sha-hmac]\n"
+      "  gre: {transforms: [esp-aes, esp-sha-hmac], mode: transport}\n"
+      "  ah: [ah-sha256-hmac]\n"
+      "  covered: [esp-aes, ah-sha-hmac]\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config) << lines(outcome)[0];
   std::vector<std::string> sets;
@@ -63,7 +67,9 @@ TEST(TransformSets, TakeBothFormsAndIosWords) {
                                 "l: esp-aes-192 esp-sha384-hmac", "o: esp-des esp-md5-hmac",
                                 "x: esp-null esp-aes-xcbc", "c: esp-ctr-192 esp-sha-hmac",
                                 "k: esp-camellia-128 esp-sha512-hmac", "8: esp-gcm8-256", "12: esp-gcm12-128",
-                                "m: esp-gmac-192"));
+                                "m: esp-gmac-192", "pix: ah-sha-hmac esp-3des esp-sha-hmac",
+                                "gre: esp-aes-128 esp-sha-hmac transport", "ah: ah-sha256-hmac",
+                                "covered: ah-sha-hmac esp-aes-128"));
 }
 
 struct Case {
@@ -166,7 +172,7 @@ INSTANTIATE_TEST_SUITE_P(
               "authenticator; expected `esp-gmac-128` alone, without `esp-md5-hmac`"}},
         Case{set("[esp-aes, esp-sha256-hmac-96]"),
              {"f.yaml:1:31: transform_sets.s: `esp-sha256-hmac-96` is not a known transform; expected " +
-              kEspFirst + ", esp-gmac-256 or another of 30; did you mean `esp-sha256-hmac`?"}},
+              kEspFirst + ", esp-gmac-256 or another of 36; did you mean `esp-sha256-hmac`?"}},
         Case{set("[esp-sha-hmac]"),
              {"f.yaml:1:18: transform_sets.s: the set has no cipher; expected " + kEspFirst +
               " or esp-gmac-256"}},
@@ -177,9 +183,12 @@ INSTANTIATE_TEST_SUITE_P(
               "f.yaml:1:55: transform_sets.s: `esp-sha-hmac` is the second authenticator of this set; "
               "expected one, "
               "and another transform set for the other"}},
-        Case{set("[ah-sha-hmac, esp-3des, esp-sha-hmac]"),
-             {"f.yaml:1:22: transform_sets.s: `ah-sha-hmac` is not a known transform; expected " + kEspFirst +
-              ", esp-gmac-256 or another of 30; did you mean `esp-sha-hmac`?"}},
+        Case{set("[ah-sha-hmac, ah-sha256-hmac, esp-aes]"),
+             {"f.yaml:1:31: transform_sets.s: `ah-sha256-hmac` is the second AH transform of this set; "
+              "expected one, and another transform set for the other"}},
+        Case{set("[ah-sha-hmac, esp-gcm, esp-sha-hmac]"),
+             {"f.yaml:1:18: transform_sets.s: `esp-gcm-128` authenticates by itself and takes no "
+              "authenticator; expected `esp-gcm-128` alone, without `esp-sha-hmac`"}},
         Case{set("[]"),
              {"f.yaml:1:18: transform_sets.s: the list is empty; expected a list of transforms, like "
               "[esp-aes-256, "
@@ -188,8 +197,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"f.yaml:1:21: transform_sets.s: is a single value; expected a list of transforms, like "
               "[esp-aes-256, "
               "esp-sha256-hmac]"}},
-        Case{set("{mode: transport, transforms: [esp-gcm]}"),
-             {"f.yaml:1:28: transform_sets.s.mode: `transport` is not known here; expected tunnel"}},
+        Case{set("{mode: beet, transforms: [esp-gcm]}"),
+             {"f.yaml:1:28: transform_sets.s.mode: `beet` is not known here; expected tunnel or transport"}},
         Case{set("{mode: tunnel, transform: [esp-gcm]}"),
              {"f.yaml:1:18: transform_sets.s: `transforms` is missing; expected a list of transforms, like "
               "[esp-aes-256, esp-sha256-hmac]",

@@ -25,7 +25,8 @@ inline ike::SaPairSnapshot sa_pair(std::uint32_t number, ike::SaRole role) {
   sa.role = role;
   sa.in = {ip("192.0.2.1"), IpsecProtocol::esp, {0x1925112f + number}};
   sa.out = {ip("192.0.2.2"), IpsecProtocol::esp, {0x00662500 + number}};
-  sa.algorithms = "esp-aes-256 esp-sha256-hmac";
+  sa.set = {"strong", EspCipher::aes_256, Integrity::sha256};
+  sa.algorithms = to_string(sa.set);
   sa.pfs = DhGroup::modp2048;
   sa.local_gateway = ip("192.0.2.1");
   sa.remote_gateway = ip("192.0.2.2");

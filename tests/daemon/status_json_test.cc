@@ -199,6 +199,40 @@ TEST(ShowJson, IdentsAreThereWithoutSas) {
   EXPECT_TRUE(idents[1]["inbound"].empty());
 }
 
+TEST(ShowJson, AhOverEspHasItsOwnEntries) {
+  StatusInput input = test::status_input();
+  ike::SaPairSnapshot& sa = input.peers[0].tunnels[0].sas[0];
+  sa.set = {"pix", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel, Integrity::sha};
+  sa.ah_in = SaId{test::ip("192.0.2.1"), IpsecProtocol::ah, {0x111}};
+  sa.ah_out = SaId{test::ip("192.0.2.2"), IpsecProtocol::ah, {0x222}};
+  EXPECT_EQ(sa_ids(input.peers).size(), 6U);
+  const Json status = status_json(input, false)["peers"][0]["tunnels"][0]["sas"][0];
+  ASSERT_EQ(status["in"].size(), 2U);
+  EXPECT_EQ(status["in"][1]["protocol"], "ah");
+  EXPECT_EQ(status["out"][1]["spi"], "0x00000222");
+  ConnectionNumbers numbers;
+  const Json inbound = ipsec_sa_json(input, numbers)["idents"][0]["inbound"];
+  ASSERT_EQ(inbound.size(), 3U);
+  EXPECT_EQ(inbound[0]["transform"], "esp-aes-128 esp-sha-hmac");
+  EXPECT_EQ(inbound[1]["protocol"], "ah");
+  EXPECT_EQ(inbound[1]["transform"], "ah-sha-hmac");
+  EXPECT_EQ(inbound[1]["mode"], "tunnel");
+}
+
+TEST(EventJson, SaysWhereProposalsDiffer) {
+  ike::Event event;
+  event.id = ike::EventId::phase2_no_proposal;
+  event.proposals = {
+      {"esp-3des esp-sha-hmac", "strong (esp-aes-256)", {{"cipher", "esp-3des", "esp-aes-256"}}}};
+  const Json json = event_json(event, test::kNow.wall);
+  ASSERT_EQ(json["proposals"].size(), 1U);
+  EXPECT_EQ(json["proposals"][0]["offered"], "esp-3des esp-sha-hmac");
+  EXPECT_EQ(json["proposals"][0]["differences"][0]["attribute"], "cipher");
+  EXPECT_EQ(json["proposals"][0]["differences"][0]["ours"], "esp-aes-256");
+  event.proposals.clear();
+  EXPECT_FALSE(event_json(event, test::kNow.wall).contains("proposals"));
+}
+
 TEST(EventJson, CarriesTheWholeEvent) {
   ike::Event event;
   event.id = ike::EventId::phase2_failed;

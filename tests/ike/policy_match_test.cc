@@ -148,5 +148,21 @@ TEST(SmallerLife, AppliesEachUnitAlone) {
   EXPECT_EQ(life.kilobytes, Kilobytes{1000}) << "no limit of ours: theirs applies";
 }
 
+TEST(ComparePolicies, NamesEachAttributeThatDiffers) {
+  const IsakmpPolicy ours{
+      10, IkeCipher::aes_256, IkeHash::sha256, DhGroup::modp2048, AuthMethod::pre_share, Seconds(86400)};
+  const IsakmpPolicy theirs{
+      1, IkeCipher::des3, IkeHash::sha256, DhGroup::modp1024, AuthMethod::rsa_sig, Seconds(86400)};
+  const ProposalReport report = compare_policies({&ours, 1}, offer_policies({&theirs, 1}));
+  ASSERT_EQ(report.size(), 1U);
+  EXPECT_EQ(report[0].offered, "3des sha256 group2 rsa-sig");
+  const std::vector<AttributeDifference> expected{{"encryption", "3des", "aes-256"},
+                                                  {"group", "group2", "group14"},
+                                                  {"authentication", "rsa-sig", "pre-share"}};
+  EXPECT_EQ(report[0].differences, expected);
+  const std::vector<IsakmpPolicy> many(200, theirs);
+  EXPECT_EQ(compare_policies({&ours, 1}, offer_policies(many)).size(), kReportedComparisons);
+}
+
 }  // namespace
 }  // namespace oakgate::ike

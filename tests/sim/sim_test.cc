@@ -421,6 +421,11 @@ TEST(Refusal, NoCommonTransformSetEndsAtOnce) {
   EXPECT_EQ(tunnel_error(two.a)->error.code, ErrorCode::no_proposal_chosen);
   EXPECT_EQ(tunnel_error(two.b)->error.code, ErrorCode::no_proposal_chosen);
   EXPECT_TRUE(two.b.plane().empty());
+  const ike::Event* refused = find_event(two.b, ike::EventId::phase2_no_proposal);
+  ASSERT_NE(refused, nullptr);
+  ASSERT_EQ(refused->proposals.size(), 2U) << "two sets offered, one wanted";
+  EXPECT_EQ(refused->proposals[0].wanted, "x (esp-aes-256 esp-sha512-hmac)");
+  EXPECT_EQ(refused->proposals[0].differences.at(0).attribute, "cipher");
 }
 
 TEST(Refusal, MismatchedProxyIdentitiesEndAtOnce) {

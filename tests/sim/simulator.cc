@@ -108,7 +108,7 @@ void Gateway::carry_out(ike::Effects effects) {
     } else if (auto* count = std::get_if<ike::CountTraffic>(&effect)) {
       count_traffic(*count);
     } else if (auto* protect = std::get_if<ike::Protect>(&effect)) {
-      guarded_.insert(protect->policy.reqid);
+      guarded_.insert_or_assign(protect->policy.reqid, protect->policy);
     } else if (auto* unprotect = std::get_if<ike::Unprotect>(&effect)) {
       guarded_.erase(unprotect->reqid);
     } else if (auto* raised = std::get_if<ike::Raise>(&effect)) {
@@ -226,31 +226,43 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
   }
   ++newest->packets;
   if (network_.cut) return false;
-  SaId there = newest->spec.id;
-  std::optional<Endpoint> from;  // as the peer sees it, behind a NAT
-  for (const Simulator::Nat& nat : network_.nats) {
-    const std::uint16_t port = static_cast<std::uint16_t>(ike::kNatTraversalPort + nat.port_offset);
-    if (nat.inside == address) from = Endpoint{nat.outside, port};
-    if (nat.outside != there.destination) continue;
-    if (newest->spec.encapsulation && newest->spec.encapsulation->remote_port != port) return false;
-    there.destination = nat.inside;
-  }
-  const auto other = peer.plane_.find(there);
-  const bool opened = other != peer.plane_.end() && peer.receives_on(other->second) &&
-                      other->second.spec.encryption_key == newest->spec.encryption_key &&
-                      other->second.spec.integrity_key == newest->spec.integrity_key &&
-                      other->second.spec.selectors.local == newest->spec.selectors.remote;
-  if (opened) {
-    ++other->second.packets;
-    const SaSpec& spec = other->second.spec;
-    if (from && spec.encapsulation && Endpoint{spec.source, spec.encapsulation->remote_port} != *from) {
-      // Opening it may take the SA away: nothing of it is used afterwards.
-      peer.command(ike::PeerMoved{there, spec.reqid, *from});
+  const auto opens = [&](const SaSpec& ours) {
+    SaId there = ours.id;
+    std::optional<Endpoint> from;  // as the peer sees it, behind a NAT
+    for (const Simulator::Nat& nat : network_.nats) {
+      const std::uint16_t port = static_cast<std::uint16_t>(ike::kNatTraversalPort + nat.port_offset);
+      if (nat.inside == address) from = Endpoint{nat.outside, port};
+      if (nat.outside != there.destination) continue;
+      if (ours.encapsulation && ours.encapsulation->remote_port != port) return false;
+      there.destination = nat.inside;
     }
-  } else if (other == peer.plane_.end() && peer.running()) {
-    peer.command(ike::UnknownSpi{peer.address, from ? from->address : address, there.protocol, there.spi});
-  }
-  return opened;
+    const auto other = peer.plane_.find(there);
+    const bool opened = other != peer.plane_.end() && peer.receives_on(other->second) &&
+                        other->second.spec.encryption_key == ours.encryption_key &&
+                        other->second.spec.integrity_key == ours.integrity_key &&
+                        other->second.spec.mode == ours.mode &&
+                        other->second.spec.bundle.has_value() == ours.bundle.has_value() &&
+                        other->second.spec.selectors.local == ours.selectors.remote;
+    if (opened) {
+      ++other->second.packets;
+      const SaSpec& spec = other->second.spec;
+      if (from && spec.encapsulation && Endpoint{spec.source, spec.encapsulation->remote_port} != *from) {
+        // Opening it may take the SA away: nothing of it is used afterwards.
+        peer.command(ike::PeerMoved{there, spec.reqid, *from});
+      }
+    } else if (other == peer.plane_.end() && peer.running()) {
+      peer.command(ike::UnknownSpi{peer.address, from ? from->address : address, there.protocol, there.spi});
+    }
+    return opened;
+  };
+  if (!newest->spec.bundle) return opens(newest->spec);
+  // Of AH and ESP in one proposal both must be there, and be different.
+  const auto partner = plane_.find(*newest->spec.bundle);
+  if (partner == plane_.end()) return false;
+  ++partner->second.packets;
+  return partner->second.spec.bundle == newest->spec.id &&
+         partner->second.spec.integrity_key != newest->spec.integrity_key && opens(newest->spec) &&
+         opens(partner->second.spec);
 }
 
 bool Gateway::receives_on(const HeldSa& inbound) const {

@@ -65,7 +65,7 @@ class Gateway {
   bool send_traffic(Reqid reqid, Gateway& peer);
   [[nodiscard]] bool tunnels_up() const;
   [[nodiscard]] const std::map<SaId, HeldSa>& plane() const { return plane_; }
-  [[nodiscard]] const std::set<Reqid>& guarded() const { return guarded_; }
+  [[nodiscard]] const std::map<Reqid, ProtectPolicy>& guarded() const { return guarded_; }
 
   const std::string name;
   const IpAddress address;
@@ -96,7 +96,7 @@ class Gateway {
   std::uint64_t life_ = 0;  // what was scheduled for an earlier life is dropped
   [[nodiscard]] bool receives_on(const HeldSa& inbound) const;
   std::map<SaId, HeldSa> plane_;
-  std::set<Reqid> guarded_;
+  std::map<Reqid, ProtectPolicy> guarded_;
   std::map<Reqid, Instant> acquired_;
   std::uint64_t installs_ = 0;
 };

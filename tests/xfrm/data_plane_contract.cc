@@ -91,34 +91,48 @@ ProtectPolicy Tunnel::policy(Side side) const {
   policy.local_gateway = outer_address(side, outer);
   policy.remote_gateway = outer_address(other(side), outer);
   policy.acquire = acquire;
+  policy.mode = mode;
+  policy.protection = protection;
   return policy;
 }
 
-SaId Tunnel::inbound(Side side) const {
-  const std::uint32_t spi = 0x1000'0000U * (side == Side::a ? 1 : 2) + number * 0x1'0000U + generation;
-  return {outer_address(side, outer), IpsecProtocol::esp, Spi{spi}};
+SaId Tunnel::inbound(Side side, IpsecProtocol of) const {
+  const std::uint32_t spi = 0x1000'0000U * (side == Side::a ? 1 : 2) + number * 0x1'0000U + generation * 2;
+  return {outer_address(side, outer), of, Spi{of == IpsecProtocol::ah ? spi + 1 : spi}};
 }
 
 std::vector<SaSpec> Tunnel::sas(Side side) const {
   std::vector<SaSpec> specs;
-  for (const Direction direction : {Direction::in, Direction::out}) {
+  const std::vector<IpsecProtocol> both{IpsecProtocol::esp, IpsecProtocol::ah};
+  const std::vector<IpsecProtocol> one{carrier()};
+  const bool bundle = protection == Protection::ah_esp;
+  const auto make = [&](Direction direction, IpsecProtocol of) {
     const bool in = direction == Direction::in;
+    const bool is_ah = of == IpsecProtocol::ah;
+    const Side receiver = in ? side : other(side);
     SaSpec sa;
     sa.direction = direction;
-    sa.id = in ? inbound(side) : outbound(side);
+    sa.id = inbound(receiver, of);
+    sa.mode = bundle && is_ah ? EncapsulationMode::transport : mode;
+    if (bundle) sa.bundle = inbound(receiver, is_ah ? IpsecProtocol::esp : IpsecProtocol::ah);
     sa.source = outer_address(in ? other(side) : side, outer);
     sa.reqid = reqid();
     sa.selectors = policy(side).selectors;
-    sa.cipher = cipher;
-    sa.integrity = integrity;
-    sa.encryption_key = key(info(cipher).key_bytes + info(cipher).salt_bytes, sa.id.spi.value, 1);
-    if (integrity) sa.integrity_key = key(info(*integrity).key_bytes, sa.id.spi.value, 2);
+    sa.integrity = is_ah ? std::optional(ah) : integrity;
+    if (!is_ah) {
+      sa.cipher = cipher;
+      sa.encryption_key = key(info(cipher).key_bytes + info(cipher).salt_bytes, sa.id.spi.value, 1);
+    }
+    if (sa.integrity) sa.integrity_key = key(info(*sa.integrity).key_bytes, sa.id.spi.value, 2);
     sa.replay_window = replay_window;
     if (udp) sa.encapsulation = UdpEncapsulation{};
     sa.hard_time = hard_time;
     sa.hard_kilobytes = hard_kilobytes;
     sa.soft_kilobytes = soft_kilobytes;
     specs.push_back(std::move(sa));
+  };
+  for (const Direction direction : {Direction::in, Direction::out}) {
+    for (const IpsecProtocol of : bundle ? both : one) make(direction, of);
   }
   return specs;
 }
@@ -165,9 +179,17 @@ void DataPlaneContract::up(const Tunnel& tunnel) {
 
 void DataPlaneContract::remove(const Tunnel& tunnel) {
   for (const Side side : {Side::a, Side::b}) {
-    const std::vector<SaId> ids = {tunnel.inbound(side), tunnel.outbound(side)};
+    std::vector<SaId> ids;
+    for (const SaSpec& sa : tunnel.sas(side)) ids.push_back(sa.id);
     const auto done = gateway(side).with_plane([&](DataPlane& p) { return p.remove(ids); });
     ASSERT_TRUE(done.has_value()) << done.error().text;
+  }
+}
+
+void DataPlaneContract::unprotect(const Tunnel& tunnel) {
+  for (const Side side : {Side::a, Side::b}) {
+    const auto gone = gateway(side).with_plane([&](DataPlane& p) { return p.unprotect(tunnel.reqid()); });
+    EXPECT_TRUE(gone.has_value()) << gone.error().text;
   }
 }
 
@@ -188,22 +210,34 @@ void DataPlaneContract::send(Side from, Family inner, std::uint16_t port) {
   static_cast<void>(sender.send({host_address(other(from), inner), port}, kMarker));
 }
 
+namespace {
+
+bool delivers(const UdpSocket& from, const UdpSocket& to, std::size_t size = 0) {
+  static std::uint32_t count = 0;
+  std::string text = fmt::format("{} {}", kMarker, ++count);
+  if (text.size() < size) text.resize(size, '.');
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    if (from.send(to.local(), text) != 0) continue;
+    // What waited for the SA may come first.
+    for (std::string got = to.receive(1000); !got.empty(); got = to.receive(1000)) {
+      if (got == text) return true;
+    }
+  }
+  return false;
+}
+
+}  // namespace
+
 bool DataPlaneContract::carries(Family inner, std::uint16_t port) {
   const UdpSocket at_a(host_a_, host_address(Side::a, inner), port);
   const UdpSocket at_b(host_b_, host_address(Side::b, inner), port);
-  const auto delivers = [&](const UdpSocket& from, const UdpSocket& to) {
-    static std::uint32_t count = 0;
-    const std::string text = fmt::format("{} {}", kMarker, ++count);
-    for (int attempt = 0; attempt < 5; ++attempt) {
-      if (from.send(to.local(), text) != 0) continue;
-      // What waited for the SA may come first.
-      for (std::string got = to.receive(1000); !got.empty(); got = to.receive(1000)) {
-        if (got == text) return true;
-      }
-    }
-    return false;
-  };
   return delivers(at_a, at_b) && delivers(at_b, at_a);
+}
+
+bool DataPlaneContract::gateways_talk(Family outer, std::size_t size) {
+  const UdpSocket at_a(a_.ns, outer_address(Side::a, outer), 7777);
+  const UdpSocket at_b(b_.ns, outer_address(Side::b, outer), 7777);
+  return delivers(at_a, at_b, size) && delivers(at_b, at_a, size);
 }
 
 bool DataPlaneContract::await(const std::function<bool()>& done, int patience_ms) {

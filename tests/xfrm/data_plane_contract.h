@@ -78,6 +78,9 @@ struct Tunnel {
   std::uint16_t right_port = 0;
   EspCipher cipher = EspCipher::aes_256;
   std::optional<Integrity> integrity = Integrity::sha256;
+  Protection protection = Protection::esp;
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+  Integrity ah = Integrity::sha256;
   bool udp = false;
   bool acquire = false;
   std::uint16_t replay_window = 64;
@@ -88,7 +91,12 @@ struct Tunnel {
   [[nodiscard]] Reqid reqid() const { return Reqid{kReqidBase + number}; }
   [[nodiscard]] ProtectPolicy policy(Side side) const;
   [[nodiscard]] std::vector<SaSpec> sas(Side side) const;  // inbound first
-  [[nodiscard]] SaId inbound(Side side) const;
+  [[nodiscard]] SaId inbound(Side side) const { return inbound(side, carrier()); }
+  [[nodiscard]] SaId inbound(Side side, IpsecProtocol protocol) const;
+  // Of a bundle ESP.
+  [[nodiscard]] IpsecProtocol carrier() const {
+    return protection == Protection::ah ? IpsecProtocol::ah : IpsecProtocol::esp;
+  }
   [[nodiscard]] SaId outbound(Side side) const { return inbound(side == Side::a ? Side::b : Side::a); }
 };
 
@@ -109,12 +117,15 @@ class DataPlaneContract : public ::testing::Test {
   void install(const Tunnel& tunnel);
   void up(const Tunnel& tunnel);  // both
   void remove(const Tunnel& tunnel);
+  void unprotect(const Tunnel& tunnel);
   Result<void> install(Side side, const Tunnel& tunnel);
   // A socket on port 4500, exempt and handed over, as the daemon does it.
   UdpSocket encapsulation_socket(Side side, Family family);
 
   // One datagram from each host to the other arrives, tried for up to 5 s.
   bool carries(Family inner = Family::ipv4, std::uint16_t port = 7777);
+  // The same between the gateways themselves, by their outer addresses; `size` bytes of payload.
+  bool gateways_talk(Family outer = Family::ipv4, std::size_t size = 100);
   // Dispatches both planes until `done`; false after `patience_ms`.
   bool await(const std::function<bool()>& done, int patience_ms = 5000);
   // Whether any frame on the wire since the last call shows a host's datagram in plain. Forgets the others.

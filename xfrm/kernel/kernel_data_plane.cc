@@ -25,7 +25,8 @@ namespace {
 constexpr auto kAcquirePause = std::chrono::seconds(1);  // at most one acquire a second a reqid
 
 std::string describe(const SaId& id) {
-  return fmt::format("ESP SA {:#010x} to {}", id.spi.value, id.destination.to_string());
+  return fmt::format("{} SA {:#010x} to {}", id.protocol == IpsecProtocol::ah ? "AH" : "ESP", id.spi.value,
+                     id.destination.to_string());
 }
 
 class KernelDataPlane final : public DataPlane {
@@ -194,8 +195,15 @@ Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
     if ((*answers)[i].ok()) installed.push_back(sas[i].id);
   }
   static_cast<void>(remove(installed));  // the error that is reported is the one that led here
-  return fail(netlink_error(
-      *failed, "install the " + describe(sas[static_cast<std::size_t>(failed - answers->begin())].id)));
+  const SaId& id = sas[static_cast<std::size_t>(failed - answers->begin())].id;
+  Error error = netlink_error(*failed, "install the " + describe(id));
+  // What probe_esp did not try: a kernel may have ESP without AH.
+  if (id.protocol == IpsecProtocol::ah && failed->error == EPROTONOSUPPORT) {
+    error.code = ErrorCode::unsupported;
+    error.expected = "a kernel with CONFIG_INET_AH and CONFIG_INET6_AH";
+    error.remedy = "load the modules ah4 and ah6, or configure `data_plane: software`";
+  }
+  return fail(std::move(error));
 }
 
 Result<void> KernelDataPlane::remove(std::span<const SaId> sas) {

@@ -164,12 +164,12 @@ std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software
   for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
     XfrmPolicy inbound = allow(direction, remote, local, policy_priority(remote, local, false));
     if (software) inbound.action = PolicyAction::block;
-    inbound.sa = PolicyTemplate{theirs, ours, policy.reqid};
+    inbound.sa = PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode};
     policies.push_back(inbound);
   }
   if (software) return policies;
   XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
-  outbound.sa = PolicyTemplate{ours, theirs, policy.reqid};
+  outbound.sa = PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode};
   policies.push_back(outbound);
   return policies;
 }

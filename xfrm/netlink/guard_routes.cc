@@ -82,7 +82,11 @@ std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy, std::ui
   // Kernel plane, the peer itself: the ordinary route to it serves, and our own would cut ESP off.
   if (!software() && policy.remote_gateway && remote == Subnet::host(*policy.remote_gateway)) return {};
   PairRouting wanted{table, device_for(policy), {}};
-  if (!is_wide(remote, monitor->addresses())) {
+  // The gateways' own traffic of one protocol: its source address is the right one anyway, and a suggestion,
+  // which knows no protocols, would divert the others, too.
+  const Selector& local = policy.selectors.local;
+  const bool own_protocol = local.protocol != 0 && local.subnet == Subnet::host(policy.local_gateway);
+  if (!own_protocol && !is_wide(remote, monitor->addresses())) {
     wanted.source = source_within(policy.selectors.local.subnet, policy.local_gateway, monitor->addresses());
   }
   return pair_routes(remote, wanted);

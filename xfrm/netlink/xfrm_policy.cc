@@ -6,6 +6,7 @@
 
 #include <array>
 #include <cerrno>
+#include <cstring>
 
 #include "xfrm/netlink/routes.h"
 #include "xfrm/netlink/xfrm_wire.h"
@@ -19,16 +20,41 @@ constexpr std::uint32_t kPriorityBase = 0x1000;
 
 constexpr auto kDirectionNames = std::to_array<std::string_view>({"in", "out", "fwd"});
 
-xfrm_user_tmpl kernel_template(const PolicyTemplate& sa) {
+xfrm_user_tmpl kernel_template(const PolicyTemplate& sa, IpsecProtocol protocol, EncapsulationMode mode) {
   xfrm_user_tmpl out{};
   out.id.daddr = to_xfrm(sa.destination);
   out.saddr = to_xfrm(sa.source);
-  out.id.proto = IPPROTO_ESP;
+  out.id.proto = static_cast<std::uint8_t>(protocol);
   out.family = xfrm_family(sa.destination.family());
   out.reqid = sa.reqid.value;
-  out.mode = XFRM_MODE_TUNNEL;
+  out.mode = mode == EncapsulationMode::tunnel ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
   out.aalgos = out.ealgos = out.calgos = ~0U;  // the SA's own algorithms: the reqid is what binds
   return out;
+}
+
+// In the order the kernel applies them to what goes out.
+Bytes kernel_templates(const PolicyTemplate& sa) {
+  Bytes all;
+  const auto add = [&](IpsecProtocol protocol, EncapsulationMode mode) {
+    const xfrm_user_tmpl one = kernel_template(sa, protocol, mode);
+    const std::size_t at = all.size();
+    all.resize(at + sizeof(one));
+    std::memcpy(&all[at], &one, sizeof(one));
+  };
+  if (sa.protection != Protection::ah) add(IpsecProtocol::esp, sa.mode);
+  if (sa.protection == Protection::ah) add(IpsecProtocol::ah, sa.mode);
+  if (sa.protection == Protection::ah_esp) add(IpsecProtocol::ah, EncapsulationMode::transport);
+  return all;
+}
+
+PolicyTemplate read_templates(const xfrm_user_tmpl& first, bool two) {
+  PolicyTemplate sa;
+  sa.source = from_xfrm(first.saddr, first.family);
+  sa.destination = from_xfrm(first.id.daddr, first.family);
+  sa.reqid = Reqid{first.reqid};
+  sa.protection = two ? Protection::ah_esp : first.id.proto == IPPROTO_AH ? Protection::ah : Protection::esp;
+  sa.mode = first.mode == XFRM_MODE_TUNNEL ? EncapsulationMode::tunnel : EncapsulationMode::transport;
+  return sa;
 }
 
 xfrm_userpolicy_info policy_info(const XfrmPolicy& policy) {
@@ -81,7 +107,7 @@ std::uint32_t policy_priority(const Selector& source, const Selector& destinatio
 NetlinkMessage policy_message(const XfrmPolicy& policy, PolicyUpdate update) {
   NetlinkMessage message(update == PolicyUpdate::replace ? XFRM_MSG_UPDPOLICY : XFRM_MSG_NEWPOLICY, 0);
   message.put_header<xfrm_userpolicy_info>() = policy_info(policy);
-  if (policy.sa) message.put_struct(XFRMA_TMPL, kernel_template(*policy.sa));
+  if (policy.sa) message.put(XFRMA_TMPL, kernel_templates(*policy.sa));
   return message;
 }
 
@@ -109,8 +135,7 @@ std::optional<XfrmPolicy> parse_policy(const nlmsghdr& message) {
   policy.index = info->index & ~7U;
   const NetlinkAttributes attributes(message, sizeof(xfrm_userpolicy_info));
   if (const auto tmpl = attributes.as<xfrm_user_tmpl>(XFRMA_TMPL)) {
-    policy.sa = PolicyTemplate{from_xfrm(tmpl->saddr, tmpl->family), from_xfrm(tmpl->id.daddr, tmpl->family),
-                               Reqid{tmpl->reqid}};
+    policy.sa = read_templates(*tmpl, attributes.get(XFRMA_TMPL).size() >= 2 * sizeof(xfrm_user_tmpl));
   }
   return policy;
 }

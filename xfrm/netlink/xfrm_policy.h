@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "ike/base/net.h"
+#include "ike/base/policy.h"
 #include "ike/base/result.h"
 #include "ike/base/types.h"
 #include "xfrm/netlink/netlink_socket.h"
@@ -26,12 +27,16 @@ enum class PolicyDirection : std::uint8_t { in = 0, out = 1, forward = 2 };
 inline constexpr std::uint32_t kPolicyIndex = 0x6f61'0000;
 inline constexpr std::uint32_t kPolicyIndexEnd = 0x6f62'0000;
 
-// ESP in tunnel mode between two gateways; an address that is any (0.0.0.0, ::) matches all inbound, and
-// finds no SA outbound, so such a policy drops and raises acquires.
+// What protects between two gateways; in tunnel mode an address that is any (0.0.0.0, ::) matches all
+// inbound, and finds no SA outbound, so such a policy drops and raises acquires. AH and ESP together are two
+// of the kernel's templates, ESP in `mode` first and AH in transport mode over it: that is also what inbound
+// packets must have gone through.
 struct PolicyTemplate {
   IpAddress source;
   IpAddress destination;
   Reqid reqid;
+  Protection protection = Protection::esp;
+  EncapsulationMode mode = EncapsulationMode::tunnel;
   friend auto operator<=>(const PolicyTemplate&, const PolicyTemplate&) = default;
 };
 

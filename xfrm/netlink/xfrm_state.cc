@@ -25,20 +25,31 @@ xfrm_usersa_id kernel_id(const SaId& id) {
   return out;
 }
 
+bool over_esp(const SaSpec& sa) {
+  return sa.id.protocol == IpsecProtocol::ah && sa.bundle.has_value();
+}
+
 xfrm_usersa_info state_info(const SaSpec& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_usersa_info info{};
   // The inner packet's selectors, of the inner family: inbound the kernel checks each decrypted packet
-  // against them.
-  info.sel = in ? to_xfrm(sa.selectors.remote, sa.selectors.local)
-                : to_xfrm(sa.selectors.local, sa.selectors.remote);
+  // against them. AH over ESP has none: ESP's decide, and the inner family may be another.
+  if (!over_esp(sa)) {
+    info.sel = in ? to_xfrm(sa.selectors.remote, sa.selectors.local)
+                  : to_xfrm(sa.selectors.local, sa.selectors.remote);
+  }
   info.id.daddr = to_xfrm(sa.id.destination);
   info.id.spi = htonl(sa.id.spi.value);
   info.id.proto = static_cast<std::uint8_t>(sa.id.protocol);
   info.saddr = to_xfrm(sa.source);
   info.family = xfrm_family(sa.id.destination.family());
   info.reqid = sa.reqid.value;
-  info.mode = XFRM_MODE_TUNNEL;
+  info.mode = sa.mode == EncapsulationMode::tunnel ? XFRM_MODE_TUNNEL : XFRM_MODE_TRANSPORT;
+  // RFC 4302 section 2.6: over IPv4 the AH header is a multiple of 4 bytes, over IPv6 of 8. Linux takes 8 for
+  // both unless it is told.
+  if (sa.id.protocol == IpsecProtocol::ah && sa.source.is_v4()) info.flags |= XFRM_STATE_ALIGN4;
+  // Without selectors the state would get the outer family for one, and serve no inner packet of the other.
+  if (over_esp(sa)) info.flags |= XFRM_STATE_AF_UNSPEC;
   info.lft = unlimited_lifetime();
   info.lft.hard_add_expires_seconds = static_cast<std::uint64_t>(sa.hard_time.count());
   if (sa.hard_kilobytes.value != 0) info.lft.hard_byte_limit = sa.hard_kilobytes.value * 1024;
@@ -61,14 +72,16 @@ void put_algorithm(NetlinkMessage& message, std::uint16_t attribute, Algorithm a
 }
 
 void put_algorithms(NetlinkMessage& message, const SaSpec& sa) {
-  const EspCipherInfo& cipher = info(sa.cipher);
-  if (cipher.aead()) {
-    xfrm_algo_aead aead{};
-    aead.alg_icv_len = cipher.icv_bytes * 8U;
-    put_algorithm(message, XFRMA_ALG_AEAD, aead, cipher.kernel, sa.encryption_key);
-    return;
+  if (sa.id.protocol == IpsecProtocol::esp) {
+    const EspCipherInfo& cipher = info(sa.cipher);
+    if (cipher.aead()) {
+      xfrm_algo_aead aead{};
+      aead.alg_icv_len = cipher.icv_bytes * 8U;
+      put_algorithm(message, XFRMA_ALG_AEAD, aead, cipher.kernel, sa.encryption_key);
+      return;
+    }
+    put_algorithm(message, XFRMA_ALG_CRYPT, xfrm_algo{}, cipher.kernel, sa.encryption_key);
   }
-  put_algorithm(message, XFRMA_ALG_CRYPT, xfrm_algo{}, cipher.kernel, sa.encryption_key);
   if (!sa.integrity) return;
   // Always with the length: without it Linux cuts HMAC-SHA2-256 at 96 bits, where RFC 4868 says 128.
   xfrm_algo_auth auth{};
@@ -155,7 +168,7 @@ SecretBytes trial_key(std::size_t size) {
   return key;
 }
 
-SaSpec trial_sa(Family family, EspCipher cipher, std::optional<Integrity> integrity, std::uint32_t number) {
+SaSpec trial_sa(Family family, std::uint32_t number) {
   const IpAddress loopback = *IpAddress::parse(family == Family::ipv4 ? "127.0.0.1" : "::1");
   SaSpec sa;
   sa.direction = Direction::out;
@@ -163,21 +176,32 @@ SaSpec trial_sa(Family family, EspCipher cipher, std::optional<Integrity> integr
   sa.source = loopback;
   sa.reqid = Reqid{kReqidBase + kReqidCount - 1};  // no policy has it: it carries nothing
   sa.selectors = {{Subnet::host(loopback)}, {Subnet::host(loopback)}};
-  sa.cipher = cipher;
-  sa.integrity = integrity;
-  sa.encryption_key = trial_key(info(cipher).key_bytes + info(cipher).salt_bytes);
-  if (integrity) sa.integrity_key = trial_key(info(*integrity).key_bytes);
   sa.hard_time = Seconds(10);  // gone even if this process dies before it is removed
   return sa;
 }
 
 std::vector<SaSpec> trial_sas(Family family, std::span<const TransformSet> sets) {
   std::vector<SaSpec> sas;
-  const auto add = [&](EspCipher cipher, std::optional<Integrity> integrity) {
-    sas.push_back(trial_sa(family, cipher, integrity, static_cast<std::uint32_t>(sas.size())));
+  const auto next = [&]() -> SaSpec& {
+    sas.push_back(trial_sa(family, static_cast<std::uint32_t>(sas.size())));
+    return sas.back();
   };
-  add(EspCipher::aes_128, Integrity::sha);
-  for (const TransformSet& set : sets) add(set.cipher, set.integrity);
+  const auto add_esp = [&](EspCipher cipher, std::optional<Integrity> integrity) {
+    SaSpec& sa = next();
+    sa.cipher = cipher;
+    sa.integrity = integrity;
+    sa.encryption_key = trial_key(info(cipher).key_bytes + info(cipher).salt_bytes);
+    if (integrity) sa.integrity_key = trial_key(info(*integrity).key_bytes);
+  };
+  add_esp(EspCipher::aes_128, Integrity::sha);
+  for (const TransformSet& set : sets) {
+    if (set.cipher) add_esp(*set.cipher, set.integrity);
+    if (!set.ah) continue;
+    SaSpec& sa = next();
+    sa.id.protocol = IpsecProtocol::ah;
+    sa.integrity = set.ah;
+    sa.integrity_key = trial_key(info(*set.ah).key_bytes);
+  }
   return sas;
 }
 
@@ -201,14 +225,20 @@ Result<void> probe_family(NetlinkSocket& xfrm, Family family, std::span<const Tr
   for (std::size_t i = 0; i < sas.size(); ++i) {
     const NetlinkAnswer& answer = (*answers)[i];
     if (answer.ok()) continue;
-    std::string what = "install an ESP SA over " + std::string(family == Family::ipv4 ? "IPv4" : "IPv6") +
-                       " with " + std::string(info(sas[i].cipher).name);
-    if (sas[i].integrity) what += " esp-" + std::string(info(*sas[i].integrity).name);
+    TransformSet tried;
+    const bool ah = sas[i].id.protocol == IpsecProtocol::ah;
+    (ah ? tried.ah : tried.integrity) = sas[i].integrity;
+    if (!ah) tried.cipher = sas[i].cipher;
+    const std::string what = "install an " + std::string(ah ? "AH" : "ESP") + " SA over " +
+                             std::string(family == Family::ipv4 ? "IPv4" : "IPv6") + " with " +
+                             to_string(tried);
     Error error = netlink_error(answer, what);
     if (error.code == ErrorCode::not_permitted) return fail(std::move(error));
     error.code = ErrorCode::unsupported;
-    error.expected = "a kernel with CONFIG_INET_ESP, CONFIG_INET6_ESP and this algorithm";
-    error.remedy = "load the modules esp4 and esp6, or configure `data_plane: software`";
+    error.expected = "a kernel with CONFIG_INET_" + std::string(ah ? "AH" : "ESP") + ", CONFIG_INET6_" +
+                     (ah ? "AH" : "ESP") + " and this algorithm";
+    error.remedy = std::string(ah ? "load the modules ah4 and ah6" : "load the modules esp4 and esp6") +
+                   ", or configure `data_plane: software`";
     return fail(std::move(error));
   }
   return {};

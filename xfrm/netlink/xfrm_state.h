@@ -32,7 +32,7 @@ struct StateReport {
 // Those whose reqid is ours.
 [[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm);
 
-// Adds and removes an ESP SA of ours for each of the transform sets, and one with AES-CBC and HMAC-SHA-1
+// Adds and removes ESP and AH SAs of ours for each of the transform sets, and one with AES-CBC and HMAC-SHA-1
 // besides, over IPv4 and (where the machine has it) IPv6: kernels differ in the rarer ciphers, and what
 // nobody configured need not be there. The error says in words what this kernel refused: the daemon's reason
 // for `software`.

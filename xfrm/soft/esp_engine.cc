@@ -78,9 +78,12 @@ Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
     auto& outbound = std::get<std::unique_ptr<OutboundSa>>(sa);
     const SaState& state = outbound->state;
     if (state.expires) expiries_.emplace(*state.expires, state.id);
-    Tunnel& entry = tunnel(state.reqid);
-    entry.outbound.push_back(outbound.get());
-    if (!entry.waiting.empty()) ready_.push_back(state.reqid);
+    const bool over_esp = state.id.protocol == IpsecProtocol::ah && outbound->bundle;
+    if (!over_esp) {
+      Tunnel& entry = tunnel(state.reqid);
+      entry.outbound.push_back(outbound.get());
+      if (!entry.waiting.empty()) ready_.push_back(state.reqid);
+    }
     outbound_.emplace(state.id, std::move(outbound));
   }
   return {};

@@ -2,8 +2,13 @@
 // threads: one worker drives it with batches and the time, and does with the output what it says.
 //
 // Outbound (RFC 4301 section 5.1): inner packet -> selectors -> newest SA of the reqid -> size against the
-// path -> seal. Inbound (section 5.2): SPI and destination -> encapsulation -> window -> ICV -> window moves
-// -> inner packet within the SA's selectors -> ECN. Every other packet is dropped and counted.
+// path -> seal -> AH over it, if the SA is one of a bundle. Inbound (section 5.2): SPI and destination ->
+// encapsulation -> window -> ICV -> window moves -> the same once more for ESP under AH -> inner packet
+// within the SA's selectors -> ECN. Every other packet is dropped and counted.
+//
+// Transport mode carries the gateways' own packets, whole and without IP options or extension headers: the
+// header that goes out is this host's, or for AH over IPv4 ours, and what comes in gets a new one with the
+// outer addresses. Fragments have no place in it (RFC 4303 section 3.3.4) and are dropped.
 //
 // Sizes (section 8.2): a packet that must not be fragmented (IPv4 with DF, IPv6 above 1280) and does not fit
 // the SA's path is answered by ICMP; any other is sealed whole and the ESP packet fragmented by this host's
@@ -36,10 +41,11 @@ struct EngineEnvironment {
 
 // Packets that vanished without an SA's counter telling.
 struct Drops {
-  std::uint64_t malformed = 0;      // no inner packet, or none that its SA's next header announced
+  std::uint64_t malformed = 0;      // no inner packet, none that its SA's next header announced, or none that
+                                    // transport mode can carry
   std::uint64_t no_policy = 0;      // outbound: no selector pair
   std::uint64_t no_sa = 0;          // outbound: no SA and no room to wait; inbound: unknown SPI
-  std::uint64_t encapsulation = 0;  // native for an SA in UDP, or the other way round
+  std::uint64_t encapsulation = 0;  // native for an SA in UDP, ESP without its AH, or the other way round
   std::uint64_t too_big = 0;        // answered by ICMP, as far as the rate allows
   std::uint64_t congestion = 0;     // RFC 6040: CE for a transport without ECN
   std::uint64_t crypto_failed = 0;  // OpenSSL or the random source failed
@@ -84,7 +90,7 @@ class EspEngine {
   struct Tunnel {
     Reqid reqid;
     std::optional<ProtectPolicy> policy;
-    std::vector<OutboundSa*> outbound;  // oldest first
+    std::vector<OutboundSa*> outbound;  // oldest first; of a bundle the ESP
     std::vector<Waiting> waiting;
     std::optional<Instant> acquired;  // when `acquire` was last raised
   };
@@ -97,15 +103,33 @@ class EspEngine {
   void outbound_packet(BatchPacket& packet, Instant now, EngineOutput& out);
   void without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
                   EngineOutput& out);
-  // The largest inner packet that fits the SA's path.
-  [[nodiscard]] std::size_t inner_mtu(OutboundSa& sa, Instant now) const;
-  void seal(OutboundSa& sa, std::span<std::uint8_t> bytes, const InnerPacket& inner, bool fits,
-            EngineOutput& out);
+  // The SA whose AH goes over `sa`; absent if it is gone, or none is meant.
+  [[nodiscard]] OutboundSa* over(const OutboundSa& sa) const;
+  // The largest packet on the SA's path, and the largest inner packet that gives one such.
+  [[nodiscard]] std::size_t path_mtu(OutboundSa& sa, Instant now) const;
+  [[nodiscard]] std::size_t inner_mtu(OutboundSa& sa, const OutboundSa* ah, std::size_t stripped,
+                                      Instant now) const;
+  void protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes, const InnerPacket& inner,
+               bool fits, EngineOutput& out);
+  // ESP around `payload`; empty if it must not go.
+  [[nodiscard]] std::span<std::uint8_t> seal(OutboundSa& sa, std::span<std::uint8_t> payload,
+                                             std::uint8_t next_header, EngineOutput& out);
+  // IP header and AH before `payload`; empty likewise.
+  [[nodiscard]] std::span<std::uint8_t> authenticate(OutboundSa& sa, std::span<std::uint8_t> payload,
+                                                     std::uint8_t next_header, SealedPacket& packet,
+                                                     EngineOutput& out);
   void icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
             EngineOutput& out);
 
   void inbound_packet(BatchPacket& packet, EngineOutput& out);
-  void deliver(InboundSa& sa, const BatchPacket& packet, const Opened& opened, EngineOutput& out);
+  [[nodiscard]] InboundSa* find_inbound(const BatchPacket& packet, IpsecProtocol protocol, Spi spi,
+                                        EngineOutput& out);
+  void inbound_ah(BatchPacket& packet, EngineOutput& out);
+  // `ah`: it came out of that one.
+  void inbound_esp(BatchPacket& packet, std::span<std::uint8_t> bytes, const InboundSa* ah,
+                   EngineOutput& out);
+  void deliver(InboundSa& sa, const BatchPacket& packet, std::span<std::uint8_t> payload,
+               std::uint8_t next_header, EngineOutput& out);
 
   Tunnel& tunnel(Reqid reqid);
   void forget_if_empty(Reqid reqid);

@@ -28,9 +28,10 @@ Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, 
 }
 
 Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, const SecretBytes& encryption_key,
-                          const SecretBytes& integrity_key, CryptDirection direction) {
+                          const SecretBytes& integrity_key, CryptDirection direction, Covered covered) {
   const EspCipherInfo& row = info(id);
-  if (row.aead() == integrity.has_value()) {
+  const bool bare = !row.aead() && !integrity && covered == Covered::by_ah;
+  if (!bare && row.aead() == integrity.has_value()) {
     return fail(ErrorCode::unsupported, std::string(row.name) + " with a wrong choice of integrity",
                 row.aead() ? "no integrity algorithm beside an AEAD" : "an integrity algorithm");
   }
@@ -122,8 +123,9 @@ void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, st
 }
 
 Result<EspSealer> EspSealer::create(EspCipher cipher, std::optional<Integrity> integrity,
-                                    const SecretBytes& encryption_key, const SecretBytes& integrity_key) {
-  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt);
+                                    const SecretBytes& encryption_key, const SecretBytes& integrity_key,
+                                    Covered covered) {
+  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt, covered);
   if (!keys) return fail(std::move(keys.error()));
   return EspSealer(EspLayout::of(cipher, integrity), std::move(*keys));
 }
@@ -143,12 +145,13 @@ bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView 
     return gcm->seal(salted(keys_.salt, iv), parts.aad, parts.data, tag);
   }
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
-  return crypt(keys_, iv, payload) && keys_.integrity->compute(covered, tag);
+  return crypt(keys_, iv, payload) && (!keys_.integrity || keys_.integrity->compute(covered, tag));
 }
 
 Result<EspOpener> EspOpener::create(EspCipher cipher, std::optional<Integrity> integrity,
-                                    const SecretBytes& encryption_key, const SecretBytes& integrity_key) {
-  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt);
+                                    const SecretBytes& encryption_key, const SecretBytes& integrity_key,
+                                    Covered covered) {
+  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt, covered);
   if (!keys) return fail(std::move(keys.error()));
   return EspOpener(EspLayout::of(cipher, integrity), std::move(*keys));
 }
@@ -168,7 +171,9 @@ Opened EspOpener::open(std::span<std::uint8_t> packet) {
   } else {
     std::array<std::uint8_t, kMaxIcv> computed{};
     const std::span<std::uint8_t> expected(computed.data(), layout_.icv);
-    if (!keys_.integrity->compute(covered, expected) || !equal_constant_time(expected, tag)) {
+    // Without an algorithm of its own it came out of AH, which has verified all of it.
+    if (keys_.integrity &&
+        (!keys_.integrity->compute(covered, expected) || !equal_constant_time(expected, tag))) {
       return {OpenVerdict::not_authentic, {}, 0};
     }
     if (!crypt(keys_, iv, payload)) return {};

@@ -64,12 +64,17 @@ struct EspKeys {
   std::optional<IntegrityTag> integrity;
 };
 
+// Who sees to the integrity: the SA itself, or AH over it. Then an integrity algorithm may be absent, and
+// ESP's packets have no ICV.
+enum class Covered : std::uint8_t { by_itself, by_ah };
+
 // Keys as in SaSpec: ErrorCode::unsupported for keys of a wrong length or a cipher without its integrity.
 class EspSealer {
  public:
   [[nodiscard]] static Result<EspSealer> create(EspCipher cipher, std::optional<Integrity> integrity,
                                                 const SecretBytes& encryption_key,
-                                                const SecretBytes& integrity_key);
+                                                const SecretBytes& integrity_key,
+                                                Covered covered = Covered::by_itself);
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
   // GCM, GMAC and CTR want an IV that never repeats (a counter does), CBC one that cannot be predicted (RFC
   // 4106 section 3.1, RFC 3686 section 3.1, RFC 3602 section 3).
@@ -103,7 +108,8 @@ class EspOpener {
  public:
   [[nodiscard]] static Result<EspOpener> create(EspCipher cipher, std::optional<Integrity> integrity,
                                                 const SecretBytes& encryption_key,
-                                                const SecretBytes& integrity_key);
+                                                const SecretBytes& integrity_key,
+                                                Covered covered = Covered::by_itself);
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
 
   // `packet` begins with the SPI. The ICV is verified first, in constant time (RFC 4303 section 3.4.4);

@@ -20,15 +20,32 @@ std::uint64_t in_bytes(Kilobytes limit) {
   return limit.value < UINT64_MAX / 1024 ? limit.value * 1024 : 0;
 }
 
+// Transport mode has no inner header: the packets' addresses are the SA's.
+bool between_its_ends(const SaSpec& spec) {
+  const bool in = spec.direction == Direction::in;
+  const Subnet& source = in ? spec.selectors.remote.subnet : spec.selectors.local.subnet;
+  const Subnet& destination = in ? spec.selectors.local.subnet : spec.selectors.remote.subnet;
+  return source == Subnet::host(spec.source) && destination == Subnet::host(spec.id.destination);
+}
+
 Result<SaState> make_state(const SaSpec& spec, Instant now) {
-  if (spec.id.protocol != IpsecProtocol::esp) return unsupported(spec, "its protocol is AH", "ESP");
-  if (spec.mode != EncapsulationMode::tunnel) return unsupported(spec, "its mode", "tunnel mode");
+  const bool transport = spec.mode == EncapsulationMode::transport;
+  const bool ah = spec.id.protocol == IpsecProtocol::ah;
+  if (spec.encapsulation && (ah || transport)) {
+    return unsupported(spec, ah ? "AH in UDP" : "transport mode in UDP", "ESP in tunnel mode through a NAT");
+  }
+  if (spec.bundle && (spec.bundle->protocol == spec.id.protocol || (ah && !transport))) {
+    return unsupported(spec, "its bundle", "AH in transport mode over ESP");
+  }
   if (spec.id.spi.value < kFirstSpi) return unsupported(spec, "its SPI is reserved", "an SPI from 256 on");
   if (spec.source.family() != spec.id.destination.family()) {
     return unsupported(spec, "its outer addresses are of two families", "IPv4 or IPv6 for both");
   }
   if (spec.selectors.local.subnet.family() != spec.selectors.remote.subnet.family()) {
     return unsupported(spec, "its selectors are of two families", "IPv4 or IPv6 for both");
+  }
+  if (transport && !(ah && spec.bundle) && !between_its_ends(spec)) {
+    return unsupported(spec, "its selectors in transport mode", "the SA's own two addresses");
   }
   SaState state;
   state.id = spec.id;
@@ -40,17 +57,36 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   return state;
 }
 
+// The protocol's half: EspSealer or EspOpener, or AH.
+template <typename Esp>
+Result<std::variant<Esp, AhAuthenticator>> make_crypto(const SaSpec& spec) {
+  using Crypto = std::variant<Esp, AhAuthenticator>;
+  if (spec.id.protocol == IpsecProtocol::ah) {
+    if (!spec.integrity) return unsupported(spec, "AH without an algorithm", "an integrity algorithm");
+    auto ah = AhAuthenticator::create(*spec.integrity, spec.integrity_key);
+    if (!ah) return fail(std::move(ah.error()));
+    return Crypto(std::move(*ah));
+  }
+  auto esp = Esp::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key,
+                         spec.bundle ? Covered::by_ah : Covered::by_itself);
+  if (!esp) return fail(std::move(esp.error()));
+  return Crypto(std::move(*esp));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant now) {
   auto state = make_state(spec, now);
   if (!state) return fail(std::move(state.error()));
-  auto sealer = EspSealer::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key);
-  if (!sealer) return fail(std::move(sealer.error()));
+  auto crypto = make_crypto<EspSealer>(spec);
+  if (!crypto) return fail(std::move(crypto.error()));
   return std::make_unique<OutboundSa>(OutboundSa{*state,
                                                  {spec.source, spec.id.destination, spec.encapsulation},
-                                                 std::move(*sealer),
+                                                 spec.mode,
+                                                 spec.bundle,
+                                                 std::move(*crypto),
                                                  SequenceCounter(),
+                                                 0,
                                                  0,
                                                  {}});
 }
@@ -62,11 +98,12 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
     return unsupported(spec, "a replay window of " + std::to_string(spec.replay_window) + " packets",
                        "32 to 4096");
   }
-  auto opener = EspOpener::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key);
-  if (!opener) return fail(std::move(opener.error()));
+  auto crypto = make_crypto<EspOpener>(spec);
+  if (!crypto) return fail(std::move(crypto.error()));
   const Endpoint remote{spec.source, spec.encapsulation ? spec.encapsulation->remote_port : std::uint16_t{0}};
-  return std::make_unique<InboundSa>(InboundSa{*state, spec.selectors, spec.encapsulation.has_value(), remote,
-                                               std::move(*opener), ReplayWindow(spec.replay_window)});
+  return std::make_unique<InboundSa>(
+      InboundSa{*state, spec.selectors, spec.mode, spec.encapsulation.has_value(), remote,
+                spec.bundle.has_value(), std::move(*crypto), ReplayWindow(spec.replay_window)});
 }
 
 }  // namespace oakgate::soft

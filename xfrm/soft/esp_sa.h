@@ -5,8 +5,10 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <variant>
 
 #include "ike/ports/data_plane.h"
+#include "xfrm/soft/ah_packet.h"
 #include "xfrm/soft/esp_packet.h"
 #include "xfrm/soft/packet_batch.h"
 #include "xfrm/soft/replay_window.h"
@@ -51,11 +53,15 @@ struct SaState {
   }
 };
 
+// One of ESP and AH, by `state.id.protocol`.
 struct OutboundSa {
   SaState state;
   OuterPath path;
-  EspSealer sealer;
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+  std::optional<SaId> bundle;  // ESP: the AH that goes over it. AH: what it goes over
+  std::variant<EspSealer, AhAuthenticator> crypto;
   SequenceCounter sequence;
+  std::uint16_t ip_id = 0;  // AH over IPv4, which covers it: the last one
   // What the kernel says about the path; asked again after a second (esp_engine.h).
   std::size_t path_mtu = 0;
   Instant path_mtu_at{};
@@ -64,14 +70,17 @@ struct OutboundSa {
 struct InboundSa {
   SaState state;
   SelectorPair selectors;
+  EncapsulationMode mode = EncapsulationMode::tunnel;
   bool encapsulated = false;
-  Endpoint remote;  // in UDP: where the peer was when the SA was made
-  EspOpener opener;
+  Endpoint remote;      // in UDP: where the peer was when the SA was made
+  bool bundle = false;  // of AH and ESP
+  std::variant<EspOpener, AhAuthenticator> crypto;
   ReplayWindow window;
 };
 
-// ErrorCode::unsupported for what this plane does not do: AH, transport mode, a replay window out
-// of 32..4096, addresses of mixed families, a reserved SPI, keys that do not fit.
+// ErrorCode::unsupported for what this plane does not do: AH or transport mode in UDP, a replay window out of
+// 32..4096, addresses of mixed families, transport mode whose selectors are not its addresses, a reserved
+// SPI, keys that do not fit.
 [[nodiscard]] Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant now);
 [[nodiscard]] Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant now);
 

@@ -102,15 +102,17 @@ Result<UniqueFd> open_raw(int family, int protocol, const char* what, bool recei
   return fd;
 }
 
-Result<UniqueFd> open_esp(Family family, bool receives, int discovery) {
+// `protocol` is IPPROTO_ESP, IPPROTO_AH or IPPROTO_RAW (which implies that the header comes along: raw(7)).
+Result<UniqueFd> open_ipsec(Family family, int protocol, bool receives, int discovery) {
   const bool v4 = family == Family::ipv4;
-  auto fd = open_raw(v4 ? AF_INET : AF_INET6, IPPROTO_ESP, v4 ? "IPv4 ESP" : "IPv6 ESP", receives);
+  const char* what = protocol == IPPROTO_ESP ? (v4 ? "IPv4 ESP" : "IPv6 ESP") : (v4 ? "IPv4 AH" : "IPv6 AH");
+  auto fd = open_raw(v4 ? AF_INET : AF_INET6, protocol, what, receives);
   if (!fd) return fd;
   const bool set = v4 ? set_option(fd->get(), IPPROTO_IP, IP_MTU_DISCOVER, discovery)
                       : set_option(fd->get(), IPPROTO_IPV6, IPV6_MTU_DISCOVER, discovery) &&
                             set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
                             set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
-  if (!set) return cannot_open(v4 ? "IPv4 ESP" : "IPv6 ESP", errno);
+  if (!set) return cannot_open(what, errno);
   if (auto passed = bypass_socket(fd->get(), family); !passed) return fail(std::move(passed.error()));
   return fd;
 }
@@ -157,6 +159,22 @@ cmsghdr* put_control(msghdr& header, cmsghdr* control, int level, int type, cons
   return CMSG_NXTHDR(&header, control);
 }
 
+// What AH covers of the IPv6 header that the kernel has taken off, into the headroom before the payload. A
+// packet that had extension headers before AH does not verify: its length and next header were others.
+std::size_t put_ipv6_header(std::span<std::uint8_t> payload, const BatchPacket& packet) {
+  constexpr std::size_t kHeader = 40;
+  static_assert(PacketBatch::kHeadroom >= kHeader);
+  std::uint8_t* const header = payload.data() - kHeader;
+  std::fill_n(header, kHeader, std::uint8_t{0});
+  header[0] = 0x60;
+  header[4] = static_cast<std::uint8_t>(payload.size() >> 8);
+  header[5] = static_cast<std::uint8_t>(payload.size());
+  header[6] = IPPROTO_AH;
+  std::memcpy(header + 8, packet.source.address.bytes().data(), 16);
+  std::memcpy(header + 24, packet.destination.bytes().data(), 16);
+  return kHeader;
+}
+
 // Source address and traffic class of one packet.
 void write_control(msghdr& header, const SealedPacket& packet) {
   cmsghdr* control = CMSG_FIRSTHDR(&header);
@@ -174,6 +192,10 @@ void write_control(msghdr& header, const SealedPacket& packet) {
   control = put_control(header, control, IPPROTO_IPV6, IPV6_PKTINFO, info);
   put_control(header, control, IPPROTO_IPV6, IPV6_TCLASS, traffic_class);
   header.msg_controllen = CMSG_SPACE(sizeof(info)) + CMSG_SPACE(sizeof(traffic_class));
+}
+
+bool in_pieces(const SealedPacket& packet) {
+  return packet.fragment_to != 0 && packet.protocol == IpsecProtocol::ah && packet.path.source.is_v4();
 }
 
 }  // namespace
@@ -217,18 +239,29 @@ Result<OuterSockets> OuterSockets::open() {
     place = std::move(*opened);
     return {};
   };
-  if (auto r = keep(out.esp4_, open_esp(Family::ipv4, true, IP_PMTUDISC_WANT)); !r)
-    return fail(std::move(r.error()));
-  if (auto r = keep(out.esp4_fragment_, open_esp(Family::ipv4, false, IP_PMTUDISC_DONT)); !r) {
-    return fail(std::move(r.error()));
+  struct Wanted {
+    UniqueFd& place;
+    int protocol;
+    bool receives;
+    int discovery;
+  };
+  for (const Wanted& one : {Wanted{out.esp4_, IPPROTO_ESP, true, IP_PMTUDISC_WANT},
+                            Wanted{out.esp4_fragment_, IPPROTO_ESP, false, IP_PMTUDISC_DONT},
+                            Wanted{out.ah4_, IPPROTO_AH, true, IP_PMTUDISC_DONT},
+                            Wanted{out.header4_, IPPROTO_RAW, false, IP_PMTUDISC_DONT}}) {
+    auto opened = keep(one.place, open_ipsec(Family::ipv4, one.protocol, one.receives, one.discovery));
+    if (!opened) return fail(std::move(opened.error()));
   }
   if (auto r = keep(out.icmp4_, open_raw(AF_INET, IPPROTO_ICMP, "ICMP", false)); !r)
     return fail(std::move(r.error()));
   // A host without IPv6 says EAFNOSUPPORT.
   const UniqueFd probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return out;
-  if (auto r = keep(out.esp6_, open_esp(Family::ipv6, true, IPV6_PMTUDISC_WANT)); !r)
-    return fail(std::move(r.error()));
+  for (const Wanted& one : {Wanted{out.esp6_, IPPROTO_ESP, true, IPV6_PMTUDISC_WANT},
+                            Wanted{out.ah6_, IPPROTO_AH, true, IPV6_PMTUDISC_WANT}}) {
+    auto opened = keep(one.place, open_ipsec(Family::ipv6, one.protocol, one.receives, one.discovery));
+    if (!opened) return fail(std::move(opened.error()));
+  }
   if (auto r = keep(out.icmp6_, open_raw(AF_INET6, IPPROTO_ICMPV6, "ICMPv6", false)); !r) {
     return fail(std::move(r.error()));
   }
@@ -237,7 +270,7 @@ Result<OuterSockets> OuterSockets::open() {
 
 std::vector<int> OuterSockets::descriptors() const {
   std::vector<int> out;
-  for (const int fd : {esp4_.get(), esp6_.get()}) {
+  for (const int fd : {esp4_.get(), esp6_.get(), ah4_.get(), ah6_.get()}) {
     if (fd >= 0) out.push_back(fd);
   }
   for (const Attached& socket : attached_) out.push_back(socket.socket.get());
@@ -279,8 +312,8 @@ bool OuterSockets::receive(int fd, PacketBatch& batch, const IkeSink& ike) {
   batch.clear();
   const auto socket = std::find_if(attached_.begin(), attached_.end(),
                                    [fd](const Attached& entry) { return entry.socket.get() == fd; });
-  if (socket == attached_.end() && fd != esp4_.get() && fd != esp6_.get())
-    return false;  // detached meanwhile
+  const bool native = fd == esp4_.get() || fd == esp6_.get() || fd == ah4_.get() || fd == ah6_.get();
+  if (socket == attached_.end() && !native) return false;  // detached meanwhile
   for (std::size_t i = 0; i < PacketBatch::kCapacity; ++i) {
     buffers_->prepare(i, batch.room(i).data(), batch.room(i).size());
   }
@@ -291,21 +324,25 @@ bool OuterSockets::receive(int fd, PacketBatch& batch, const IkeSink& ike) {
     if (socket != attached_.end()) {
       sort_encapsulated(datagram, i, *socket, batch, ike);
     } else {
-      sort_native(datagram, i, fd == esp4_.get() ? Family::ipv4 : Family::ipv6, batch);
+      sort_native(datagram, i, fd, batch);
     }
   }
   return got == static_cast<int>(PacketBatch::kCapacity);
 }
 
-void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t index, Family family,
+void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t index, int fd,
                                PacketBatch& batch) {
-  if (family == Family::ipv6) {  // raw(7): IPv6 sockets give the payload alone
+  const bool ah = fd == ah4_.get() || fd == ah6_.get();
+  const IpsecProtocol protocol = ah ? IpsecProtocol::ah : IpsecProtocol::esp;
+  if (fd == esp6_.get() || fd == ah6_.get()) {  // raw(7): IPv6 sockets give the payload alone
     const Arrival arrival = read_control(buffers_->headers[index].msg_hdr);
     if (!arrival.destination) return;
     BatchPacket& packet = batch.add(datagram);
     packet.destination = *arrival.destination;
     packet.source = {to_endpoint(buffers_->addresses[index].storage).address, 0};
     packet.traffic_class = arrival.traffic_class;
+    packet.protocol = protocol;
+    if (ah) packet.ip_header = put_ipv6_header(datagram, packet);
     return;
   }
   if (datagram.size() < 20) return;
@@ -315,6 +352,8 @@ void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t ind
   packet.source = {address_of(&datagram[12], 4), 0};
   packet.destination = address_of(&datagram[16], 4);
   packet.traffic_class = datagram[1];
+  packet.protocol = protocol;
+  if (ah) packet.ip_header = header;
 }
 
 void OuterSockets::sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index,
@@ -338,10 +377,12 @@ void OuterSockets::sort_encapsulated(std::span<std::uint8_t> datagram, std::size
 
 // ---- Sending
 
-int OuterSockets::socket_for(const OuterPath& path, bool dont_fragment) const {
+int OuterSockets::socket_for(const SealedPacket& packet) const {
+  const OuterPath& path = packet.path;
+  if (packet.protocol == IpsecProtocol::ah) return path.source.is_v4() ? header4_.get() : ah6_.get();
   if (!path.encapsulation) {
     if (!path.source.is_v4()) return esp6_.get();
-    return dont_fragment ? esp4_.get() : esp4_fragment_.get();
+    return packet.dont_fragment ? esp4_.get() : esp4_fragment_.get();
   }
   int wildcard = -1;
   for (const Attached& socket : attached_) {
@@ -355,22 +396,66 @@ int OuterSockets::socket_for(const OuterPath& path, bool dont_fragment) const {
 SendReport OuterSockets::send(std::span<const SealedPacket> packets) {
   SendReport report;
   while (!packets.empty()) {
-    const int fd = socket_for(packets[0].path, packets[0].dont_fragment);
+    const SealedPacket& first = packets[0];
+    if (in_pieces(first)) {
+      send_fragments(first, report);
+      packets = packets.subspan(1);
+      continue;
+    }
+    const int fd = socket_for(first);
     std::size_t run = 1;
-    while (run < packets.size() && run < PacketBatch::kCapacity &&
-           socket_for(packets[run].path, packets[run].dont_fragment) == fd) {
+    while (run < packets.size() && run < PacketBatch::kCapacity && !in_pieces(packets[run]) &&
+           socket_for(packets[run]) == fd) {
       ++run;
     }
     if (fd >= 0) {
       send_run(fd, packets.first(run), report);
     } else {
       report.refused += run;
-      report.path = packets[0].path;
+      report.path = first.path;
       report.no_socket = true;
     }
     packets = packets.subspan(run);
   }
   return report;
+}
+
+// RFC 791 section 3.2. The first 20 bytes are the header, without options.
+void OuterSockets::send_fragments(const SealedPacket& packet, SendReport& report) {
+  constexpr std::size_t kHeader = 20;
+  constexpr std::size_t kSmallest = kHeader + 8;
+  if (packet.fragment_to < kSmallest) {
+    ++report.refused;
+    return;
+  }
+  const std::size_t most = (packet.fragment_to - kHeader) / 8 * 8;
+  SocketAddress address = to_socket_address(packet.path.destination, 0);
+  for (std::size_t at = kHeader; at < packet.bytes.size(); at += most) {
+    const std::size_t size = std::min(most, packet.bytes.size() - at);
+    const bool last = at + size == packet.bytes.size();
+    std::array<std::uint8_t, kHeader> header{};
+    std::copy_n(packet.bytes.begin(), kHeader, header.begin());
+    const std::size_t place = (at - kHeader) / 8 | (last ? 0U : 0x2000U);
+    header[6] = static_cast<std::uint8_t>(place >> 8);
+    header[7] = static_cast<std::uint8_t>(place);
+    std::array<iovec, 2> pieces{
+        {{header.data(), header.size()}, {const_cast<std::uint8_t*>(packet.bytes.data() + at), size}}};
+    msghdr message{};
+    message.msg_name = address.get();
+    message.msg_namelen = address.size;
+    message.msg_iov = pieces.data();
+    message.msg_iovlen = pieces.size();
+    if (::sendmsg(header4_.get(), &message, MSG_DONTWAIT) >= 0) continue;
+    // The rest would be of no use without it.
+    const int error = errno;
+    if (error != EAGAIN && error != ENOBUFS && error != EMSGSIZE) {
+      report.error = error;
+      report.path = packet.path;
+    }
+    ++report.refused;
+    return;
+  }
+  ++report.sent;
 }
 
 void OuterSockets::send_run(int fd, std::span<const SealedPacket> run, SendReport& report) {

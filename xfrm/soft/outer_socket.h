@@ -1,12 +1,14 @@
-// The outer side: raw protocol-50 sockets and the daemon's UDP encapsulation sockets, in batches (recvmmsg,
-// sendmmsg), never blocking. Used by one worker.
+// The outer side: raw protocol-50 and -51 sockets and the daemon's UDP encapsulation sockets, in batches
+// (recvmmsg, sendmmsg), never blocking. Used by one worker.
 //
 // Native ESP: IPv4 goes out of one of two sockets, with DF by path MTU discovery, or without; the kernel
 // fragments a datagram that is larger than the path. IPv6 likewise by its fragment header. Incoming fragments
-// are reassembled by the kernel before they arrive here. In UDP (RFC 3948) the daemon's socket decides about
-// DF; by default that is path MTU discovery too. UDP checksums are the kernel's: RFC 3948 section 2.1 "SHOULD
-// be transmitted as a zero value" is not followed, receivers must take either. Every socket has the bypass
-// mark and policy (xfrm/netlink/xfrm_policy.h): no tunnel swallows its own outside.
+// are reassembled by the kernel before they arrive here. Native AH over IPv4 goes out with the header that it
+// covers, and so is fragmented here; over IPv6 the kernel's header is what AH was told. In UDP (RFC 3948) the
+// daemon's socket decides about DF; by default that is path MTU discovery too. UDP checksums are the
+// kernel's: RFC 3948 section 2.1 "SHOULD be transmitted as a zero value" is not followed, receivers must take
+// either. Every socket has the bypass mark and policy (xfrm/netlink/xfrm_policy.h): no tunnel swallows its
+// own outside.
 #pragma once
 
 #include <array>
@@ -50,7 +52,8 @@ class OuterSockets {
   // The descriptor of an attached socket, -1 if there is none.
   [[nodiscard]] int attached(int key) const;
 
-  // Reads one batch from `fd`: ESP into `batch`, IKE into `ike`; keep-alives vanish. True: there may be more.
+  // Reads one batch from `fd`: ESP and AH into `batch`, IKE into `ike`; keep-alives vanish. True: there may
+  // be more.
   [[nodiscard]] bool receive(int fd, PacketBatch& batch, const IkeSink& ike);
   // In order, as far as one path is concerned.
   SendReport send(std::span<const SealedPacket> packets);
@@ -65,15 +68,20 @@ class OuterSockets {
     Endpoint local;
   };
   OuterSockets();
-  [[nodiscard]] int socket_for(const OuterPath& path, bool dont_fragment) const;
+  [[nodiscard]] int socket_for(const SealedPacket& packet) const;
+  // AH over IPv4, in pieces that fit.
+  void send_fragments(const SealedPacket& packet, SendReport& report);
   void send_run(int fd, std::span<const SealedPacket> run, SendReport& report);
-  void sort_native(std::span<std::uint8_t> datagram, std::size_t index, Family family, PacketBatch& batch);
+  void sort_native(std::span<std::uint8_t> datagram, std::size_t index, int fd, PacketBatch& batch);
   void sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index, const Attached& socket,
                          PacketBatch& batch, const IkeSink& ike);
 
   UniqueFd esp4_;           // receives, and sends with DF
   UniqueFd esp4_fragment_;  // sends without DF
   UniqueFd esp6_;
+  UniqueFd ah4_;      // receives
+  UniqueFd ah6_;      // receives and sends
+  UniqueFd header4_;  // sends what has its own IPv4 header
   UniqueFd icmp4_;
   UniqueFd icmp6_;
   std::vector<Attached> attached_;

@@ -14,22 +14,25 @@
 
 namespace oakgate::soft {
 
-// One packet of a batch; the last four fields are about received ESP.
+// One packet of a batch; all but the first field are about received ESP and AH.
 struct BatchPacket {
-  std::span<std::uint8_t> bytes;   // the inner packet on its way out; from the SPI on, on its way in
-  IpAddress destination;           // outer destination: one of ours
-  Endpoint source;                 // whence it came; the port is UDP's, 0 without
+  std::span<std::uint8_t>
+      bytes;                // the inner packet on its way out; from the ESP or AH header on, on its way in
+  IpAddress destination{};  // outer destination: one of ours
+  Endpoint source{};        // whence it came; the port is UDP's, 0 without
   std::uint8_t traffic_class = 0;  // of the outer header
   bool encapsulated = false;       // came in UDP (RFC 3948)
+  IpsecProtocol protocol = IpsecProtocol::esp;
+  std::size_t ip_header = 0;  // AH: that many bytes before `bytes` are the outer header, as it came
 };
 
 class PacketBatch {
  public:
   static constexpr std::size_t kCapacity = 32;
   static constexpr std::size_t kMaxPacket = 65535;
-  // Room around a packet, so that it can be sealed where it lies: ESP header and IV before, padding and ICV
-  // behind.
-  static constexpr std::size_t kHeadroom = 64;
+  // Room around a packet, so that it can be sealed where it lies: IP, AH and ESP header and IV before,
+  // padding and ICV behind.
+  static constexpr std::size_t kHeadroom = 128;
   static constexpr std::size_t kTailroom = 128;
 
   PacketBatch() : buffer_(std::make_unique<std::uint8_t[]>(kCapacity * kSlot)) {
@@ -48,7 +51,7 @@ class PacketBatch {
   [[nodiscard]] std::span<std::uint8_t> next_room() { return room(packets_.size()); }
   // Appends a packet that lies in one of the rooms. Not when full().
   BatchPacket& add(std::span<std::uint8_t> bytes) {
-    packets_.push_back(BatchPacket{bytes, {}, {}, 0, false});
+    packets_.push_back(BatchPacket{.bytes = bytes});
     return packets_.back();
   }
 
@@ -69,10 +72,12 @@ struct OuterPath {
 
 // A packet ready for the outer side. The bytes lie in the batch.
 struct SealedPacket {
-  ByteView bytes;  // from the SPI on
+  ByteView bytes;  // from the ESP or AH header on; AH over IPv4: with the IP header, for AH covers it
   OuterPath path;
   std::uint8_t traffic_class = 0;
   bool dont_fragment = false;  // outer IPv4 DF
+  IpsecProtocol protocol = IpsecProtocol::esp;
+  std::size_t fragment_to = 0;  // AH over IPv4: the largest fragment, IP header included; 0: it fits
 };
 
 struct Acquire {

@@ -140,9 +140,6 @@ void SoftDataPlane::detach_encapsulation_socket(int socket_fd) {
 
 Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
   if (!worker_) return shut();
-  if (policy.mode != EncapsulationMode::tunnel) {
-    return fail(ErrorCode::unsupported, "the software data plane carries tunnel mode only", "mode: tunnel");
-  }
   if (policy.selectors.local.subnet.family() == Family::ipv6) admit_ipv6_once();
   // The worker first: from the moment the routes lead here, somebody knows what to do.
   std::optional<ProtectPolicy> before;

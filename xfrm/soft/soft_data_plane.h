@@ -1,10 +1,10 @@
-// The software ESP data plane, for kernels without ESP: a TUN device on the inner side, raw protocol-50
-// sockets and the daemon's UDP 4500 sockets on the outer side, a worker thread between them (RFC 4301, 4303,
-// 3948, 6479, 6040).
+// The software data plane, for kernels without ESP: a TUN device on the inner side, raw protocol-50 and -51
+// sockets and the daemon's UDP 4500 sockets on the outer side, a worker thread between them (RFC 4301, 4302,
+// 4303, 3948, 6479, 6040).
 //
-// The contract is ike/ports/data_plane.h. AH and transport mode are refused with ErrorCode::unsupported.
-// Beyond the contract: a packet that meets a policy with `acquire` and no SA waits (16 a reqid, 10 s) for the
-// SA.
+// The contract is ike/ports/data_plane.h. AH and transport mode in UDP are refused with
+// ErrorCode::unsupported. Beyond the contract: a packet that meets a policy with `acquire` and no SA waits
+// (16 a reqid, 10 s) for the SA.
 #pragma once
 
 #include <cstdint>

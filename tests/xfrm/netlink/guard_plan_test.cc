@@ -119,6 +119,16 @@ TEST(GuardPlan, KernelPlanePolicies) {
   }
 }
 
+TEST(GuardPlan, PoliciesNameTheProtocolsAndTheMode) {
+  ProtectPolicy bundle = pair();
+  bundle.protection = Protection::ah_esp;
+  bundle.mode = EncapsulationMode::transport;
+  for (const XfrmPolicy& policy : pair_policies(bundle, false)) {
+    EXPECT_EQ(Protection::ah_esp, policy.sa->protection);
+    EXPECT_EQ(EncapsulationMode::transport, policy.sa->mode);
+  }
+}
+
 TEST(GuardPlan, SoftwarePlanePoliciesBlockInboundAlone) {
   const auto policies = pair_policies(pair(), true);
   ASSERT_EQ(2U, policies.size());

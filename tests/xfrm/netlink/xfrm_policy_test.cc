@@ -69,6 +69,34 @@ TEST(PolicyMessage, HoldsSelectorTemplateAndPriority) {
   EXPECT_EQ(XFRM_MSG_UPDPOLICY, policy_message(policy, PolicyUpdate::replace).header().nlmsg_type);
 }
 
+TEST(PolicyMessage, ABundleIsEspInItsModeAndAhInTransportModeOverIt) {
+  XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+  policy.sa->protection = Protection::ah_esp;
+  const NetlinkMessage message = policy_message(policy, PolicyUpdate::exclusive);
+  const ByteView raw = NetlinkAttributes(message.header(), sizeof(xfrm_userpolicy_info)).get(XFRMA_TMPL);
+  ASSERT_EQ(2 * sizeof(xfrm_user_tmpl), raw.size());
+  std::array<xfrm_user_tmpl, 2> templates{};
+  std::memcpy(templates.data(), raw.data(), raw.size());
+  EXPECT_EQ(IPPROTO_ESP, templates[0].id.proto);
+  EXPECT_EQ(XFRM_MODE_TUNNEL, templates[0].mode);
+  EXPECT_EQ(IPPROTO_AH, templates[1].id.proto);
+  EXPECT_EQ(XFRM_MODE_TRANSPORT, templates[1].mode);
+  for (const xfrm_user_tmpl& one : templates) EXPECT_EQ(kReqidBase + 1, one.reqid);
+}
+
+TEST(PolicyMessage, IsReadBackWithItsProtocolsAndMode) {
+  for (const Protection protection : {Protection::esp, Protection::ah, Protection::ah_esp}) {
+    for (const EncapsulationMode mode : {EncapsulationMode::tunnel, EncapsulationMode::transport}) {
+      XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+      policy.sa->protection = protection;
+      policy.sa->mode = mode;
+      const auto read = parse_policy(policy_message(policy, PolicyUpdate::exclusive).header());
+      ASSERT_TRUE(read.has_value());
+      EXPECT_EQ(policy, *read);
+    }
+  }
+}
+
 TEST(PolicyMessage, OuterFamilyMayDifferFromTheSelectors) {
   XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
   policy.sa = PolicyTemplate{address("2001:db8::1"), address("2001:db8::2"), Reqid{kReqidBase}};

@@ -57,6 +57,52 @@ TEST(StateMessage, NamesTheSaExclusively) {
   EXPECT_FALSE(message.overflowed());
 }
 
+SaSpec example_ah(const char* source, const char* destination, Integrity integrity) {
+  SaSpec sa = example(Direction::in, EspCipher::aes_256, integrity);
+  sa.id = {address(destination), IpsecProtocol::ah, Spi{0x01020304}};
+  sa.source = address(source);
+  sa.encryption_key = SecretBytes();
+  return sa;
+}
+
+TEST(StateMessage, AhHasNoCipherAndTheAlignmentOfItsFamily) {
+  const NetlinkMessage v4 = add_state_message(example_ah("192.0.2.1", "192.0.2.2", Integrity::sha256));
+  const auto* header = netlink_header<xfrm_usersa_info>(v4.header());
+  EXPECT_EQ(IPPROTO_AH, header->id.proto);
+  EXPECT_EQ(XFRM_MODE_TUNNEL, header->mode);
+  EXPECT_EQ(XFRM_STATE_ALIGN4, header->flags) << "RFC 4302: 28 bytes, not 32";
+  EXPECT_EQ(inet_addr("10.2.0.0"), header->sel.saddr.a4);
+  EXPECT_FALSE(attributes_of(v4).has(XFRMA_ALG_CRYPT));
+  const auto* auth = flexible<xfrm_algo_auth>(attributes_of(v4).get(XFRMA_ALG_AUTH_TRUNC));
+  ASSERT_NE(nullptr, auth);
+  EXPECT_STREQ("hmac(sha256)", auth->alg_name);
+  EXPECT_EQ(128U, auth->alg_trunc_len);
+  const NetlinkMessage v6 = add_state_message(example_ah("2001:db8::1", "2001:db8::2", Integrity::sha256));
+  EXPECT_EQ(0, netlink_header<xfrm_usersa_info>(v6.header())->flags);
+}
+
+TEST(StateMessage, AhOverEspIsInTransportModeWithoutSelectors) {
+  SaSpec sa = example_ah("192.0.2.1", "192.0.2.2", Integrity::sha);
+  sa.mode = EncapsulationMode::transport;
+  sa.bundle = SaId{address("192.0.2.2"), IpsecProtocol::esp, Spi{0x01020305}};
+  const NetlinkMessage message = add_state_message(sa);
+  const auto* header = netlink_header<xfrm_usersa_info>(message.header());
+  EXPECT_EQ(XFRM_MODE_TRANSPORT, header->mode);
+  EXPECT_EQ(0U, header->sel.saddr.a4);
+  EXPECT_EQ(0, header->sel.prefixlen_s);
+  EXPECT_EQ(0, header->sel.proto);
+  EXPECT_EQ(0, header->sel.family);
+  EXPECT_NE(0, header->flags & XFRM_STATE_AF_UNSPEC) << "the kernel takes the outer family else";
+}
+
+TEST(StateMessage, EspUnderAhMayHaveNoIntegrity) {
+  SaSpec sa = example(Direction::out, EspCipher::aes_128, std::nullopt);
+  sa.bundle = SaId{address("192.0.2.2"), IpsecProtocol::ah, Spi{0x01020305}};
+  const NetlinkMessage message = add_state_message(sa);
+  EXPECT_TRUE(attributes_of(message).has(XFRMA_ALG_CRYPT));
+  EXPECT_FALSE(attributes_of(message).has(XFRMA_ALG_AUTH_TRUNC));
+}
+
 TEST(StateMessage, SelectorsFollowThePacket) {
   const NetlinkMessage out =
       add_state_message(example(Direction::out, EspCipher::aes_256, Integrity::sha256));

@@ -1,0 +1,181 @@
+#include "xfrm/soft/ah_packet.h"
+
+#include <algorithm>
+#include <array>
+
+#include "ike/base/bytes.h"
+
+namespace oakgate::soft {
+
+namespace {
+
+constexpr std::size_t kIpv4Header = 20;
+constexpr std::size_t kIpv6Header = 40;
+
+// IPv4 options that nobody changes on the way (RFC 4302 appendix A1): end of list, no operation, security,
+// extended security, commercial security, router alert, sender-directed multi-destination delivery.
+constexpr auto kImmutableOptions = std::to_array<std::uint8_t>({0, 1, 130, 133, 134, 148, 149});
+
+constexpr std::uint8_t kHopByHop = 0;
+constexpr std::uint8_t kRouting = 43;
+constexpr std::uint8_t kDestinationOptions = 60;
+constexpr std::uint8_t kAh = 51;
+constexpr std::uint8_t kChangesOnTheWay = 0x20;  // RFC 8200 section 4.2: the third bit of an option's type
+
+void zero(std::span<std::uint8_t> bytes) {
+  std::fill(bytes.begin(), bytes.end(), std::uint8_t{0});
+}
+
+void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
+  for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+}
+
+// RFC 4302 section 3.3.3.1.1.2: an option that is mutable "is zeroed" as a whole, type and length too.
+bool mute_ipv4_options(std::span<std::uint8_t> options) {
+  while (!options.empty()) {
+    const std::uint8_t type = options[0];
+    if (type == 0) return true;  // what follows the end is padding, and immutable
+    std::size_t size = 1;
+    if (type != 1) {
+      if (options.size() < 2 || options[1] < 2 || options[1] > options.size()) return false;
+      size = options[1];
+    }
+    const bool immutable =
+        std::find(kImmutableOptions.begin(), kImmutableOptions.end(), type) != kImmutableOptions.end();
+    if (!immutable) zero(options.first(size));
+    options = options.subspan(size);
+  }
+  return true;
+}
+
+bool mute_ipv4(std::span<std::uint8_t> header) {
+  if (header.size() < kIpv4Header || std::size_t{header[0] & 0x0fU} * 4 != header.size()) return false;
+  header[1] = 0;                // type of service
+  zero(header.subspan(6, 2));   // flags and fragment offset
+  header[8] = 0;                // time to live
+  zero(header.subspan(10, 2));  // checksum
+  return mute_ipv4_options(header.subspan(kIpv4Header));
+}
+
+// The data of options that may change; their types and lengths stay (RFC 4302 section 3.3.3.1.2.2).
+bool mute_ipv6_options(std::span<std::uint8_t> options) {
+  while (!options.empty()) {
+    if (options[0] == 0) {  // Pad1
+      options = options.subspan(1);
+      continue;
+    }
+    if (options.size() < 2 || std::size_t{options[1]} + 2 > options.size()) return false;
+    if ((options[0] & kChangesOnTheWay) != 0) zero(options.subspan(2, options[1]));
+    options = options.subspan(std::size_t{options[1]} + 2);
+  }
+  return true;
+}
+
+bool mute_ipv6(std::span<std::uint8_t> header) {
+  if (header.size() < kIpv6Header) return false;
+  header[0] &= 0xf0U;          // traffic class
+  zero(header.subspan(1, 3));  // and flow label
+  header[7] = 0;               // hop limit
+  std::uint8_t next = header[6];
+  std::span<std::uint8_t> rest = header.subspan(kIpv6Header);
+  while (!rest.empty()) {
+    if (next != kHopByHop && next != kRouting && next != kDestinationOptions) return false;
+    if (rest.size() < 8) return false;
+    const std::size_t size = (std::size_t{rest[1]} + 1) * 8;
+    if (size > rest.size()) return false;
+    // A routing header is in its final form when it arrives, and that is what its sender computed with.
+    if (next != kRouting && !mute_ipv6_options(rest.subspan(2, size - 2))) return false;
+    next = rest[0];
+    rest = rest.subspan(size);
+  }
+  return next == kAh;
+}
+
+}  // namespace
+
+std::optional<AhHeader> read_ah_header(ByteView packet) {
+  ByteReader reader(packet);
+  AhHeader header;
+  std::uint8_t words = 0;
+  std::uint16_t reserved = 0;
+  if (!reader.u8(header.next_header) || !reader.u8(words) || !reader.u16(reserved) ||
+      !reader.u32(header.spi.value) || !reader.u32(header.sequence)) {
+    return std::nullopt;
+  }
+  header.size = (std::size_t{words} + 2) * 4;  // RFC 4302 section 2.2: 4-byte units, "minus 2"
+  if (header.size < kAhFixed || header.size > packet.size()) return std::nullopt;
+  return header;
+}
+
+bool mute_mutable_fields(std::span<std::uint8_t> header) {
+  if (header.empty()) return false;
+  switch (header[0] >> 4) {
+    case 4:
+      return mute_ipv4(header);
+    case 6:
+      return mute_ipv6(header);
+    default:
+      return false;
+  }
+}
+
+Result<AhAuthenticator> AhAuthenticator::create(Integrity integrity, const SecretBytes& key) {
+  auto tag = IntegrityTag::create(integrity, key);
+  if (!tag) return fail(std::move(tag.error()));
+  return AhAuthenticator(info(integrity).icv_bytes, std::move(*tag));
+}
+
+std::size_t AhAuthenticator::header_size(Family outer) const {
+  const std::size_t unit = outer == Family::ipv4 ? 4 : 8;
+  return (kAhFixed + icv_ + unit - 1) / unit * unit;
+}
+
+AhVerdict AhAuthenticator::compute(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                   std::span<std::uint8_t> icv) {
+  if (ip_header > kMaxIpHeader || packet.size() < ip_header + kAhFixed + icv_) return AhVerdict::malformed;
+  const std::span<std::uint8_t> outer = packet.first(ip_header);
+  std::array<std::uint8_t, kMaxIpHeader> as_it_came{};
+  std::copy(outer.begin(), outer.end(), as_it_came.begin());
+  AhVerdict verdict = AhVerdict::malformed;
+  if (mute_mutable_fields(outer)) {
+    zero(packet.subspan(ip_header + kAhFixed, icv_));
+    verdict = tag_.compute(packet, icv) ? AhVerdict::ok : AhVerdict::failed;
+  }
+  std::copy_n(as_it_came.begin(), ip_header, outer.begin());
+  return verdict;
+}
+
+bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhHeader& header) {
+  if (packet.size() < ip_header || ip_header == 0) return false;
+  const std::size_t size = header_size(packet[0] >> 4 == 4 ? Family::ipv4 : Family::ipv6);
+  if (packet.size() < ip_header + size) return false;
+  const std::span<std::uint8_t> ah = packet.subspan(ip_header, size);
+  zero(ah);
+  ah[0] = header.next_header;
+  ah[1] = static_cast<std::uint8_t>(size / 4 - 2);
+  put_u32(ah.subspan(4, 4), header.spi.value);
+  put_u32(ah.subspan(8, 4), header.sequence);
+  std::array<std::uint8_t, kMaxIcv> icv{};
+  const std::span<std::uint8_t> used(icv.data(), icv_);
+  if (compute(packet, ip_header, used) != AhVerdict::ok) return false;
+  std::copy(used.begin(), used.end(), ah.begin() + kAhFixed);
+  return true;
+}
+
+AhVerdict AhAuthenticator::verify(std::span<std::uint8_t> packet, std::size_t ip_header) {
+  if (packet.size() < ip_header) return AhVerdict::malformed;
+  const auto header = read_ah_header(packet.subspan(ip_header));
+  if (!header || header->size < kAhFixed + icv_) return AhVerdict::malformed;
+  const std::span<std::uint8_t> place = packet.subspan(ip_header + kAhFixed, icv_);
+  std::array<std::uint8_t, kMaxIcv> kept{};
+  std::copy(place.begin(), place.end(), kept.begin());
+  const ByteView received(kept.data(), icv_);
+  std::array<std::uint8_t, kMaxIcv> computed{};
+  const std::span<std::uint8_t> expected(computed.data(), icv_);
+  const AhVerdict verdict = compute(packet, ip_header, expected);
+  std::copy(received.begin(), received.end(), place.begin());
+  if (verdict != AhVerdict::ok) return verdict;
+  return equal_constant_time(expected, received) ? AhVerdict::ok : AhVerdict::not_authentic;
+}
+
+}  // namespace oakgate::soft
