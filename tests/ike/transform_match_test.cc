@@ -311,7 +311,8 @@ TEST(OfferTransforms, AhCannotPassANat) {
 
 TEST(OfferTransforms, TransportModeIsForTheGatewaysOwnTraffic) {
   const auto mode = [](const TransformWishes& wanted) {
-    for (const auto& one : offer_transforms(wanted, kOurs)->proposals.at(0).transforms.at(0).attributes) {
+    const wire::SaPayload offer = *offer_transforms(wanted, kOurs);
+    for (const auto& one : offer.proposals.at(0).transforms.at(0).attributes) {
       if (one.type == attribute::encapsulation_mode) return *one.number();
     }
     return std::uint64_t{0};
