@@ -5,7 +5,7 @@
 #   lan-a 10.1.0.10 -- gw-a 192.0.2.1 == outside == 198.51.100.2 gw-b -- lan-b 10.2.0.10
 #
 # planes: software kernel
-# time limit: 300 s
+# time limit: 480 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 topology a b
