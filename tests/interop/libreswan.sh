@@ -134,6 +134,33 @@ we_start_again() {
   start a
   we_initiate
 }
+
+# Dead peer detection: who is killed is missed.
+they_are_killed() {
+  tunnel="start: on-start" peer_keys="    dpd: {interval: 1s, timeout: 6s, mode: periodic}" both_start
+  await_up a gw-b/lan
+  pings_both_ways a b
+  not logged a peer-dead
+  libre_stop b KILL
+  eventually 60 logged a 'peer-dead: .*is not responding'
+  ip -n "$ns-gw-b" xfrm state flush
+  ip -n "$ns-gw-b" xfrm policy flush
+  libre_start b
+  eventually 120 libre_up b
+  await_up a gw-b/lan
+  pings_both_ways a b
+}
+we_are_killed() {
+  local libre_keys="dpddelay=1s
+	dpdtimeout=6s
+	dpdaction=clear"
+  both_start
+  we_initiate
+  stop a KILL
+  eventually 60 not libre_up b
+  start a
+  we_initiate
+}
 wrong_pre_shared_key() {
   config a b
   psk="another pre-shared key, as long" libre_config b a
@@ -156,4 +183,6 @@ run "we are behind address translation" we_are_hidden
 run "they are behind address translation" they_are_hidden
 run "they die and start again" they_start_again
 run "we die and start again" we_start_again
+run "they are killed, and missed" they_are_killed
+run "we are killed, and missed" we_are_killed
 finish
