@@ -25,8 +25,7 @@ using wire::PayloadType;
 constexpr std::size_t kShortestNonce = 8;
 constexpr std::size_t kLongestNonce = 256;
 constexpr std::uint8_t kMany = 64;
-constexpr Milliseconds kMessage3Late{
-    5000};  // after it was sent, two repetitions included, nearly all have it
+constexpr Milliseconds kMessage3Late{1000};  // after it was sent; to renew as soon as that is rare
 constexpr Milliseconds kFreshPhase1{60000};  // an SA as young as this is not taken for dead after one silence
 
 QuickMode& quick_of(Run& run) {
