@@ -22,10 +22,6 @@ constexpr Word<RekeyMode> kRekeyModes[] = {
     {"always", RekeyMode::always},
     {"never", RekeyMode::never},
 };
-constexpr Word<AcceptMode> kAcceptModes[] = {
-    {"exact", AcceptMode::exact},
-    {"subset", AcceptMode::subset},
-};
 
 // ---- local and remote ----------------------------------------------------------------------------------
 
@@ -152,7 +148,7 @@ StartMode read_start(const std::optional<Field>& field, const PeerAddress& peer)
 
 TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "accept", "replay_window"});
+      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -166,8 +162,6 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   tunnel.start = read_start(map.optional("start"), peer);
   if (const auto rekey = map.optional("rekey"))
     tunnel.rekey = choice(*rekey, kRekeyModes).value_or(tunnel.rekey);
-  if (const auto accept = map.optional("accept"))
-    tunnel.accept = choice(*accept, kAcceptModes).value_or(tunnel.accept);
   if (const auto window = map.optional("replay_window")) {
     const auto packets = read(*window, "a number of packets", [](std::string_view text) {
       return parse_integer(text, kMinReplayWindow, kMaxReplayWindow);

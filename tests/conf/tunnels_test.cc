@@ -34,7 +34,6 @@ TEST(Tunnels, Defaults) {
   EXPECT_EQ(lan.lifetime, (Lifetime{Seconds(3600), Kilobytes{4608000}}));
   EXPECT_EQ(lan.start, StartMode::on_traffic);
   EXPECT_EQ(lan.rekey, RekeyMode::on_traffic);
-  EXPECT_EQ(lan.accept, AcceptMode::exact);
   EXPECT_EQ(lan.replay_window, 64U);
   EXPECT_EQ(lan.position.line, 13);
 }
@@ -42,9 +41,8 @@ TEST(Tunnels, Defaults) {
 TEST(Tunnels, EveryKey) {
   const TunnelConfig lan = tunnel(
       "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: [strong], pfs: group14, lifetime: {time: 8h, "
-      "kilobytes: 2560}, start: on-start, rekey: never, accept: subset, replay_window: 4096");
+      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096");
   EXPECT_EQ(lan.rekey, RekeyMode::never);
-  EXPECT_EQ(lan.accept, AcceptMode::subset);
   EXPECT_EQ(lan.pfs, DhGroup::modp2048);
   EXPECT_EQ(lan.lifetime, (Lifetime{Seconds(28800), Kilobytes{2560}}));
   EXPECT_EQ(lan.start, StartMode::on_start);
@@ -169,12 +167,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kNets + kSet + "rekey: sometimes",
              {"85: peers.b.tunnels.lan.rekey: `sometimes` is not known here; expected on-traffic, always or "
               "never"}},
-        Case{kNets + kSet + "accept: all",
-             {"86: peers.b.tunnels.lan.accept: `all` is not known here; expected exact or subset"}},
         Case{kNets + kSet + "renew: always",
              {"78: peers.b.tunnels.lan.renew: `renew` is not a known key; expected local, remote, "
               "transform_sets, pfs, "
-              "lifetime, start, rekey, accept or replay_window"}}));
+              "lifetime, start, rekey or replay_window"}}));
 
 TEST(Tunnels, TooManyPairsAreNotExpanded) {
   std::string local = "[10.1.0.0";
