@@ -67,12 +67,12 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
-             "control_socket or "
-             "state_dir; did you mean `name`?"},
+             "control_socket, "
+             "state_dir or half_open; did you mean `name`?"},
         Case{
             "on_exit: keep",
             "11: gateway.on_exit: `on_exit` is not a known key; expected name, identity, listen, data_plane, "
-            "control_socket or state_dir"},
+            "control_socket, state_dir or half_open"},
         Case{"name: ", "11: gateway.name: has no value; expected this gateway's name"},
         Case{"name: \"\"", "17: gateway.name: the text is empty; expected this gateway's name"},
         Case{"name: [a]", "11: gateway.name: is a list; expected this gateway's name"},

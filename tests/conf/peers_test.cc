@@ -33,7 +33,7 @@ TEST(Peers, Defaults) {
 }
 
 TEST(Peers, WithoutDeadPeerDetection) {
-  EXPECT_EQ(only_peer(with_peer("allow_weak: {algorithms: [3des, group2]}, dpd: off")).dpd.mode,
+  EXPECT_EQ(only_peer(with_peer("allow_weak: {algorithms: [3des, group2]}\n    dpd: off")).dpd.mode,
             DpdMode::off);
 }
 
@@ -178,7 +178,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{with("dpd: {mode: always}"),
              {"f.yaml:8:19: peers.b.dpd.mode: `always` is not known here; expected on-demand or periodic"}},
         Case{with("dpd: {interval: 2m}"),
-             {"f.yaml:8:12: peers.b.dpd: the peer would be given up before it is asked; expected a `timeout` "
+             {"f.yaml:8:7: peers.b.dpd: the peer would be given up before it is asked; expected a `timeout` "
               "(120s) "
               "longer than the `interval` (30s)"}}));
 
