@@ -354,6 +354,7 @@ TEST(CompareTransforms, TakesTheClosestTransformAndIsBounded) {
   offer.proposals.resize(1);
   wire::Transform far = offer.proposals[0].transforms[0];
   far.id = 3;
+  far.attributes.push_back(Attribute::short_form(attribute::group_description, 2));
   wire::Transform near = offer.proposals[0].transforms[0];
   near.attributes.push_back(Attribute::short_form(attribute::group_description, 2));
   offer.proposals[0].transforms = {far, near};
