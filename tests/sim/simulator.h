@@ -125,7 +125,7 @@ class Simulator {
   std::function<bool(const Endpoint& from, const Endpoint& to, Bytes& data)> tap;
   std::uint64_t datagrams = 0;
   std::uint64_t steps = 0;  // events that were run: datagrams, timers, completions
-  bool cut = false;  // nothing passes, neither IKE nor traffic
+  bool cut = false;         // nothing passes, neither IKE nor traffic
   // A NAT in front of a gateway: its packets leave from `outside`, answers come back.
   struct Nat {
     IpAddress inside;
