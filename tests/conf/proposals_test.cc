@@ -184,7 +184,7 @@ INSTANTIATE_TEST_SUITE_P(
               "expected one, "
               "and another transform set for the other"}},
         Case{set("[ah-sha-hmac, ah-sha256-hmac, esp-aes]"),
-             {"f.yaml:1:31: transform_sets.s: `ah-sha256-hmac` is the second AH transform of this set; "
+             {"f.yaml:1:35: transform_sets.s: `ah-sha256-hmac` is the second AH transform of this set; "
               "expected one, and another transform set for the other"}},
         Case{set("[ah-sha-hmac, esp-gcm, esp-sha-hmac]"),
              {"f.yaml:1:18: transform_sets.s: `esp-gcm-128` authenticates by itself and takes no "

@@ -108,7 +108,8 @@ TEST_P(EveryWay, APeerThatVanishesAfterAnyMessageLeavesNothingBehind) {
     EXPECT_EQ(two.a.command_results.at(1).has_value(), survive == messages - 1) << survive;
     EXPECT_TRUE(two.b.plane().empty()) << survive;
     for (Gateway* gateway : {&two.a, &two.b}) {
-      for (const auto& sa : gateway->engine().snapshot({}).at(0).isakmp_sas)
+      const auto peers = gateway->engine().snapshot({});
+      for (const auto& sa : peers.at(0).isakmp_sas)
         EXPECT_TRUE(sa.established) << gateway->name << " after " << survive << " in " << sa.state;
     }
   }

@@ -56,7 +56,10 @@ TEST_F(AddressMonitorTest, KnowsWhatWasThere) {
 
 TEST_F(AddressMonitorTest, TellsOfAddressesThatComeAndGo) {
   ns_.must("ip addr add 192.0.2.9/24 dev eth0; ip addr add 2001:db8::9/64 dev eth0 nodad");
-  EXPECT_THAT(next().added, ElementsAre(address("192.0.2.9"), address("2001:db8::9")));
+  // The kernel may tell of the second a moment later.
+  std::vector<IpAddress> added = next().added;
+  if (added.size() == 1) added.push_back(next().added.at(0));
+  EXPECT_THAT(added, ElementsAre(address("192.0.2.9"), address("2001:db8::9")));
   EXPECT_TRUE(monitor_->has(address("2001:db8::9")));
   ns_.must("ip addr del 192.0.2.9/24 dev eth0");
   const auto change = next();
