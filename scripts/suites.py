@@ -302,7 +302,8 @@ def both_builds(suite):
 
 
 def suite_fuzz(runner):
-    both_builds("fuzz")(runner)
+    meson_suite(runner, BUILD, "fuzz")
+    meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "3"}, 20)
     if not runner.options.long:
         return
     if not build(runner, BUILD_FUZZ):
