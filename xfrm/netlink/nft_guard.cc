@@ -89,7 +89,7 @@ nft::Rule rule_of(const XfrmPolicy& policy) {
                nft::verdict(policy.action == PolicyAction::block ? NF_DROP : NF_ACCEPT)});
 }
 
-// What no policy judges: our own packets, those out of tunnels, and to this host IKE and ESP.
+// What no policy judges: our own packets, those out of tunnels, and to this host IKE, ESP and AH.
 std::vector<nft::Rule> head_rules(PolicyDirection direction, unsigned tunnel_ifindex) {
   const Bytes accept = nft::verdict(NF_ACCEPT);
   std::vector<nft::Rule> rules = {join({nft::meta_is(NFT_META_IIF, tunnel_ifindex), accept})};
@@ -97,6 +97,7 @@ std::vector<nft::Rule> head_rules(PolicyDirection direction, unsigned tunnel_ifi
   constexpr std::uint16_t kLoopback = ARPHRD_LOOPBACK;
   rules.push_back(join({nft::meta_is(NFT_META_IIFTYPE, raw(kLoopback)), accept}));
   rules.push_back(join({protocol_is(IPPROTO_ESP), accept}));
+  rules.push_back(join({protocol_is(IPPROTO_AH), accept}));
   for (const std::uint16_t port : {kIkePort, kEncapsulationPort}) {
     rules.push_back(join({protocol_is(IPPROTO_UDP), port_is(2, port), accept}));
   }

@@ -3,8 +3,9 @@
 //
 //   table inet oakgate {
 //     chain input   { type filter hook input priority raw;
-//                     iiftype loopback accept; iif oakgate0 accept; meta l4proto esp accept;
-//                     udp dport 500 accept; udp dport 4500 accept      IKE and ESP are no plaintext
+//                     iiftype loopback accept; iif oakgate0 accept;
+//                     meta l4proto esp accept; meta l4proto ah accept;
+//                     udp dport 500 accept; udp dport 4500 accept      IKE, ESP and AH are no plaintext
 //                     ip saddr 10.2.0.0/24 ip daddr 10.1.0.0/24 drop   the policies, the lowest priority
 //                     first
 //     }
