@@ -251,7 +251,12 @@ Result<Bytes> hash_of(const Run& run, Role sender, ByteView id_body) {
 // ---- authentication
 
 void append_initial_contact(Run& run, std::vector<Payload>& payloads) {
-  if (run.core.current_sa(peer_of(run)) == nullptr) payloads.push_back(initial_contact(run.sa));
+  const Peer& peer = peer_of(run);
+  // "[Only] when this is the first SA being established with the remote system": who says it while SA pairs
+  // are there has the peer drop its ends of them.
+  const bool carries = std::any_of(peer.pairs.begin(), peer.pairs.end(),
+                                   [](const auto& entry) { return !entry.second.sas.empty(); });
+  if (run.core.current_sa(peer) == nullptr && !carries) payloads.push_back(initial_contact(run.sa));
 }
 
 void keep_proof(Run& run) {
