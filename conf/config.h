@@ -86,7 +86,6 @@ struct TunnelConfig {
   Lifetime lifetime;
   StartMode start = StartMode::on_traffic;  // of a range or `any`: always responder
   RekeyMode rekey = RekeyMode::on_traffic;
-  AcceptMode accept = AcceptMode::exact;
   std::uint32_t replay_window = 64;  // packets
   Position position;
 };

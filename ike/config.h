@@ -31,7 +31,6 @@ struct TunnelConfig {
   Lifetime lifetime;
   StartMode start = StartMode::on_traffic;
   RekeyMode rekey = RekeyMode::on_traffic;  // one that starts by itself is renewed though it is idle
-  AcceptMode accept = AcceptMode::exact;
   std::uint16_t replay_window = 64;
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
@@ -80,7 +79,6 @@ struct Limits {
   int aggressive_burst = 20;
   std::size_t sas_per_peer = 64;           // IKE SAs held with one peer
   std::size_t exchanges_per_sa = 64;       // phase 2 exchanges under way under one IKE SA
-  std::size_t narrowed_pairs = 64;         // parts of a tunnel's pairs that one peer may have at once
   std::size_t remembered_messages = 1024;  // message ids of an IKE SA that a replay is recognised by
   Milliseconds retransmit_first{1000};     // doubled each time, up to:
   Milliseconds retransmit_ceiling{8000};
