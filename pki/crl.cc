@@ -218,6 +218,13 @@ std::string Crl::number() const {
   return number == nullptr ? std::string() : hex_serial(number.get());
 }
 
+bool Crl::newer_than(const Crl& other) const {
+  if (this_update() != other.this_update()) return this_update() > other.this_update();
+  const auto ours = extension<Integer>(content_->crl.get(), NID_crl_number, X509_CRL_get_ext_d2i);
+  const auto theirs = extension<Integer>(other.content_->crl.get(), NID_crl_number, X509_CRL_get_ext_d2i);
+  return ours != nullptr && (theirs == nullptr || ASN1_INTEGER_cmp(ours.get(), theirs.get()) > 0);
+}
+
 std::string Crl::signature_digest() const {
   const X509_ALGOR* algorithm = nullptr;
   X509_CRL_get0_signature(content_->crl.get(), nullptr, &algorithm);

@@ -33,6 +33,10 @@ class Crl {
   [[nodiscard]] WallTime next_update() const;
   [[nodiscard]] std::size_t entries() const;
   [[nodiscard]] std::string number() const;  // hexadecimal; empty: the extension is absent
+  // Published after `other`, a list of the same issuer and scope: by thisUpdate, which counts in seconds, and
+  // of two lists of one second by the CRL number (RFC 5280 section 5.2.3: it never goes down; none counts as
+  // the lowest).
+  [[nodiscard]] bool newer_than(const Crl& other) const;
   [[nodiscard]] std::string signature_digest() const;
   [[nodiscard]] Bytes scope()
       const;  // DER of the issuing distribution point; empty: everything of the issuer

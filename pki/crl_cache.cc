@@ -123,7 +123,7 @@ bool CrlCache::put(Item item) {
 bool CrlCache::insert(Item item) {
   for (Item& kept : items_) {
     if (!same_place(kept, item)) continue;
-    if (item.crl.this_update() <= kept.crl.this_update()) return false;
+    if (!item.crl.newer_than(kept.crl)) return false;
     if (item.source.url.empty()) item.source = kept.source;  // where the next one may be had is not forgotten
     kept = std::move(item);
     return true;

@@ -134,8 +134,7 @@ class Checker {
 
   [[nodiscard]] std::vector<Crl> by_age() const {
     std::vector<Crl> out = input_.crls;
-    std::stable_sort(out.begin(), out.end(),
-                     [](const Crl& a, const Crl& b) { return a.this_update() > b.this_update(); });
+    std::stable_sort(out.begin(), out.end(), [](const Crl& a, const Crl& b) { return a.newer_than(b); });
     return out;
   }
 

@@ -49,6 +49,23 @@ TEST(CrlCache, TheNewestWins) {
   EXPECT_FALSE(cache.all()[0].on_disk);
 }
 
+TEST(CrlCache, OfTwoListsOfOneSecondTheHigherNumberWins) {
+  const TestCa ca;
+  const auto numbered = [&](const char* number) {
+    CrlRequest request = published(kTestNow - kDay);
+    request.extensions = {{"crlNumber", number}};
+    return item(ca, request);
+  };
+  CrlCache cache({});
+  EXPECT_TRUE(cache.put(numbered("255")));
+  EXPECT_FALSE(cache.put(numbered("255")));
+  EXPECT_FALSE(cache.put(numbered("16")));
+  EXPECT_TRUE(cache.put(numbered("256")));
+  EXPECT_FALSE(cache.put(item(ca, published(kTestNow - kDay))));  // without a number it is no newer
+  ASSERT_EQ(cache.all().size(), 1U);
+  EXPECT_EQ(cache.all()[0].crl.number(), "100");
+}
+
 TEST(CrlCache, IssuersKeysAndScopesAreKeptApart) {
   const TestCa ca("CN=Root,O=corp");
   const TestCa other("CN=Other,O=corp", test::rsa_key(2));
