@@ -4,7 +4,9 @@
 
 #include <fmt/format.h>
 #include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <tuple>
 
@@ -99,6 +101,21 @@ std::vector<SeenAh> ah_headers(const std::vector<Bytes>& frames) {
   return seen;
 }
 
+void between_the_gateways(Tunnel& tunnel) {
+  const std::string bits = tunnel.outer == Family::ipv4 ? "/32" : "/128";
+  tunnel.left = outer_address(Side::a, tunnel.outer).to_string() + bits;
+  tunnel.right = outer_address(Side::b, tunnel.outer).to_string() + bits;
+}
+
+Tunnel in_transport_mode(Protection protection, Family outer) {
+  Tunnel tunnel;
+  tunnel.protection = protection;
+  tunnel.mode = EncapsulationMode::transport;
+  tunnel.outer = tunnel.inner = outer;
+  between_the_gateways(tunnel);
+  return tunnel;
+}
+
 std::size_t ah_size(Integrity integrity, Family outer, AhPadding padding) {
   const std::size_t unit = outer == Family::ipv6 || padding == AhPadding::to_eight ? 8 : 4;
   return (12 + std::size_t{info(integrity).icv_bytes} + unit - 1) / unit * unit;
@@ -178,11 +195,7 @@ class IpXfrm : public DataPlaneContract {
         tunnel.outer = outer;
         tunnel.inner = outer;
         tunnel.ah = ah;
-        if (tunnel.mode == EncapsulationMode::transport) {
-          const std::string bits = outer == Family::ipv4 ? "/32" : "/128";
-          tunnel.left = outer_address(Side::a, outer).to_string() + bits;
-          tunnel.right = outer_address(Side::b, outer).to_string() + bits;
-        }
+        if (tunnel.mode == EncapsulationMode::transport) between_the_gateways(tunnel);
         up_by_hand(tunnel);
         std::uint8_t inside = outer == Family::ipv4 ? IPPROTO_IPIP : IPPROTO_IPV6;
         if (tunnel.mode == EncapsulationMode::transport) inside = IPPROTO_UDP;
@@ -275,6 +288,44 @@ TEST_F(IpXfrm, ForeignKeysAreCounted) {
   send(Side::b, Family::ipv4);
   EXPECT_TRUE(await([&] { return counters(Side::a, tunnel.inbound(Side::a)).not_authentic > 0; }));
   EXPECT_TRUE(at_a.receive(0).empty());
+}
+
+// RFC 4302 appendix A: in transport mode the options of the packet itself stand before AH, some of them
+// covered, some counted as zero.
+TEST_F(IpXfrm, OptionsAndExtensionHeadersBeforeAh) {
+  // Router alert, record route with room for three addresses, end of list.
+  const Bytes options = {148, 4, 0, 0, 7, 15, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+  // Hop-by-hop: an option that may change on the way and one that may not. The kernel sets the next header.
+  const Bytes hop_by_hop = {0, 1, 0x3e, 4, 1, 2, 3, 4, 0x1e, 4, 5, 6, 7, 8, 1, 0};
+  // Linux puts these before AH, too.
+  const Bytes destination = {0, 0, 0x1e, 4, 5, 6, 7, 8};
+  for (const Family outer : {Family::ipv4, Family::ipv6}) {
+    Tunnel tunnel = in_transport_mode(Protection::ah, outer);
+    tunnel.number = outer == Family::ipv4 ? 1 : 2;
+    up_by_hand(tunnel);
+    const UdpSocket from(gateway(Side::b).ns, outer_address(Side::b, outer), 7777);
+    const auto set = [&](int level, int option, const Bytes& value) {
+      EXPECT_EQ(0, setsockopt(from.fd(), level, option, value.data(), static_cast<socklen_t>(value.size())));
+    };
+    if (outer == Family::ipv4) {
+      set(IPPROTO_IP, IP_OPTIONS, options);
+    } else {
+      set(IPPROTO_IPV6, IPV6_HOPOPTS, hop_by_hop);
+      set(IPPROTO_IPV6, IPV6_DSTOPTS, destination);
+    }
+    EXPECT_EQ(0, from.send({outer_address(Side::a, outer), 7777}, "with options"));
+    EXPECT_TRUE(await([&] { return counters(Side::a, tunnel.inbound(Side::a)).packets > 0; }));
+    EXPECT_EQ(counters(Side::a, tunnel.inbound(Side::a)).not_authentic, 0U);
+    const std::vector<Bytes> frames = on_wire();
+    const bool shown = std::any_of(frames.begin(), frames.end(), [&](const Bytes& frame) {
+      if (frame.size() < kEthernet + 64) return false;
+      if (outer == Family::ipv4) return frame[kEthernet] == 0x4a && frame[kEthernet + 9] == IPPROTO_AH;
+      return frame[kEthernet + 6] == IPPROTO_HOPOPTS && frame[kEthernet + 40] == IPPROTO_DSTOPTS &&
+             frame[kEthernet + 40 + hop_by_hop.size()] == IPPROTO_AH;
+    });
+    EXPECT_TRUE(shown) << "they were there";
+    down(tunnel);
+  }
 }
 
 // Linux without `align4` sends 32 bytes of AH where RFC 4302 section 2.6 says 28, and takes no other: ours

@@ -8,7 +8,7 @@
 //
 // Transport mode carries the gateways' own packets, whole and without IP options or extension headers: the
 // header that goes out is this host's, or for AH over IPv4 ours, and what comes in gets a new one with the
-// outer addresses. Fragments have no place in it (RFC 4303 section 3.3.4) and are dropped.
+// outer addresses. Fragments have no place in it (RFC 4301 section 4.1) and are dropped, both ways.
 //
 // Sizes (section 8.2): a packet that must not be fragmented (IPv4 with DF, IPv6 above 1280) and does not fit
 // the SA's path is answered by ICMP; any other is sealed whole and the ESP packet fragmented by this host's

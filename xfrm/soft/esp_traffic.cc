@@ -430,7 +430,9 @@ void EspEngine::deliver(InboundSa& sa, const BatchPacket& packet, std::span<std:
   }
   const auto inner = parse_inner_packet(whole);
   const std::uint8_t announced = inner && inner->source.is_v4() ? kProtocolIpv4 : kProtocolIpv6;
-  if (!inner || (tunnel && next_header != announced)) {
+  // RFC 4301 section 4.1: transport mode SAs "do not carry fragments".
+  const bool fragment = inner && !tunnel && inner->fragment != Fragment::none;
+  if (!inner || fragment || (tunnel && next_header != announced)) {
     ++drops_.malformed;
     return;
   }

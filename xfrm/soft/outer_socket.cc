@@ -13,6 +13,8 @@
 
 #include "xfrm/netlink/routes.h"
 #include "xfrm/netlink/xfrm_policy.h"
+#include "xfrm/soft/ah_packet.h"
+#include "xfrm/soft/outer_ipv6_header.h"
 
 namespace oakgate::soft {
 
@@ -113,6 +115,11 @@ Result<UniqueFd> open_ipsec(Family family, int protocol, bool receives, int disc
                             set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVPKTINFO, 1) &&
                             set_option(fd->get(), IPPROTO_IPV6, IPV6_RECVTCLASS, 1);
   if (!set) return cannot_open(what, errno);
+  // AH covers the extension headers before it.
+  for (const int option : {IPV6_RECVHOPOPTS, IPV6_RECVRTHDR, IPV6_RECVDSTOPTS}) {
+    const bool wanted = !v4 && protocol == IPPROTO_AH && receives;
+    if (wanted && !set_option(fd->get(), IPPROTO_IPV6, option, 1)) return cannot_open(what, errno);
+  }
   if (auto passed = bypass_socket(fd->get(), family); !passed) return fail(std::move(passed.error()));
   return fd;
 }
@@ -122,7 +129,24 @@ Result<UniqueFd> open_ipsec(Family family, int protocol, bool receives, int disc
 struct Arrival {
   std::optional<IpAddress> destination;
   std::uint8_t traffic_class = 0;
+  Ipv6Extensions extensions;  // of AH over IPv6
 };
+
+// An extension header as a control message; ipv6(7): they come in the packet's order.
+std::optional<Ipv6Extension> extension_of(const cmsghdr* control) {
+  if (control->cmsg_level != IPPROTO_IPV6) return std::nullopt;
+  const ByteView bytes(CMSG_DATA(control), control->cmsg_len - CMSG_LEN(0));
+  switch (control->cmsg_type) {
+    case IPV6_HOPOPTS:
+      return Ipv6Extension{IPPROTO_HOPOPTS, bytes};
+    case IPV6_RTHDR:
+      return Ipv6Extension{IPPROTO_ROUTING, bytes};
+    case IPV6_DSTOPTS:
+      return Ipv6Extension{IPPROTO_DSTOPTS, bytes};
+    default:
+      return std::nullopt;
+  }
+}
 
 template <typename T>
 T control_value(const cmsghdr* control) {
@@ -145,8 +169,11 @@ Arrival read_control(msghdr& header) {
       out.traffic_class = control_value<std::uint8_t>(control);
     } else if (control->cmsg_level == IPPROTO_IPV6 && control->cmsg_type == IPV6_TCLASS) {
       out.traffic_class = static_cast<std::uint8_t>(control_value<int>(control));
+    } else if (const auto extension = extension_of(control)) {
+      out.extensions.add(*extension);
     }
   }
+  if ((header.msg_flags & MSG_CTRUNC) != 0) out.extensions.lose();
   return out;
 }
 
@@ -157,22 +184,6 @@ cmsghdr* put_control(msghdr& header, cmsghdr* control, int level, int type, cons
   control->cmsg_len = CMSG_LEN(sizeof(value));
   std::memcpy(CMSG_DATA(control), &value, sizeof(value));
   return CMSG_NXTHDR(&header, control);
-}
-
-// What AH covers of the IPv6 header that the kernel has taken off, into the headroom before the payload. A
-// packet that had extension headers before AH does not verify: its length and next header were others.
-std::size_t put_ipv6_header(std::span<std::uint8_t> payload, const BatchPacket& packet) {
-  constexpr std::size_t kHeader = 40;
-  static_assert(PacketBatch::kHeadroom >= kHeader);
-  std::uint8_t* const header = payload.data() - kHeader;
-  std::fill_n(header, kHeader, std::uint8_t{0});
-  header[0] = 0x60;
-  header[4] = static_cast<std::uint8_t>(payload.size() >> 8);
-  header[5] = static_cast<std::uint8_t>(payload.size());
-  header[6] = IPPROTO_AH;
-  std::memcpy(header + 8, packet.source.address.bytes().data(), 16);
-  std::memcpy(header + 24, packet.destination.bytes().data(), 16);
-  return kHeader;
 }
 
 // Source address and traffic class of one packet.
@@ -202,7 +213,8 @@ bool in_pieces(const SealedPacket& packet) {
 
 // What the batch system calls need, kept so that nothing is allocated on the way.
 struct OuterSockets::Buffers {
-  static constexpr std::size_t kControl = 128;
+  // Addresses and traffic class, and of AH over IPv6 the extension headers.
+  static constexpr std::size_t kControl = 128 + kMaxIpHeader;
   struct alignas(cmsghdr) Control {
     std::array<std::uint8_t, kControl> bytes;
   };
@@ -342,7 +354,12 @@ void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t ind
     packet.source = {to_endpoint(buffers_->addresses[index].storage).address, 0};
     packet.traffic_class = arrival.traffic_class;
     packet.protocol = protocol;
-    if (ah) packet.ip_header = put_ipv6_header(datagram, packet);
+    static_assert(PacketBatch::kHeadroom >= kMaxIpHeader);
+    // 0: AH does not verify.
+    if (ah) {
+      packet.ip_header =
+          put_ipv6_header(datagram, packet.source.address, packet.destination, arrival.extensions);
+    }
     return;
   }
   if (datagram.size() < 20) return;

@@ -31,8 +31,8 @@ class PacketBatch {
   static constexpr std::size_t kCapacity = 32;
   static constexpr std::size_t kMaxPacket = 65535;
   // Room around a packet, so that it can be sealed where it lies: IP, AH and ESP header and IV before,
-  // padding and ICV behind.
-  static constexpr std::size_t kHeadroom = 128;
+  // padding and ICV behind; and of what comes in the IPv6 header with its extension headers, made anew.
+  static constexpr std::size_t kHeadroom = 512;
   static constexpr std::size_t kTailroom = 128;
 
   PacketBatch() : buffer_(std::make_unique<std::uint8_t[]>(kCapacity * kSlot)) {
@@ -57,7 +57,7 @@ class PacketBatch {
 
  private:
   // An odd number of cache lines: equal offsets in neighbouring slots fall into different cache sets.
-  static constexpr std::size_t kSlot = std::size_t{64} * 1031;
+  static constexpr std::size_t kSlot = std::size_t{64} * 1035;
   static_assert(kSlot >= kHeadroom + kMaxPacket + kTailroom);
   std::unique_ptr<std::uint8_t[]> buffer_;
   std::vector<BatchPacket> packets_;

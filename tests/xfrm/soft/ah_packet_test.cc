@@ -131,6 +131,28 @@ TEST(AhPacket, Ipv4OptionsAreCoveredAsAppendixASays) {
   for (const std::size_t at : {6U, 7U, 10U}) EXPECT_EQ(sealed.changed(20 + at), AhVerdict::ok) << at;
 }
 
+// RFC 4302 appendix A1, by copy flag, class and number; what it does not list counts as zero, too.
+TEST(AhPacket, EveryIpv4OptionOfAppendixA) {
+  const auto type = [](unsigned copy, unsigned kind, unsigned number) {
+    return static_cast<std::uint8_t>(copy << 7 | kind << 5 | number);
+  };
+  const std::vector<std::uint8_t> immutable = {type(1, 0, 2), type(1, 0, 5), type(1, 0, 6), type(1, 0, 20),
+                                               type(1, 0, 21)};
+  const std::vector<std::uint8_t> zeroed = {type(1, 0, 3),  type(0, 2, 4),  type(0, 0, 7),  type(1, 0, 9),
+                                            type(0, 2, 18), type(1, 0, 8),  type(0, 0, 11), type(0, 0, 12),
+                                            type(1, 0, 17), type(0, 0, 10), type(1, 2, 13), type(1, 0, 14),
+                                            type(0, 0, 15), type(1, 0, 16), type(1, 0, 19), type(0, 3, 30)};
+  const auto value_counts = [](std::uint8_t option) {
+    Sealed sealed(ipv4_packet({1, option, 6, 1, 2, 3, 4, 0}, 24), 28);
+    EXPECT_EQ(sealed.ah.verify(sealed.packet, sealed.ip), AhVerdict::ok);
+    EXPECT_NE(sealed.changed(20, 0x02), AhVerdict::ok) << "no operation is immutable";
+    EXPECT_NE(sealed.changed(27), AhVerdict::ok) << "and so is the end of the list";
+    return sealed.changed(24) == AhVerdict::not_authentic;
+  };
+  for (const std::uint8_t option : immutable) EXPECT_TRUE(value_counts(option)) << int{option};
+  for (const std::uint8_t option : zeroed) EXPECT_FALSE(value_counts(option)) << int{option};
+}
+
 TEST(AhPacket, MalformedOptionsAreRefused) {
   for (const Bytes& options : {Bytes{7, 1, 0, 0}, Bytes{7, 0, 0, 0}, Bytes{7, 5, 0, 0}, Bytes{1, 1, 1, 7}}) {
     Bytes header = ipv4_packet(options, 0);
@@ -162,6 +184,18 @@ TEST(AhPacket, Ipv6ExtensionHeadersAreCoveredAsAppendixASays) {
     header.resize(40 + broken.size());
     EXPECT_FALSE(mute_mutable_fields(header)) << to_hex(broken);
   }
+}
+
+// RFC 4302 section 3.3.3.1.2.2: types and lengths are covered whatever the data is.
+TEST(AhPacket, DestinationOptionsBeforeAh) {
+  const Bytes extensions = {51, 1, 0x3e, 4, 9, 9, 9, 9, 0x1e, 4, 8, 8, 8, 8, 0, 0};
+  Sealed sealed(ipv6_packet(60, extensions, 24), 40 + extensions.size());
+  EXPECT_EQ(sealed.ah.verify(sealed.packet, sealed.ip), AhVerdict::ok);
+  for (const std::size_t at : {4U, 7U}) EXPECT_EQ(sealed.changed(40 + at), AhVerdict::ok) << at;
+  EXPECT_EQ(sealed.changed(40 + 2, 0x01), AhVerdict::not_authentic) << "another type that may change";
+  for (const std::size_t at : {8U, 10U, 13U})
+    EXPECT_EQ(sealed.changed(40 + at), AhVerdict::not_authentic) << at;
+  EXPECT_EQ(sealed.changed(40 + 3), AhVerdict::malformed) << "an option that reaches past its header";
 }
 
 TEST(AhPacket, TakesAPeersLongerPaddingAndCoversIt) {

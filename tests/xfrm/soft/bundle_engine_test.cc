@@ -330,6 +330,29 @@ TEST_F(BundleTest, TransportModeCarriesWholePacketsOfTheTwoAddressesAlone) {
   EXPECT_EQ(inner->destination, peer_);
 }
 
+// RFC 4301 section 4.1: transport mode does not carry fragments, whoever sends them.
+TEST_F(BundleTest, AFragmentInTransportModeIsNotTaken) {
+  use({Protection::ah, EncapsulationMode::transport, Integrity::sha, Family::ipv6});
+  auto ah = AhAuthenticator::create(Integrity::sha256, SecretBytes(Bytes(32, 0x33)));
+  constexpr std::uint8_t kUdp = 17;
+  constexpr std::uint8_t kFragment = 44;
+  for (const std::uint8_t next : {kUdp, kFragment}) {
+    // Behind the header of a first fragment, or as UDP's header itself, the same bytes.
+    Bytes packet(40 + 32, 0);
+    Bytes payload = {kUdp, 0, 0, 1, 0, 0, 0, 9, 0x1b, 0x58, 0x1b, 0x59, 0, 12, 0, 0, 1, 2, 3, 4};
+    packet.insert(packet.end(), payload.begin(), payload.end());
+    packet[0] = 0x60;
+    packet[5] = static_cast<std::uint8_t>(packet.size() - 40);
+    packet[6] = 51;
+    std::copy_n(own_.bytes().begin(), 16, packet.begin() + 8);
+    std::copy_n(peer_.bytes().begin(), 16, packet.begin() + 24);
+    ASSERT_TRUE(ah->protect(packet, 40, {id(IpsecProtocol::ah).spi, next, next, 0}));
+    receive(Bytes(packet.begin() + 40, packet.end()), IpsecProtocol::ah);
+    EXPECT_EQ(b_out_.opened.size(), next == kUdp ? 1U : 0U);
+    EXPECT_EQ(b_.drops().malformed, next == kUdp ? 0U : 1U);
+  }
+}
+
 TEST_F(BundleTest, WhatThePlaneCannotDoIsRefused) {
   suite_ = {Protection::ah};
   own_ = address("192.0.2.1");
