@@ -147,6 +147,8 @@ struct QuickMode : Exchange {
   std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed
   std::vector<SaPairId> replaces;   // SA pairs of the selector pair that were there when it began
   std::optional<SaPairId> result;
+  Instant begun_at{};
+  bool withdrawn = false;       // our offer, not needed any more: sent no more, but an answer counts
   Instant keyed_at{};           // when its inbound SA went to the data plane: life counts from there
   bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
   bool failed = false;
@@ -188,6 +190,7 @@ struct IkeSa {
   // When the peer surely was at work on this negotiation: its first message came (again, if that proved
   // false).
   Instant begun_at{};
+  bool withdrawn = false;  // our offer, not needed any more: sent no more, but an answer counts
   std::optional<Instant> established_at;
   TimerId half_open_timer;
   std::size_t request_bytes = 0;  // of the last message, while our cookie has not come back

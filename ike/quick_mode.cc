@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "ike/attributes.h"
 #include "ike/crypto/keys.h"
@@ -260,6 +261,24 @@ void retire_replaced(Core& core, const QuickMode& quick) {
   }
 }
 
+// The peer has brought up what our own offer, still without an answer, was to. It is not repeated: one that
+// comes late would look like a renewal. If it did arrive, the answer still counts.
+void withdraw_offer(Core& core, Pair& pair) {
+  if (!pair.negotiating) return;
+  const auto [sa_id, id] = *pair.negotiating;
+  IkeSa* sa = core.find_sa(sa_id);
+  if (sa == nullptr) return;
+  const auto own = sa->quick_modes.find(id);
+  if (own == sa->quick_modes.end() || own->second->state != State::qm_i_sent_sa) return;
+  QuickMode& quick = *own->second;
+  pair.negotiating.reset();
+  quick.withdrawn = true;
+  quick.tries = std::numeric_limits<int>::max();
+  core.cancel(quick.retransmit_timer);
+  quick.retransmit_timer =
+      core.arm(core.limits().half_open_life, {TimerKind::retransmit, sa->id.value, id.value});
+}
+
 // `outbound`: the SAs that are held back.
 void finish(Run& run, std::vector<SaSpec> outbound) {
   Core& core = run.core;
@@ -267,6 +286,7 @@ void finish(Run& run, std::vector<SaSpec> outbound) {
   Peer& peer = peer_of(run);
   Pair& pair = pair_of(run);
   if (pair.negotiating == std::pair(run.sa.id, quick.id)) pair.negotiating.reset();
+  if (quick.role == Role::responder) withdraw_offer(core, pair);
   SaPair fresh = phase2_pair(run.sa, quick, pair);
   fresh.id = SaPairId{core.next_id()};
   fresh.established_at = core.now().instant;
@@ -428,6 +448,7 @@ std::unique_ptr<QuickMode> new_exchange(Core& core, Role role, MessageId id) {
   quick->role = role;
   quick->state = role == Role::initiator ? State::qm_i_generating : State::qm_r_start;
   quick->id = id;
+  quick->begun_at = core.now().instant;
   quick->soft_percent = renewal_percent(core, role);
   return quick;
 }
@@ -532,16 +553,21 @@ void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error) {
 }
 
 void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick) {
+  if (quick.withdrawn) {
+    abandon_quick_mode(core, sa, quick);
+    return;
+  }
   Error error{ErrorCode::no_answer,
               sa.peer + " (" + sa.remote.address.to_string() + ") does not answer in Quick Mode",
               quick.role == Role::initiator ? "message 2 of Quick Mode" : "message 3 of Quick Mode",
               "see the peer's log: it may have dropped its IKE SA, or refuse without a word",
               {}};
-  const bool ours = quick.role == Role::initiator;
+  // The peer knows this IKE SA as long as it says anything else under it.
+  const bool forgotten = quick.role == Role::initiator && sa.watch.heard < quick.begun_at;
   const bool fresh = core.now().instant - *sa.established_at < kFreshPhase1;
-  if (!ours || fresh) {
+  if (!forgotten || fresh) {
     quick_mode_failed(core, sa, quick, std::move(error));
-    if (ours && core.find_sa(sa.id) != nullptr) delete_ike_sa(core, sa, "no answer in Quick Mode");
+    if (forgotten && core.find_sa(sa.id) != nullptr) delete_ike_sa(core, sa, "no answer in Quick Mode");
     return;
   }
   // An SA that worked once and is silent now is most likely forgotten at the peer: begin anew with phase 1.

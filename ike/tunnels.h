@@ -31,7 +31,7 @@ void phase1_lost(Core& core, Peer& peer, const Error& error);
 // when the other began. Of these the one with the lower SPI stays (the lower of its two, as a number: both
 // ends see the same), the other ages as if replaced: its initiator deletes it after Limits::old_sa_grace, its
 // responder after twice that time if the initiator has not. So one is left at both ends, whatever rule the
-// peer has.
+// peer has. Our own offer is repeated no more if it has no answer yet when the peer's is complete.
 [[nodiscard]] bool loses_collision(const Pair& pair, Spi in, Spi out, const std::vector<SaPairId>& replaces);
 SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh, const std::vector<SaPairId>& replaces);
 

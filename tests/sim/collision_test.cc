@@ -2,6 +2,7 @@
 // SA pair a selector is left, the same at both ends, and no packet is lost on the way.
 #include <gtest/gtest.h>
 
+#include "ike/wire/message.h"
 #include "tests/sim/two_gateways.h"
 
 namespace oakgate::sim {
@@ -117,6 +118,54 @@ TEST(Collision, OneDeletesWhileTheOtherRenews) {
     expect_one_pair(two, seed);
     EXPECT_TRUE(carries(two.a, two.b, 1)) << "seed " << seed;
   }
+}
+
+// Of what `gateway` begins, no Quick Mode message passes that `lost` says so of.
+void lose_own_offers(TwoGateways& two, const Gateway& gateway, std::function<bool(MessageId)> lost) {
+  const auto owners = std::make_shared<std::map<MessageId, IpAddress>>();
+  two.net.tap = [owners, lost = std::move(lost), own = gateway.address](const Endpoint& from, const Endpoint&,
+                                                                        Bytes& data) {
+    const auto header = wire::parse_header(data);
+    if (!header || header->exchange != wire::ExchangeType::quick) return true;
+    const auto owner = owners->emplace(header->message_id, from.address).first;
+    return owner->second != own || !lost(header->message_id);
+  };
+}
+
+TEST(Collision, AnOfferIsRepeatedNoMoreOnceThePeersIsComplete) {
+  TwoGateways two(21, {plan(StartMode::on_start, StartMode::on_start)});
+  int sent = 0;
+  lose_own_offers(two, two.a, [&sent](MessageId) { return ++sent > 0; });
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(10)));
+  const int before = sent;
+  EXPECT_GT(before, 0);
+  two.net.run_for(Seconds(60));
+  EXPECT_EQ(sent, before);
+  expect_one_pair(two, 21);
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase2_failed), 0U);
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase1_deleted), 0U);
+}
+
+// One Quick Mode without an answer says nothing of an IKE SA under which the peer answers others.
+TEST(Collision, AnUnansweredOfferLeavesAnIkeSaThatLives) {
+  TunnelPlan many = plan(StartMode::on_start, StartMode::responder);
+  many.local.emplace_back("10.3.0.0/24");
+  TwoGateways two(22, {many});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.net.run_for(Seconds(120));
+  std::optional<MessageId> first;
+  lose_own_offers(two, two.a,
+                  [&first](MessageId id) { return id == first.value_or(id) && (first = id, true); });
+  for (const auto& sas : two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas)
+    two.a.command(ike::SoftLimitReached{sas.out, sas.reqid});
+  two.net.run_for(Seconds(60));
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase2_failed), 1U);
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase1_deleted), 0U);
+  EXPECT_TRUE(carries(two.a, two.b, 2));
+  two.net.run_for(Seconds(120));
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase2_established), 4U) << "both were renewed in the end";
 }
 
 }  // namespace

@@ -3,7 +3,9 @@
 // bound, both ends agree, and nothing is left over. A failing seed replays by itself and prints its ladder.
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
 
 #include "tests/sim/two_gateways.h"
 #include "tests/sim/watch.h"
@@ -40,6 +42,7 @@ class Fleet {
       join(*gateways_[static_cast<std::size_t>(dice_.between(0, static_cast<std::int64_t>(i) - 1))],
            *gateways_[i]);
     }
+    translate();
     roughen();
     watch_.emplace(net);
   }
@@ -54,6 +57,8 @@ class Fleet {
     storms();
     restarts();
     partitions();
+    rebindings();
+    revocations();
     return run(kRough);
   }
 
@@ -111,7 +116,26 @@ class Fleet {
     there.config().peers.back().aggressive = aggressive;
     here.pre_shared_keys[there.name] = "a key between " + there.name + " and " + here.name;
     there.pre_shared_keys[here.name] = here.pre_shared_keys[there.name];
+    if (const auto method = dice_.between(0, 9); method < 3) {
+      use_certificates(here, there);
+    } else if (method < 5 && !aggressive) {
+      use_rsa_encryption(here, there, method == 3 ? AuthMethod::rsa_encr : AuthMethod::rsa_encr_rev);
+    }
     edges_.push_back(std::move(edge));
+  }
+
+  // The last gateway has but one peer, and calls it: it may sit behind a NAT.
+  void translate() {
+    if (!dice_.chance(0.3)) return;
+    Gateway& inside = *gateways_.back();
+    const IpAddress outside = *IpAddress::parse("198.51.100.1");
+    net.nats = {{inside.address, outside, 10000}};
+    for (ike::TunnelConfig& tunnel : inside.config().peers.back().tunnels) tunnel.start = StartMode::on_start;
+    ike::PeerConfig& called = edges_.back().here->config().peers.back();
+    called.called_from = {Subnet(outside, 24)};
+    // In Aggressive Mode it says who it is before anybody knows of the NAT.
+    if (called.aggressive) called.remote_identity.address = inside.address;
+    for (ike::TunnelConfig& tunnel : called.tunnels) tunnel.start = StartMode::responder;
   }
 
   void roughen() {
@@ -120,6 +144,8 @@ class Fleet {
     net.faults.latency = Milliseconds(dice_.between(1, 150));
     net.faults.jitter = Milliseconds(dice_.between(0, 600));
     net.faults.job_delay = Milliseconds(dice_.between(0, 400));
+    for (Gateway* gateway : gateways_)
+      gateway->verification_jitter = Milliseconds(dice_.between(0, dice_.chance(0.5) ? 0 : 5000));
     net.tap = [this](const Endpoint& from, const Endpoint& to, Bytes&) {
       return !blocked_.contains({std::min(from.address, to.address), std::max(from.address, to.address)});
     };
@@ -159,6 +185,30 @@ class Fleet {
     const Seconds when(dice_.between(0, 150));
     net.after(when, [this, link] { blocked_.insert(link); });
     net.after(when + Seconds(dice_.between(5, 180)), [this, link] { blocked_.erase(link); });
+  }
+
+  // The NAT forgets, and translates to another port, or to another address as well.
+  void rebindings() {
+    if (net.nats.empty()) return;
+    for (std::int64_t change = dice_.between(0, 3); change > 0; --change) {
+      net.after(Seconds(dice_.between(1, 239)), [this] {
+        Simulator::Nat& nat = net.nats.front();
+        nat.port_offset = static_cast<std::uint16_t>(dice_.between(10000, 60000));
+        if (dice_.chance(0.3))
+          nat.outside = *IpAddress::parse("198.51.100." + std::to_string(dice_.between(1, 254)));
+      });
+    }
+  }
+
+  // A certificate is revoked by mistake, and is good again before the quiet time.
+  void revocations() {
+    if (!dice_.chance(0.15)) return;
+    Gateway* gateway = any();
+    const Gateway* other = any();
+    const Seconds when(dice_.between(1, 150));
+    const std::string serial = other->name + "-key";
+    net.after(when, [gateway, serial] { gateway->revoked.insert(serial); });
+    net.after(when + Seconds(dice_.between(1, 80)), [gateway, serial] { gateway->revoked.erase(serial); });
   }
 
   Gateway* any() {
@@ -209,10 +259,18 @@ class Fleet {
   std::uint64_t looks_ = 0;
 };
 
+// As many more as fit into OAKGATE_SIM_SECONDS.
+Seconds longer() {
+  const char* wanted = std::getenv("OAKGATE_SIM_SECONDS");
+  return Seconds(wanted == nullptr ? 0 : std::strtol(wanted, nullptr, 10));
+}
+
 TEST(Fleets, AlwaysComeBackAgreeAndLeaveNothing) {
   Figures figures;
   const std::uint64_t first = first_seed();
-  for (std::uint64_t seed = first; seed < first + runs(10000); ++seed) {
+  const auto end = std::chrono::steady_clock::now() + longer();
+  for (std::uint64_t seed = first; seed < first + runs(10000) || std::chrono::steady_clock::now() < end;
+       ++seed) {
     SCOPED_TRACE("OAKGATE_SIM_SEED=" + std::to_string(seed) + " OAKGATE_SIM_RUNS=1 replays this run");
     Fleet fleet(seed);
     if (!fleet.live() || !fleet.recover(figures) || !fleet.end()) break;

@@ -100,7 +100,8 @@ void Gateway::carry_out(ike::Effects effects) {
         --unreadable;
         verdict = {false, fail(ErrorCode::signature_invalid, "unreadable")};
       }
-      complete_later(verification, {verify->id, ike::JobOutput(std::move(verdict))});
+      const Milliseconds more(network_.rng.between(0, verification_jitter.count()));
+      complete_later(verification + more, {verify->id, ike::JobOutput(std::move(verdict))});
     } else if (auto* sas = std::get_if<ike::InstallSas>(&effect)) {
       install(*sas);
     } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {
@@ -344,6 +345,8 @@ void Simulator::deliver(const Endpoint& from, const Endpoint& to, const Bytes& d
     }
     if (target.address == nat.outside) {
       target = {nat.inside, static_cast<std::uint16_t>(target.port - nat.port_offset)};
+      // A translation that is gone leads nowhere.
+      if (target.port != ike::kIkePort && target.port != ike::kNatTraversalPort) return;
     }
   }
   for (const auto& gateway : gateways_) {
@@ -393,32 +396,43 @@ void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans
   there.pre_shared_keys[here.name] = key;
 }
 
+namespace {
+
+// What `gateway` has to do with `other` alone.
+template <class Change>
+void for_peer(Gateway& gateway, const Gateway& other, AuthMethod method, const Change& change) {
+  gateway.pre_shared_keys.erase(other.name);
+  for (ike::PeerConfig& peer : gateway.config().peers) {
+    if (peer.name != other.name) continue;
+    change(peer);
+    for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
+  }
+}
+
+}  // namespace
+
 void use_certificates(Gateway& here, Gateway& there, AuthMethod method) {
   for (Gateway* gateway : {&here, &there}) {
     gateway->trustpoint = fake_trustpoint(
         fake_certificate(gateway->name, gateway->address.to_string(),
                          method == AuthMethod::rsa_sig ? crypto::KeyKind::rsa : crypto::KeyKind::ec_p256));
-    gateway->pre_shared_keys.clear();
-    for (ike::PeerConfig& peer : gateway->config().peers) {
+    for_peer(*gateway, gateway == &here ? there : here, method, [&](ike::PeerConfig& peer) {
       peer.trustpoint = "corp";
       if (method == AuthMethod::ecdsa_sig) peer.policies.resize(1);  // the other's hash has no curve
-      for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
-    }
+    });
   }
 }
 
 void use_rsa_encryption(Gateway& here, Gateway& there, AuthMethod method) {
   for (Gateway* gateway : {&here, &there}) {
     const Gateway& other = gateway == &here ? there : here;
-    gateway->pre_shared_keys.clear();
-    for (ike::PeerConfig& peer : gateway->config().peers) {
+    for_peer(*gateway, other, method, [&](ike::PeerConfig& peer) {
       peer.rsa_encryption =
           ike::RsaEncryption{{{other.name + ".example.net", fake_public_key(other.name + "-rsa")}},
                              gateway->name + "-rsa",
                              fake_public_key(gateway->name + "-rsa"),
                              SkeyidForm::automatic};
-      for (IsakmpPolicy& policy : peer.policies) policy.authentication = method;
-    }
+    });
   }
 }
 

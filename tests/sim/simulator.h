@@ -80,6 +80,7 @@ class Gateway {
   std::size_t jobs = 0;          // that were asked for, verifications included
   int unreadable = 0;            // so many of the next verifications find the signature bad
   Milliseconds verification{0};  // takes so long, besides a job's delay
+  Milliseconds verification_jitter{0};  // up to this much more: CRLs come in any order
 
  private:
   friend class Simulator;
@@ -168,9 +169,9 @@ struct TunnelPlan {
 void connect(Gateway& here, Gateway& there, const std::vector<TunnelPlan>& plans,
              Seconds phase1_life = Seconds(86400), std::uint32_t reqid = kReqidBase,
              const std::string& key = "sharedkeysharedkey");
-// Both prove themselves by certificates instead, and by nothing else.
+// Both prove themselves to each other by certificates instead, and by nothing else.
 void use_certificates(Gateway& here, Gateway& there, AuthMethod method = AuthMethod::rsa_sig);
-// Both prove themselves by RSA-encrypted nonces instead: `rsa_encr` or `rsa_encr_rev`.
+// Both prove themselves to each other by RSA-encrypted nonces instead: `rsa_encr` or `rsa_encr_rev`.
 void use_rsa_encryption(Gateway& here, Gateway& there, AuthMethod method);
 [[nodiscard]] ike::PeerConfig peer_config(const Gateway& here, const Gateway& there,
                                           const std::vector<TunnelPlan>& plans, Seconds phase1_life,

@@ -79,7 +79,10 @@ void Watch::look_at_planes() {
       newest = std::max(newest, held.order);
       const ByteView key = held.spec.encryption_key.view();
       const auto [owner, fresh] = keys_.emplace(std::string(key.begin(), key.end()), id);
-      if (!fresh && owner->second != id) fail(*gateway, "SA " + spi + " has the key of another");
+      // Both ends hold it; behind a NAT each has its own idea of where it leads.
+      const SaId& first = owner->second;
+      if (!fresh && (first.protocol != id.protocol || first.spi != id.spi))
+        fail(*gateway, "SA " + spi + " has the key of another");
     }
     // A gateway that died begins to count anew.
     seen = gateway->plane().empty() ? 0 : newest;

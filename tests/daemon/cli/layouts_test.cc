@@ -60,6 +60,21 @@ TEST(StatusScreen, TellsOfAWaiverThatEndsSoon) {
   EXPECT_NE(screen_on(-1).find("ended, on 2026-11-19"), std::string::npos) << screen_on(-1);
 }
 
+TEST(StatusScreen, TellsOfATrustpointsWaiverThatEndsSoon) {
+  const auto screen_on = [](int days_left) {
+    StatusInput input = test::status_input();
+    const auto today = std::chrono::floor<std::chrono::days>(test::kNow.wall);
+    input.trustpoint_waivers = {{"corp", {{Weak::md5}, today + std::chrono::days(days_left), "old CA"}}};
+    return status_screen(status_json(input, true), test::kNow.wall, {false, 100});
+  };
+  EXPECT_EQ(screen_on(31).find("trustpoint"), std::string::npos);
+  EXPECT_NE(screen_on(30).find("\ntrustpoint corp\n  allow_weak (md5) ends in 30 days, on 2026-12-20, its "
+                               "reason: old CA\n"),
+            std::string::npos)
+      << screen_on(30);
+  EXPECT_NE(screen_on(-1).find("allow_weak (md5) ended, on 2026-11-19"), std::string::npos) << screen_on(-1);
+}
+
 TEST(StatusScreen, PaintsStatesOnlyWhenAsked) {
   const Json status = status_json(test::status_input(), true);
   const std::string painted = status_screen(status, test::kNow.wall, {true, 80});
