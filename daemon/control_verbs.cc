@@ -98,6 +98,11 @@ StatusInput ControlVerbs::status_input(const std::string& peer) const {
     for (const SaCounters& one : *counters) input.counters.emplace(one.id, one);
   }
   if (parts_.own_certificates) input.own_certificates = parts_.own_certificates();
+  for (const TrustpointConfig& trustpoint : parts_.config().trustpoints) {
+    const WeakWaiver& waiver = trustpoint.allow_weak;
+    if (!waiver.algorithms.empty())
+      input.trustpoint_waivers.push_back({trustpoint.name, {waiver.algorithms, waiver.until, waiver.reason}});
+  }
   input.now = read_clocks();
   return input;
 }

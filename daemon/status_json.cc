@@ -329,6 +329,10 @@ Json status_json(const StatusInput& input, bool detail) {
                                     {"status", own.status},
                                     {"not_after", iso_time(own.not_after)}});
   }
+  for (const TrustpointWaiver& one : input.trustpoint_waivers) {
+    json["trustpoints"].push_back(
+        {{"name", one.trustpoint}, {"allow_weak", waiver_json(one.waiver, input.now.wall)}});
+  }
   return json;
 }
 

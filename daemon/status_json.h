@@ -33,6 +33,12 @@ struct OwnCertificateStatus {
   WallTime not_after{};
 };
 
+// A trustpoint's `allow_weak`.
+struct TrustpointWaiver {
+  std::string trustpoint;
+  ike::WaiverSnapshot waiver;
+};
+
 struct StatusInput {
   std::string gateway;
   std::string data_plane;
@@ -40,6 +46,7 @@ struct StatusInput {
   std::map<std::string, std::string, std::less<>> addresses;  // as configured, by peer name
   std::map<SaId, SaCounters> counters;
   std::vector<OwnCertificateStatus> own_certificates{};
+  std::vector<TrustpointWaiver> trustpoint_waivers{};  // of those that have one
   Now now;
 };
 

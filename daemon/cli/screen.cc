@@ -77,9 +77,14 @@ void show_error(Screen& screen, std::size_t indent, const Json& error) {
 }
 
 // A waiver that ends soon, or did.
-void show_waiver(Screen& screen, const Json& peer) {
-  const auto found = peer.find("allow_weak");
-  if (found == peer.end() || !found->is_object() || found->value("state", "") == "in-force") return;
+bool wants_notice(const Json& of) {
+  const auto found = of.find("allow_weak");
+  return found != of.end() && found->is_object() && found->value("state", "") != "in-force";
+}
+
+void show_waiver(Screen& screen, const Json& of) {
+  if (!wants_notice(of)) return;
+  const auto found = of.find("allow_weak");
   std::string words;
   for (const Json& word : (*found)["algorithms"])
     words += (words.empty() ? "" : ", ") + word.get<std::string>();
@@ -187,6 +192,12 @@ std::string status_screen(const Json& status, WallTime now, const ScreenStyle& s
   for (const Json& peer : status["peers"]) {
     screen.blank();
     show_peer(screen, peer);
+  }
+  for (const Json& trustpoint : status.value("trustpoints", Json::array())) {
+    if (!wants_notice(trustpoint)) continue;
+    screen.blank();
+    screen.line("trustpoint " + trustpoint.value("name", ""));
+    show_waiver(screen, trustpoint);
   }
   return std::move(screen).take();
 }
