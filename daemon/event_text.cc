@@ -18,7 +18,8 @@ using ike::EventId;
 
 // The phrases operators search for are IOS's own ("atts are acceptable", "%CRYPTO-6-IKMP_MODE_FAILURE"): they
 // stay as they are.
-constexpr std::array kTable{
+// In the order of EventId, a table for each of its sections.
+constexpr std::array kPhase1{
     EventRow{EventId::phase1_started, LogLevel::info,
              "ISAKMP: beginning {exchange} exchange with {remote} as {role}"},
     EventRow{EventId::phase1_policy_chosen, LogLevel::info,
@@ -36,7 +37,8 @@ constexpr std::array kTable{
              "ISAKMP: deleting SA with {remote}, by {by}, reason \"{reason}\""},
     EventRow{EventId::phase1_rekeying, LogLevel::info, "ISAKMP: renewing the SA with {remote}"},
     EventRow{EventId::phase1_expired, LogLevel::notice, "ISAKMP: the SA with {remote} has expired"},
-
+};
+constexpr std::array kPhase2{
     EventRow{EventId::phase2_started, LogLevel::info,
              "ISAKMP: beginning Quick Mode exchange with {remote} for {selectors}"},
     EventRow{EventId::phase2_established, LogLevel::notice,
@@ -54,7 +56,8 @@ constexpr std::array kTable{
              "IPSEC(delete_sa): deleting SA for {selectors}, spi in {spi_in}, by {by}, reason \"{reason}\""},
     EventRow{EventId::phase2_expired, LogLevel::notice,
              "IPSEC: the SA for {selectors} has expired, spi in {spi_in}"},
-
+};
+constexpr std::array kProofs{
     EventRow{EventId::own_identity_changed, LogLevel::notice,
              "ISAKMP: My ID configured as {from}, but it is not in Cert! Using {to} as My ID"},
     EventRow{EventId::own_identity_unproved, LogLevel::warning,
@@ -67,7 +70,11 @@ constexpr std::array kTable{
     EventRow{EventId::peer_revoked, LogLevel::error, "ISAKMP: the certificate of {peer} has been revoked"},
     EventRow{EventId::guessable, LogLevel::warning,
              "ISAKMP: Aggressive Mode with {address}: whoever sees it can guess the pre-shared key offline"},
-
+    EventRow{EventId::odd_identity, LogLevel::notice,
+             "ISAKMP: ID payload of {address} is for protocol {protocol}, port {port}, not 17/500 or 0/0: "
+             "going on"},
+};
+constexpr std::array kMessages{
     EventRow{EventId::retransmitting, LogLevel::info,
              "ISAKMP: retransmitting {exchange} to {remote}, try {try} of {of}"},
     EventRow{EventId::vendor_id_received, LogLevel::debug, "ISAKMP: vendor ID from {remote}"},
@@ -76,6 +83,16 @@ constexpr std::array kTable{
     EventRow{EventId::notify_sent, LogLevel::info, "ISAKMP: sending NOTIFY {type} to {remote}"},
     EventRow{EventId::delete_received, LogLevel::info,
              "ISAKMP: received DELETE for {count} {protocol} SAs from {remote}"},
+    EventRow{EventId::configuration_asked, LogLevel::info,
+             "ISAKMP: {remote} asks for configuration ({kind}: {attributes}): it gets none"},
+    EventRow{EventId::xauth_refused, LogLevel::warning,
+             "ISAKMP: XAUTH refused: {address} asks for {attributes}"},
+    EventRow{EventId::xauth_decided, LogLevel::notice, "ISAKMP: XAUTH: {address} says {status}"},
+    EventRow{EventId::group_refused, LogLevel::notice, "ISAKMP: New Group Mode with {address} refused"},
+    EventRow{EventId::commit_awaited, LogLevel::info,
+             "ISAKMP: {address} set the commit bit, await(): its CONNECTED for {selectors}"},
+    EventRow{EventId::commit_unanswered, LogLevel::warning,
+             "ISAKMP: no CONNECTED from {address} in {seconds} s for {selectors}: going on without"},
     EventRow{EventId::nat_detected, LogLevel::info, "ISAKMP: NAT found with {remote}: {where}"},
     EventRow{EventId::endpoint_changed, LogLevel::notice, "ISAKMP: the peer moved from {from} to {to}"},
     EventRow{EventId::peer_silent, LogLevel::info,
@@ -88,7 +105,8 @@ constexpr std::array kTable{
              "ISAKMP: message from {remote} held while a computation is under way"},
     EventRow{EventId::unknown_peer, LogLevel::warning, "ISAKMP: No pre-shared key with {address}!"},
     EventRow{EventId::limit_reached, LogLevel::warning, "ISAKMP: a limit is reached with {remote}"},
-
+};
+constexpr std::array kPolicy{
     EventRow{EventId::weak_used, LogLevel::warning,
              "weak algorithms in use: {algorithms}; allowed until {until}, because: {reason}"},
     EventRow{EventId::weak_waiver_expired, LogLevel::error,
@@ -96,6 +114,15 @@ constexpr std::array kTable{
     EventRow{EventId::address_changed, LogLevel::notice, "address: local {local}, remote {remote}"},
     EventRow{EventId::data_plane_failed, LogLevel::error, "the data plane refused"},
 };
+
+template <std::size_t... Sizes>
+constexpr auto joined(const std::array<EventRow, Sizes>&... tables) {
+  std::array<EventRow, (Sizes + ...)> all{};
+  auto* to = all.begin();
+  ((to = std::copy(tables.begin(), tables.end(), to)), ...);
+  return all;
+}
+constexpr std::array kTable = joined(kPhase1, kPhase2, kProofs, kMessages, kPolicy);
 static_assert(kTable.size() == static_cast<std::size_t>(EventId::data_plane_failed) + 1,
               "every EventId has a row");
 

@@ -79,6 +79,7 @@ struct Limits {
   int aggressive_burst = 20;
   std::size_t sas_per_peer = 64;           // IKE SAs held with one peer
   std::size_t exchanges_per_sa = 64;       // phase 2 exchanges under way under one IKE SA
+  std::size_t transactions_per_sa = 16;    // Transactions and New Group Modes answered lately
   std::size_t remembered_messages = 1024;  // message ids of an IKE SA that a replay is recognised by
   Milliseconds retransmit_first{1000};     // doubled each time, up to:
   Milliseconds retransmit_ceiling{8000};
@@ -93,6 +94,7 @@ struct Limits {
   Milliseconds old_sa_grace{10000};       // a replaced SA still receives for so long
   Milliseconds last_packets{2000};        // and for so long after we have told the peer to delete it
   Milliseconds switch_delay{8000};        // a renewed SA pair sends so long after message 3 (tunnels.h)
+  Milliseconds connected_wait{3000};      // for a peer's CONNECTED, if it set the commit bit
   Milliseconds keepalive{20000};          // NAT keep-alives, RFC 3948 section 4
   Milliseconds probe_pause{60000};        // between probes that unauthenticated messages cause
   Milliseconds unknown_spi_pause{10000};  // between INVALID-SPI notifies to one peer

@@ -40,8 +40,9 @@ IkeSa* Core::find_sa(const CookiePair& cookies) {
 
 Exchange* Core::find_exchange(IkeSa& sa, MessageId id) {
   if (id == MessageId{}) return sa.phase1.get();
-  const auto found = sa.quick_modes.find(id);
-  return found == sa.quick_modes.end() ? nullptr : found->second.get();
+  if (const auto quick = sa.quick_modes.find(id); quick != sa.quick_modes.end()) return quick->second.get();
+  const auto other = sa.transactions.find(id);
+  return other == sa.transactions.end() ? nullptr : other->second.get();
 }
 
 IkeSa* Core::current_sa(const Peer& peer) {

@@ -1,6 +1,7 @@
 #include "ike/engine.h"
 
 #include "ike/commands.h"
+#include "ike/commit_bit.h"
 #include "ike/core.h"
 #include "ike/dead_peers.h"
 #include "ike/exchange.h"
@@ -29,7 +30,11 @@ void on_ike_sa_timer(Core& core, const Timer& timer) {
         forget_phase1(core, *sa);
       } else {
         forget_quick_mode(core, *sa, id);
+        forget_transaction(core, *sa, id);
       }
+      return;
+    case TimerKind::connected_due:
+      on_connected_due(core, *sa, id);
       return;
     case TimerKind::phase1_rekey_due:
       on_phase1_rekey_due(core, *sa);

@@ -43,21 +43,29 @@ enum class EventId : std::uint8_t {
   certificate_verified,   // fields: subject, issuer, serial, until
   peer_revoked,           // error
   guessable,              // Aggressive Mode with a pre-shared key: it can be guessed offline
+  odd_identity,  // its ID names another protocol and port than RFC 2407 asks; fields: identity, protocol,
+                 // port
   // messages
-  retransmitting,      // fields: exchange, try, of
-  vendor_id_received,  // fields: name or hex
-  notify_received,     // fields: type, exchange, authenticated ("yes", "no")
-  notify_sent,         // fields: type
-  delete_received,     // fields: protocol, count
-  nat_detected,        // fields: where
-  endpoint_changed,    // the authenticated peer moved; fields: from, to
-  peer_silent,         // R-U-THERE sent, after so many seconds without a sign of life; fields: seconds, try
-  peer_dead,           // and none came: its SAs are gone; error
-  initial_contact,     // the peer started anew: its older SAs are gone
-  message_rejected,    // error; `authenticated` tells whether its sender was known
-  message_held,        // a message came while a computation was under way
-  unknown_peer,        // error
-  limit_reached,       // error: one of Limits
+  retransmitting,       // fields: exchange, try, of
+  vendor_id_received,   // fields: name or hex
+  notify_received,      // fields: type, exchange, authenticated ("yes", "no")
+  notify_sent,          // fields: type
+  delete_received,      // fields: protocol, count
+  configuration_asked,  // a mode-config request or set was answered with nothing; fields: kind, attributes
+  xauth_refused,        // the peer asked for XAUTH, which we do not do; fields: attributes; error
+  xauth_decided,        // its verdict; fields: status ("OK", "FAIL", or the number)
+  group_refused,        // New Group Mode: ATTRIBUTES-NOT-SUPPORTED
+  commit_awaited,       // the peer set the commit bit: its new SAs are used once it says CONNECTED
+  commit_unanswered,    // and it did not; fields: seconds
+  nat_detected,         // fields: where
+  endpoint_changed,     // the authenticated peer moved; fields: from, to
+  peer_silent,          // R-U-THERE sent, after so many seconds without a sign of life; fields: seconds, try
+  peer_dead,            // and none came: its SAs are gone; error
+  initial_contact,      // the peer started anew: its older SAs are gone
+  message_rejected,     // error; `authenticated` tells whether its sender was known
+  message_held,         // a message came while a computation was under way
+  unknown_peer,         // error
+  limit_reached,        // error: one of Limits
   // policy
   weak_used,            // fields: algorithms, reason, until
   weak_waiver_expired,  // error

@@ -1,6 +1,7 @@
 #include "ike/exchange.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ike/aggressive_mode.h"
 #include "ike/crypto/cipher.h"
@@ -11,6 +12,7 @@
 #include "ike/rsa_encryption.h"
 #include "ike/sa_book.h"
 #include "ike/signatures.h"
+#include "ike/transactions.h"
 #include "ike/transport.h"
 
 namespace oakgate::ike {
@@ -141,12 +143,12 @@ void run_through(Run& run) {
       job_failed(run, std::move(outcome.error()));
       return;
     }
-    enter(run, step->next);
+    enter(run, std::exchange(run.next, std::nullopt).value_or(step->next));
   }
 }
 
 void moved_on(Run& run, const Step& step) {
-  enter(run, step.next);
+  enter(run, std::exchange(run.next, std::nullopt).value_or(step.next));
   run.exchange.hint.reset();
   run_through(run);
 }
@@ -179,6 +181,10 @@ std::string_view exchange_title(ExchangeKind kind) {
       return "Quick Mode";
     case ExchangeKind::informational:
       return "Informational";
+    case ExchangeKind::transaction:
+      return "Transaction";
+    case ExchangeKind::new_group:
+      return "New Group Mode";
   }
   return "";
 }
@@ -193,6 +199,9 @@ std::span<const Step> common_steps(ExchangeKind kind, Role role) {
       return quick_mode_steps(role);
     case ExchangeKind::informational:
       return informational_steps();
+    case ExchangeKind::transaction:
+    case ExchangeKind::new_group:
+      return transaction_steps(kind);
   }
   return {};
 }
@@ -292,6 +301,18 @@ void run_job(Core& core, IkeSa& sa, Exchange& exchange, JobDone* job) {
     }
   }
   take_held(core, sa_id, id);
+}
+
+void run_wake(Core& core, IkeSa& sa, Exchange& exchange) {
+  Run run{core, sa, exchange};
+  const Step* step = find_step(run, Trigger::wake);
+  if (step == nullptr) return;
+  core.cancel(exchange.retransmit_timer);
+  if (auto outcome = step->handler(run); !outcome) {
+    job_failed(run, std::move(outcome.error()));
+  } else {
+    moved_on(run, *step);
+  }
 }
 
 void run_from_start(Core& core, IkeSa& sa, Exchange& exchange) {

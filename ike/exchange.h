@@ -32,7 +32,9 @@ struct Received {
   }
 };
 
-enum class Trigger : std::uint8_t { message, job };
+// wake: what a state waits for is neither a message of the exchange nor a job, but news from elsewhere, or
+// that none came in time (run_wake).
+enum class Trigger : std::uint8_t { message, job, wake };
 
 struct PayloadRule {
   wire::PayloadType type{};
@@ -52,6 +54,8 @@ struct Run {
   // Set by a job's handler before it fails: the message that the job was for may not be the peer's. In phase
   // 1 the exchange goes back to where it was before that message.
   bool tampered = false;
+  // Set by a handler that has something more to wait for than the step says: the state to be in instead.
+  std::optional<State> next{};
 };
 
 using Handler = Result<void> (*)(Run&);
@@ -82,6 +86,8 @@ struct Step {
 void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message);
 // Takes a finished job through; null result: the data plane has installed what was asked.
 void run_job(Core& core, IkeSa& sa, Exchange& exchange, JobDone* job);
+// What a state with a step for Trigger::wake was waiting for is there, or is not waited for any longer.
+void run_wake(Core& core, IkeSa& sa, Exchange& exchange);
 // Enters an exchange at a state that waits for a job that may not be needed.
 void run_from_start(Core& core, IkeSa& sa, Exchange& exchange);
 

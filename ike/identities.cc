@@ -110,6 +110,10 @@ IdPayload phase1_id(const Identity& identity, const IpAddress& own) {
   return id;
 }
 
+bool names_ike(const IdPayload& id) {
+  return (id.protocol == 0 && id.port == 0) || (id.protocol == kUdp && id.port == kIkePort);
+}
+
 Result<Identity> parse_phase1_id(const IdPayload& id) {
   switch (id.type) {
     case IdType::ipv4_addr:

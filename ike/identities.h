@@ -13,6 +13,9 @@ namespace oakgate::ike {
 
 // `own` stands in for an identity of kind address that is the any-address. A distinguished name needs `der`.
 [[nodiscard]] wire::IdPayload phase1_id(const Identity& identity, const IpAddress& own);
+// RFC 2407 section 4.6.2, of phase 1: "the ID port and protocol fields MUST be set to zero or to UDP port
+// 500".
+[[nodiscard]] bool names_ike(const wire::IdPayload& id);
 // Addresses, host names, user names and distinguished names; anything else is INVALID-ID-INFORMATION.
 [[nodiscard]] Result<Identity> parse_phase1_id(const wire::IdPayload& id);
 // Whether a configured identity allows a claimed one, whatever proves it. An any-address stands for `source`,

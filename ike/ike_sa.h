@@ -27,7 +27,14 @@ namespace oakgate::ike {
 using IkeSaId = StrongNumber<struct IkeSaIdTag, std::uint64_t>;    // never used again
 using SaPairId = StrongNumber<struct SaPairIdTag, std::uint64_t>;  // likewise
 
-enum class ExchangeKind : std::uint8_t { main_mode, aggressive_mode, quick_mode, informational };
+enum class ExchangeKind : std::uint8_t {
+  main_mode,
+  aggressive_mode,
+  quick_mode,
+  informational,
+  transaction,
+  new_group
+};
 [[nodiscard]] constexpr bool is_phase1(ExchangeKind kind) {
   return kind == ExchangeKind::main_mode || kind == ExchangeKind::aggressive_mode;
 }
@@ -151,6 +158,7 @@ struct QuickMode : Exchange {
   bool withdrawn = false;       // our offer, not needed any more: sent no more, but an answer counts
   Instant keyed_at{};           // when its inbound SA went to the data plane: life counts from there
   bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
+  bool commit = false;          // the peer set the commit bit: it says CONNECTED (quick_mode.h)
   bool failed = false;
 };
 
@@ -184,6 +192,8 @@ struct IkeSa {
   std::optional<VerifiedPeer> certificate;  // that proved it, without its chain
   std::unique_ptr<Phase1Exchange> phase1;
   std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
+  // Transactions and New Group Modes of the peer's, kept a while to answer repetitions (transactions.h).
+  std::unordered_map<MessageId, std::unique_ptr<Exchange>> transactions;
   // Message ids that were used, oldest first: a replayed first message is recognised by them.
   std::unordered_set<MessageId> seen_ids;
   std::deque<MessageId> seen_order;

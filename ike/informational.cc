@@ -1,7 +1,9 @@
 #include "ike/informational.h"
 
+#include <algorithm>
 #include <array>
 
+#include "ike/commit_bit.h"
 #include "ike/crypto/keys.h"
 #include "ike/dead_peers.h"
 #include "ike/moved_peers.h"
@@ -22,6 +24,7 @@ using wire::PayloadType;
 constexpr std::uint8_t kMany = 64;
 constexpr int kClearNotifies = 3;  // an SA
 constexpr std::size_t kCookiesBytes = 16;
+constexpr std::size_t kLongestReason = 128;
 
 std::string type_text(NotifyType type) {
   return std::string(notify_name(type)) + " (" + std::to_string(static_cast<unsigned>(type)) + ")";
@@ -134,7 +137,7 @@ QuickMode* refused_exchange(IkeSa& sa, const wire::NotifyPayload& notify) {
   return under_way == 1 ? candidate : nullptr;
 }
 
-void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
+void take_notify(Core& core, IkeSa& sa, MessageId id, const wire::NotifyPayload& notify) {
   const bool dpd = notify.type == NotifyType::r_u_there || notify.type == NotifyType::r_u_there_ack;
   if (!dpd) raise_notify(core, sa, notify, true);  // a sign of life every minute is no news
   if (notify.type == NotifyType::r_u_there) {
@@ -145,6 +148,8 @@ void take_notify(Core& core, IkeSa& sa, const wire::NotifyPayload& notify) {
     return;
   } else if (notify.type == NotifyType::initial_contact) {
     on_initial_contact(core, sa);
+  } else if (notify.type == NotifyType::connected) {
+    take_connected(core, sa, id, notify);
   } else if (notify.type == NotifyType::responder_lifetime) {
     take_responder_lifetime(core, sa, notify);
   } else if (is_error(notify.type)) {
@@ -161,6 +166,12 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
                                : deletion.protocol == wire::kProtocolAh   ? "AH"
                                                                           : "other"},
                   {"count", std::to_string(deletion.spis.size())}};
+  // CISCO-DELETE-REASON: a text behind the SPIs.
+  if (!deletion.trailing.empty()) {
+    const auto size = static_cast<std::ptrdiff_t>(std::min(deletion.trailing.size(), kLongestReason));
+    event.fields.emplace_back("reason",
+                              std::string(deletion.trailing.begin(), deletion.trailing.begin() + size));
+  }
   core.raise(std::move(event));
   Peer* peer = core.find_peer(sa.peer);
   for (const Bytes& raw : deletion.spis) {
@@ -214,7 +225,7 @@ Result<void> take_informational(Run& run) {
   remember(run.core, run.sa, message.header.message_id);
   follow_message(run.core, run.sa, message.datagram.remote);
   for (const auto* notify : payloads_of<wire::NotifyPayload>(message.body))
-    take_notify(run.core, run.sa, *notify);
+    take_notify(run.core, run.sa, message.header.message_id, *notify);
   for (const auto* deletion : payloads_of<wire::DeletePayload>(message.body))
     take_delete(run.core, run.sa, *deletion);
   return {};
@@ -259,9 +270,13 @@ void on_informational(Core& core, IkeSa& sa, Received& message) {
   }
   // Before phase 1 is done, its last block is the one that was exchanged last.
   const bool early = !sa.established();
-  if (remembered(sa, id) || (early && (sa.phase1 == nullptr || sa.keys.cipher_key.empty()))) return;
-  auto iv =
-      early ? crypto::phase2_iv(sa.policy->hash, sa.policy->encryption, sa.phase1->iv, id) : first_iv(sa, id);
+  Bytes awaited = early ? Bytes{} : connected_iv(sa, message);
+  if ((remembered(sa, id) && awaited.empty()) ||
+      (early && (sa.phase1 == nullptr || sa.keys.cipher_key.empty())))
+    return;
+  auto iv = !awaited.empty() ? Result<Bytes>(std::move(awaited))
+            : early          ? crypto::phase2_iv(sa.policy->hash, sa.policy->encryption, sa.phase1->iv, id)
+                             : first_iv(sa, id);
   if (!iv) return;
   Exchange once;
   once.kind = ExchangeKind::informational;
@@ -271,7 +286,7 @@ void on_informational(Core& core, IkeSa& sa, Received& message) {
   run_message(core, sa, once, message);
 }
 
-void send_informational(Core& core, IkeSa& sa, std::vector<Payload> payloads) {
+Bytes send_informational(Core& core, IkeSa& sa, std::vector<Payload> payloads) {
   Exchange once;
   once.kind = ExchangeKind::informational;
   do {
@@ -280,24 +295,25 @@ void send_informational(Core& core, IkeSa& sa, std::vector<Payload> payloads) {
   remember(core, sa, once.id);
   auto iv = first_iv(sa, once.id);
   auto hash = crypto::hash_1(sa.policy->hash, sa.keys, once.id, wire::encode_body(payloads));
-  if (!iv || !hash) return;  // OpenSSL is out of memory: a notification more or less does not matter then
+  if (!iv || !hash) return {};  // OpenSSL is out of memory: a notification more or less does not matter then
   once.iv = std::move(*iv);
   payloads.insert(payloads.begin(), wire::HashPayload{std::move(*hash)});
   // Informational messages are not answered, so they are not repeated either.
   const auto sent =
       send_encrypted(core, sa, once, wire::ExchangeType::informational, payloads, Expect::nothing);
   static_cast<void>(sent);
+  return std::move(once.last_sent);
 }
 
-void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi) {
-  if (sa.last_phase1_block.empty()) return;
+Bytes notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi) {
+  if (sa.last_phase1_block.empty()) return {};
   Event event = core.event(EventId::notify_sent, sa);
   event.fields = {{"type", type_text(type)}};
   core.raise(std::move(event));
   const std::uint8_t protocol = spi.empty() ? wire::kProtocolIsakmp : wire::kProtocolEsp;
   std::vector<Payload> payloads;
   payloads.emplace_back(wire::NotifyPayload{wire::kDoiIpsec, protocol, type, std::move(spi), {}});
-  send_informational(core, sa, std::move(payloads));
+  return send_informational(core, sa, std::move(payloads));
 }
 
 void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
@@ -310,8 +326,8 @@ void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
   const std::array<Payload, 1> payloads{
       wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolIsakmp, type, {}, {}}};
   Bytes datagram = wire::encode(header, payloads);
-  // Nobody is made to send more than he was sent, before he has shown that he receives at his address.
-  if (core.state().half_open.is_fresh(sa.id) && datagram.size() > sa.request_bytes) return;
+  // Nobody is sent more than he seems to have sent.
+  if (datagram.size() > sa.request_bytes) return;
   Event event = core.event(EventId::notify_sent, sa);
   event.fields = {{"type", type_text(type)}};
   event.authenticated = false;

@@ -16,9 +16,10 @@ namespace oakgate::ike {
 [[nodiscard]] std::span<const Step> informational_steps();
 void on_informational(Core& core, IkeSa& sa, Received& message);
 
-// One message under an established SA; it gets no answer and is not repeated.
-void send_informational(Core& core, IkeSa& sa, std::vector<wire::Payload> payloads);
-void notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi);
+// One message under an established SA; it gets no answer and is not repeated. The datagram that was sent;
+// empty: none.
+Bytes send_informational(Core& core, IkeSa& sa, std::vector<wire::Payload> payloads);
+Bytes notify_protected(Core& core, IkeSa& sa, NotifyType type, Bytes spi);
 // Before there are keys; a few an SA, then silence.
 void notify_in_clear(Core& core, IkeSa& sa, NotifyType type);
 // RFC 2408 section 3.15: our inbound SAs, in a payload for each protocol.

@@ -313,7 +313,18 @@ Result<void> check_hash(Run& run, const wire::IdPayload& id, ByteView hash) {
   return {};
 }
 
+void tell_odd_identity(Run& run, const wire::IdPayload& id) {
+  if (names_ike(id)) return;
+  Event event = run.core.event(EventId::odd_identity, run.sa);
+  event.authenticated = run.authenticated;
+  event.fields = {{"identity", describe(id)},
+                  {"protocol", std::to_string(id.protocol)},
+                  {"port", std::to_string(id.port)}};
+  run.core.raise(std::move(event));
+}
+
 Result<Identity> check_identity(Run& run, const wire::IdPayload& id) {
+  tell_odd_identity(run, id);
   auto proved = parse_phase1_id(id);
   if (!proved) return proved;
   const Identity& wanted = peer_of(run).config.remote_identity;

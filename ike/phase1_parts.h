@@ -83,6 +83,9 @@ void follow_proof(Run& run);
 [[nodiscard]] Result<void> choose_own_id(Run& run, const IsakmpPolicy& policy);
 // The other side's HASH, whose ID is `id`: past it, the sender has proved to know the keys.
 [[nodiscard]] Result<void> check_hash(Run& run, const wire::IdPayload& id, ByteView hash);
+// Some peers, VPN 3000 among them, put another protocol and port into their ID: that is told, and means
+// nothing.
+void tell_odd_identity(Run& run, const wire::IdPayload& id);
 // Who the peer says it is, if that is whom the configuration wants: IDENTITY otherwise. Only for methods
 // whose key belongs to the configured peer: signatures let the certificate decide.
 [[nodiscard]] Result<Identity> check_identity(Run& run, const wire::IdPayload& id);

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "ike/attributes.h"
+#include "ike/commit_bit.h"
 #include "ike/crypto/keys.h"
 #include "ike/dead_peers.h"
 #include "ike/identities.h"
@@ -79,6 +80,7 @@ Result<void> check_hash(Run& run, int number) {
   }
   run.authenticated = true;
   run.sa.proved_at = run.message->datagram.remote;
+  note_commit_bit(run);
   return {};
 }
 
@@ -243,7 +245,7 @@ bool renews(Run& run) {
 }
 
 Result<void> install_ours(Run& run) {
-  quick_of(run).holds_outbound = renews(run);
+  quick_of(run).holds_outbound = renews(run) || quick_of(run).commit;
   return derive_and_install(run, true, !quick_of(run).holds_outbound);
 }
 
@@ -313,11 +315,37 @@ void finish(Run& run, std::vector<SaSpec> outbound) {
   pair_is_up(core, peer, pair);
 }
 
-// Message 3, when what we receive with is in the data plane.
+// Message 3, when what we receive with is in the data plane. It is repeated while the peer's CONNECTED is
+// awaited: "the other option is to retransmit the last ISAKMP message" (RFC 2408 section 3.1).
 Result<void> confirm(Run& run) {
+  if (quick_of(run).commit) {
+    if (auto sent = send_hashed(run, 3, {}, Expect::answer); !sent) return sent;
+    await_connected(run, State::qm_i_awaiting_connected);
+    return {};
+  }
   auto held = held_outbound(run);
   if (!held) return fail(std::move(held.error()));
   if (auto sent = send_hashed(run, 3, {}, Expect::nothing); !sent) return sent;
+  finish(run, std::move(*held));
+  return {};
+}
+
+// What we send with, unless another SA pair is to.
+Result<void> install_outbound(Run& run) {
+  QuickMode& quick = quick_of(run);
+  quick.holds_outbound = loses_collision(pair_of(run), quick.our_spis.carrier(),
+                                         quick.chosen->peer_spis.carrier(), quick.replaces);
+  return quick.holds_outbound ? Result<void>{} : derive_and_install(run, false, true);
+}
+
+Result<void> take_fourth_message(Run& run) {
+  if (auto taken = take_connected_message(run); !taken) return taken;
+  return install_outbound(run);
+}
+
+Result<void> complete(Run& run) {
+  auto held = held_outbound(run);
+  if (!held) return fail(std::move(held.error()));
   finish(run, std::move(*held));
   return {};
 }
@@ -395,18 +423,10 @@ Result<void> send_answer(Run& run) {
   return send_hashed(run, 2, std::move(payloads), Expect::answer);
 }
 
-Result<void> install_outbound(Run& run) {
+Result<void> take_confirmation(Run& run) {
   if (auto verified = check_hash(run, 3); !verified) return verified;
-  QuickMode& quick = quick_of(run);
-  quick.holds_outbound = loses_collision(pair_of(run), quick.our_spis.carrier(),
-                                         quick.chosen->peer_spis.carrier(), quick.replaces);
-  return quick.holds_outbound ? Result<void>{} : derive_and_install(run, false, true);
-}
-
-Result<void> complete(Run& run) {
-  auto held = held_outbound(run);
-  if (!held) return fail(std::move(held.error()));
-  finish(run, std::move(*held));
+  if (!quick_of(run).commit) return install_outbound(run);
+  await_connected(run, State::qm_r_awaiting_connected);
   return {};
 }
 
@@ -422,23 +442,46 @@ constexpr std::array kConfirmPayloads{PayloadRule{PayloadType::hash, 1, 1},
 
 constexpr Trigger kMessage = Trigger::message;
 constexpr Trigger kJob = Trigger::job;
+constexpr Trigger kWake = Trigger::wake;
 constexpr PayloadType kHash = PayloadType::hash;
 constexpr PayloadType kAny = PayloadType::none;
 constexpr std::string_view kRfc = "RFC 2409 section 5.5";
+constexpr std::string_view kCommit = "RFC 2408 section 3.1";
 
 constexpr std::array kInitiator{
     Step{State::qm_i_generating, kJob, false, kAny, {}, send_offer, State::qm_i_sent_sa, kRfc},
     Step{State::qm_i_sent_sa, kMessage, true, kHash, kOfferPayloads, take_choice, State::qm_i_sharing, kRfc},
     Step{State::qm_i_sharing, kJob, false, kAny, {}, install_ours, State::qm_i_installing, kRfc},
     Step{State::qm_i_installing, kJob, false, kAny, {}, confirm, State::done, kRfc},
+    Step{State::qm_i_awaiting_connected, kMessage, true, kHash, kConfirmPayloads, take_fourth_message,
+         State::qm_i_installing_out, kCommit},
+    Step{State::qm_i_awaiting_connected,
+         kWake,
+         false,
+         kAny,
+         {},
+         install_outbound,
+         State::qm_i_installing_out,
+         kCommit},
+    Step{State::qm_i_installing_out, kJob, false, kAny, {}, complete, State::done, kRfc},
 };
 constexpr std::array kResponder{
     Step{State::qm_r_start, kMessage, true, kHash, kOfferPayloads, take_offer, State::qm_r_generating, kRfc},
     Step{State::qm_r_generating, kJob, false, kAny, {}, share, State::qm_r_sharing, kRfc},
     Step{State::qm_r_sharing, kJob, false, kAny, {}, install_inbound, State::qm_r_installing_in, kRfc},
     Step{State::qm_r_installing_in, kJob, false, kAny, {}, send_answer, State::qm_r_sent_sa, kRfc},
-    Step{State::qm_r_sent_sa, kMessage, true, kHash, kConfirmPayloads, install_outbound,
+    Step{State::qm_r_sent_sa, kMessage, true, kHash, kConfirmPayloads, take_confirmation,
          State::qm_r_installing_out, kRfc},
+    Step{State::qm_r_awaiting_connected, kMessage, true, kHash, kConfirmPayloads, take_fourth_message,
+         State::qm_r_installing_out, kCommit},
+    Step{State::qm_r_awaiting_connected,
+         kWake,
+         false,
+         kAny,
+         {},
+         install_outbound,
+         State::qm_r_installing_out,
+         kCommit},
     Step{State::qm_r_installing_out, kJob, false, kAny, {}, complete, State::done, kRfc},
 };
 
@@ -555,6 +598,10 @@ void quick_mode_failed(Core& core, IkeSa& sa, QuickMode& quick, Error error) {
 void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick) {
   if (quick.withdrawn) {
     abandon_quick_mode(core, sa, quick);
+    return;
+  }
+  if (awaits_connected(quick)) {
+    on_connected_due(core, sa, quick.id);
     return;
   }
   Error error{ErrorCode::no_answer,

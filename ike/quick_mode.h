@@ -8,7 +8,8 @@
 // The responder receives on its new SA before message 2 is out, the initiator on its own before message 3 is;
 // the responder sends on its new SA only after message 3. Other responders receive on theirs only after
 // message 3: in a renewal the initiator therefore sends on its new SA a little later (tunnels.h, "Make before
-// break"). So no packet meets an SA that is not there yet.
+// break"). So no packet meets an SA that is not there yet. A peer that sets the commit bit tells by itself
+// when it receives: commit_bit.h.
 #pragma once
 
 #include <span>

@@ -90,6 +90,13 @@ void forget_quick_mode(Core& core, IkeSa& sa, MessageId id) {
   sa.quick_modes.erase(found);
 }
 
+void forget_transaction(Core& core, IkeSa& sa, MessageId id) {
+  const auto found = sa.transactions.find(id);
+  if (found == sa.transactions.end()) return;
+  core.state().removed_exchanges.push_back(std::move(found->second));
+  sa.transactions.erase(found);
+}
+
 void forget_phase1(Core& core, IkeSa& sa) {
   if (sa.phase1 == nullptr) return;
   core.cancel(sa.phase1->retransmit_timer);

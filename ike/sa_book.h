@@ -42,6 +42,7 @@ void on_keepalive_due(Core& core, IkeSa& sa);
 
 // An exchange's timers are cancelled and it is gone at the end of the call.
 void forget_quick_mode(Core& core, IkeSa& sa, MessageId id);
+void forget_transaction(Core& core, IkeSa& sa, MessageId id);
 void forget_phase1(Core& core, IkeSa& sa);
 
 }  // namespace oakgate::ike

@@ -215,6 +215,7 @@ std::vector<Payload> signed_payloads(Run& run) {
 
 Result<void> start_verifying(Run& run, const wire::IdPayload& id, std::vector<CertificateBlob> certificates,
                              Bytes signature) {
+  tell_odd_identity(run, id);
   auto claimed = parse_phase1_id(id);
   if (!claimed) return fail(std::move(claimed.error()));
   if (phase1_of(run).proofs >= run.core.limits().proofs) {

@@ -47,20 +47,26 @@ enum class State : std::uint8_t {
   ag_r_verifying,
   established,  // phase 1 is done
   // Quick Mode, initiator
-  qm_i_generating,  // with PFS: our key pair is being made
-  qm_i_sent_sa,     // message 1 is out
-  qm_i_sharing,     // message 2 was good; with PFS: g(qm)^xy is being computed
-  qm_i_installing,  // the data plane takes the SAs in
+  qm_i_generating,          // with PFS: our key pair is being made
+  qm_i_sent_sa,             // message 1 is out
+  qm_i_sharing,             // message 2 was good; with PFS: g(qm)^xy is being computed
+  qm_i_installing,          // the data plane takes the SAs in
+  qm_i_awaiting_connected,  // message 3 is out; the peer set the commit bit
+  qm_i_installing_out,
   // Quick Mode, responder
   qm_r_start,
   qm_r_generating,
   qm_r_sharing,
-  qm_r_installing_in,  // inbound first: the peer may send as soon as it has message 2
-  qm_r_sent_sa,        // message 2 is out
+  qm_r_installing_in,       // inbound first: the peer may send as soon as it has message 2
+  qm_r_sent_sa,             // message 2 is out
+  qm_r_awaiting_connected,  // message 3 was good; the peer set the commit bit
   qm_r_installing_out,
   done,  // only duplicates are still answered
   // Informational: one message, no answer
   informational,
+  // A peer's Transaction or New Group Mode: each message is answered
+  transaction,
+  new_group,
 };
 
 // "MM_KEY_EXCH", "QM_IDLE", ...: `show crypto isakmp sa`.

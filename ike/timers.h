@@ -15,6 +15,7 @@ enum class TimerKind : std::uint8_t {
   retransmit,          // an exchange's last message got no answer; subject: IKE SA, detail: message id
   half_open_expired,   // a responder's peer never authenticated itself; subject: IKE SA
   exchange_forgotten,  // a finished phase 2 exchange need not answer duplicates any more; detail: message id
+  connected_due,       // CONNECTED of a peer that set the commit bit did not come; detail: message id
   phase1_rekey_due,    // subject: IKE SA
   phase1_expired,      // subject: IKE SA
   phase2_rekey_due,    // subject: SA pair

@@ -11,6 +11,7 @@
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
+#include "ike/transactions.h"
 
 namespace oakgate::ike {
 
@@ -71,7 +72,6 @@ void hold(Core& core, const IkeSa& sa, Exchange& exchange, const Received& messa
 void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   if (answer_duplicate(core, sa, exchange, message.digest)) return;
   if (sa.half_open() && exchange.kind == ExchangeKind::main_mode) {
-    sa.request_bytes = message.datagram.data.size();
     const bool ours = message.header.cookies.responder != Cookie{};
     if (auto proved = ours ? cookie_came_back(core, sa) : Result<void>{}; !proved) {
       reject_unknown(core, message.datagram, std::move(proved.error()), &sa);
@@ -85,24 +85,42 @@ void to_exchange(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
   run_message(core, sa, exchange, message);
 }
 
+// What only an established SA has: Quick Mode, and what transactions.h answers.
+bool comes_early(Core& core, IkeSa& sa, const Received& message) {
+  if (sa.established()) return false;
+  // The peer is done with phase 1, we still look at its certificate.
+  if (sa.phase1 != nullptr && sa.phase1->job) {
+    hold(core, sa, *sa.phase1, message);
+    return true;
+  }
+  // Phase 1's last message and what follows it may overtake each other: the peer repeats it. Whoever has the
+  // keys has our cookie, too.
+  if (message.header.encrypted() && message.header.cookies == sa.cookies) ask_for_message_3(core, sa);
+  const std::string what(wire::exchange_name(message.header.exchange));
+  reject_unknown(core, message.datagram,
+                 Error{ErrorCode::malformed, what + " before phase 1 is done", {}, {}, {}}, &sa);
+  return true;
+}
+
+void on_transaction(Core& core, IkeSa& sa, Received& message) {
+  const MessageId id = message.header.message_id;
+  const bool group = message.header.exchange == wire::ExchangeType::new_group;
+  if (const auto found = sa.transactions.find(id); found != sa.transactions.end()) {
+    if ((found->second->kind == ExchangeKind::new_group) == group)
+      to_exchange(core, sa, *found->second, message);
+    return;
+  }
+  if (comes_early(core, sa, message) || id == MessageId{} || remembered(sa, id)) return;
+  answer_transaction(core, sa, message);
+}
+
 void on_quick_mode(Core& core, IkeSa& sa, Received& message) {
   const MessageId id = message.header.message_id;
   if (const auto found = sa.quick_modes.find(id); found != sa.quick_modes.end()) {
     to_exchange(core, sa, *found->second, message);
     return;
   }
-  if (!sa.established()) {
-    // The peer is done with phase 1, we still look at its certificate.
-    if (sa.phase1 != nullptr && sa.phase1->job) {
-      hold(core, sa, *sa.phase1, message);
-      return;
-    }
-    // Phase 1's last message and the first Quick Mode may overtake each other: the peer repeats it.
-    ask_for_message_3(core, sa);
-    reject_unknown(core, message.datagram,
-                   Error{ErrorCode::malformed, "Quick Mode before phase 1 is done", {}, {}, {}}, &sa);
-    return;
-  }
+  if (comes_early(core, sa, message)) return;
   if (id == MessageId{} || remembered(sa, id)) return;  // a replay
   answer_quick_mode(core, sa, message);
 }
@@ -130,13 +148,17 @@ void dispatch(Core& core, IkeSa& sa, Received& message) {
     case wire::ExchangeType::informational:
       on_informational(core, sa, message);
       return;
+    case wire::ExchangeType::transaction:
+    case wire::ExchangeType::new_group:
+      on_transaction(core, sa, message);
+      return;
     default:
       reject_unknown(
           core, message.datagram,
           Error{ErrorCode::unsupported,
                 std::string(wire::exchange_name(message.header.exchange)) + " exchange (type " +
                     std::to_string(static_cast<int>(message.header.exchange)) + ") is not supported",
-                "Main Mode, Aggressive Mode, Quick Mode or Informational",
+                "Main Mode, Aggressive Mode, Quick Mode, Informational, Transaction or New Group Mode",
                 {},
                 NotifyType::unsupported_exchange_type},
           &sa);
@@ -207,6 +229,7 @@ void on_message(Core& core, const Datagram& datagram) {
   message.digest = std::move(*digest);
   if (IkeSa* sa = sa_for(core, *header)) {
     const IkeSaId id = sa->id;
+    sa->request_bytes = message.datagram.data.size();
     dispatch(core, *sa, message);
     sa = core.find_sa(id);
     if (sa == nullptr || !sa->proved_at) return;

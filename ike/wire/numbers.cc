@@ -62,6 +62,34 @@ constexpr Name<IdType> kIdTypeNames[] = {
     {IdType::key_id, "ID_KEY_ID"},
 };
 
+constexpr Name<std::uint16_t> kConfigurationNames[] = {
+    {1, "INTERNAL_IP4_ADDRESS"},
+    {2, "INTERNAL_IP4_NETMASK"},
+    {3, "INTERNAL_IP4_DNS"},
+    {4, "INTERNAL_IP4_NBNS"},
+    {5, "INTERNAL_ADDRESS_EXPIRY"},
+    {6, "INTERNAL_IP4_DHCP"},
+    {7, "APPLICATION_VERSION"},
+    {8, "INTERNAL_IP6_ADDRESS"},
+    {9, "INTERNAL_IP6_NETMASK"},
+    {10, "INTERNAL_IP6_DNS"},
+    {11, "INTERNAL_IP6_NBNS"},
+    {12, "INTERNAL_IP6_DHCP"},
+    {13, "INTERNAL_IP4_SUBNET"},
+    {14, "SUPPORTED_ATTRIBUTES"},
+    {15, "INTERNAL_IP6_SUBNET"},
+    {xauth_attribute::type, "XAUTH-TYPE"},
+    {xauth_attribute::user_name, "XAUTH-USER-NAME"},
+    {xauth_attribute::user_password, "XAUTH-USER-PASSWORD"},
+    {xauth_attribute::passcode, "XAUTH-PASSCODE"},
+    {xauth_attribute::message, "XAUTH-MESSAGE"},
+    {xauth_attribute::challenge, "XAUTH-CHALLENGE"},
+    {xauth_attribute::domain, "XAUTH-DOMAIN"},
+    {xauth_attribute::status, "XAUTH-STATUS"},
+    {xauth_attribute::next_pin, "XAUTH-NEXT-PIN"},
+    {xauth_attribute::answer, "XAUTH-ANSWER"},
+};
+
 template <typename Table, typename Type>
 std::string_view find_name(const Table& table, Type type, std::string_view otherwise) {
   const auto* row =
@@ -76,6 +104,9 @@ std::string_view payload_name(PayloadType type) {
 }
 std::string_view exchange_name(ExchangeType type) {
   return find_name(kExchangeNames, type, "exchange");
+}
+std::string_view configuration_name(std::uint16_t attribute) {
+  return find_name(kConfigurationNames, attribute, "attribute");
 }
 std::string_view id_type_name(IdType type) {
   return find_name(kIdTypeNames, type, "ID type");

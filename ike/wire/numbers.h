@@ -1,6 +1,6 @@
 // The numbers of ISAKMP and its IPsec DOI that are not algorithms: payload, exchange, identity and attribute
 // types. RFC 2408 sections 3.1 and 3.4-3.16, RFC 2407 sections 4.5 and 4.6, RFC 2409 Appendix A, RFC 3947
-// section 3.2.
+// section 3.2; configuration and XAUTH attributes, draft-dukes-ike-mode-cfg-02, draft-beaulieu-ike-xauth-02.
 #pragma once
 
 #include <cstdint>
@@ -77,6 +77,19 @@ inline constexpr std::uint16_t kModeTunnel = 1;
 inline constexpr std::uint16_t kModeTransport = 2;
 inline constexpr std::uint16_t kModeUdpTunnel = 3;  // RFC 3947 section 5.1
 inline constexpr std::uint16_t kModeUdpTransport = 4;
+
+// draft-dukes-ike-mode-cfg-02 section 3.3: of an attributes payload.
+enum class ConfigurationType : std::uint8_t { request = 1, reply = 2, set = 3, ack = 4 };
+// draft-beaulieu-ike-xauth-02 section 6.2.
+namespace xauth_attribute {
+inline constexpr std::uint16_t type = 16520, user_name = 16521, user_password = 16522, passcode = 16523,
+                               message = 16524, challenge = 16525, domain = 16526, status = 16527,
+                               next_pin = 16528, answer = 16529;
+}
+inline constexpr std::uint16_t kXauthFail = 0;
+inline constexpr std::uint16_t kXauthOk = 1;
+// "INTERNAL_IP4_ADDRESS", "XAUTH-USER-NAME", ...; "attribute" if unknown.
+[[nodiscard]] std::string_view configuration_name(std::uint16_t attribute);
 
 // RFC 2407 section 4.6.2.1.
 enum class IdType : std::uint8_t {

@@ -7,19 +7,13 @@
 
 namespace oakgate::sim {
 
-namespace {
-
-// Diffie-Hellman's stand-in: both sides get the same secret from the two public values, in microseconds.
-// Worthless as cryptography; what the core does with it is what it does with the real one.
-SecretBytes fake_shared(DhGroup group, ByteView a, ByteView b) {
+SecretBytes stand_in_secret(DhGroup group, ByteView a, ByteView b) {
   const bool ordered = std::lexicographical_compare(a.begin(), a.end(), b.begin(), b.end());
   const auto digest = crypto::hash(IkeHash::sha256, {ordered ? a : b, ordered ? b : a});
   Bytes secret(info(group).secret_bytes);
   for (std::size_t i = 0; i < secret.size(); ++i) secret[i] = (*digest)[i % digest->size()];
   return SecretBytes(std::move(secret));
 }
-
-}  // namespace
 
 void SeededRng::fill(std::span<std::uint8_t> out) {
   for (std::uint8_t& byte : out) byte = static_cast<std::uint8_t>(engine_());
@@ -136,7 +130,7 @@ ike::JobDone Gateway::do_job(const ike::StartJob& start) const {
       if (std::all_of(shared.peer_public.begin(), shared.peer_public.end(),
                       [](auto byte) { return byte == 0; }))
         return reject(NotifyType::invalid_key_information, ErrorCode::malformed, "no public value");
-      return ike::JobOutput(fake_shared(shared.ours.group, shared.ours.public_value, shared.peer_public));
+      return ike::JobOutput(stand_in_secret(shared.ours.group, shared.ours.public_value, shared.peer_public));
     }
     Outcome operator()(const ike::PreSharedKeyPrf& prf) const {
       const auto key = self.pre_shared_keys.find(prf.peer);
