@@ -26,6 +26,7 @@ enum class ControlVerb : std::uint8_t {
   monitor,
   show_isakmp_sa,
   show_ipsec_sa,
+  show_crypto_engine,
   refresh_keys,
   request_crls,
 };

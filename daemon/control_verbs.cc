@@ -5,6 +5,7 @@
 #include "daemon/issue_json.h"
 #include "daemon/text.h"
 #include "daemon/wiring.h"
+#include "xfrm/soft/crypto_engines.h"
 
 namespace oakgate {
 
@@ -36,18 +37,25 @@ Json tunnel_states(const std::vector<ike::PeerSnapshot>& peers, const std::strin
   return states;
 }
 
+std::vector<soft::CryptoEngine> crypto_engines_of(std::string_view plane) {
+  if (plane == "kernel") return {{"all", "the kernel's", "the data plane is the kernel's: see /proc/crypto"}};
+  return soft::crypto_engines();
+}
+
 }  // namespace
 
 const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
-  static const std::map<ControlVerb, Verb> table{{ControlVerb::status, &ControlVerbs::status},
-                                                 {ControlVerb::up, &ControlVerbs::up_or_down},
-                                                 {ControlVerb::down, &ControlVerbs::up_or_down},
-                                                 {ControlVerb::reload, &ControlVerbs::reload},
-                                                 {ControlVerb::monitor, &ControlVerbs::monitor},
-                                                 {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
-                                                 {ControlVerb::show_ipsec_sa, &ControlVerbs::show},
-                                                 {ControlVerb::refresh_keys, &ControlVerbs::reload},
-                                                 {ControlVerb::request_crls, &ControlVerbs::request_crls}};
+  static const std::map<ControlVerb, Verb> table{
+      {ControlVerb::status, &ControlVerbs::status},
+      {ControlVerb::up, &ControlVerbs::up_or_down},
+      {ControlVerb::down, &ControlVerbs::up_or_down},
+      {ControlVerb::reload, &ControlVerbs::reload},
+      {ControlVerb::monitor, &ControlVerbs::monitor},
+      {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
+      {ControlVerb::show_ipsec_sa, &ControlVerbs::show},
+      {ControlVerb::show_crypto_engine, &ControlVerbs::show_engine},
+      {ControlVerb::refresh_keys, &ControlVerbs::reload},
+      {ControlVerb::request_crls, &ControlVerbs::request_crls}};
   return table;
 }
 
@@ -116,6 +124,17 @@ void ControlVerbs::show(ClientId client, const ControlRequest& request) {
   server_->answer(client, answer_line(request.id, request.verb == ControlVerb::show_isakmp_sa
                                                       ? isakmp_sa_json(input, numbers_)
                                                       : ipsec_sa_json(input, numbers_)));
+}
+
+void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
+  Json json{{"version", kControlVersion},
+            {"data_plane", std::string(parts_.plane.name())},
+            {"engines", Json::array()}};
+  for (const auto& engine : crypto_engines_of(parts_.plane.name())) {
+    json["engines"].push_back(
+        {{"algorithms", engine.algorithms}, {"name", engine.name}, {"why", engine.why}});
+  }
+  server_->answer(client, answer_line(request.id, json));
 }
 
 void ControlVerbs::request_crls(ClientId client, const ControlRequest& request) {

@@ -11,9 +11,10 @@ say() { printf '%s\n' "$*"; }
 step() { printf '%s\n' "${bold}== $*${plain}"; }
 die() { printf '%s\n' "${red}$(basename "$0"): $*${plain}" >&2; exit 1; }
 
-# packages SECTION...: the names in those sections of packages.txt.
+# packages SECTION...: the names in those sections of packages.txt, and in those of this architecture alone (SECTION-amd64).
 packages() {
   local wanted=" $* " section="" line
+  wanted+="$(printf "%s-$(dpkg --print-architecture) " "$@")"
   while read -r line; do
     case $line in
       '' | '#'*) ;;

@@ -17,6 +17,7 @@ enum class Verb : std::uint8_t {
   reload,
   show_isakmp_sa,
   show_ipsec_sa,
+  show_crypto_engine,
   pki_authenticate,
   pki_enroll,
   pki_generate_key,

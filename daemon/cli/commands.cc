@@ -64,6 +64,10 @@ void print_ipsec_sa(const Json& result) {
   print(ios_ipsec_sa(result));
 }
 
+void print_crypto_engine(const Json& result) {
+  print(ios_crypto_engine(result));
+}
+
 void print_tunnels(const Json& result) {
   for (const Json& tunnel : result["tunnels"]) {
     print(fmt::format("{}/{}: {}\n", result.value("peer", ""), tunnel.value("name", ""),
@@ -117,6 +121,7 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::monitor, {ControlVerb::monitor, kPatience, false, nullptr}},
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
+      {Verb::show_crypto_engine, {ControlVerb::show_crypto_engine, kPatience, false, print_crypto_engine}},
   };
   return table;
 }

@@ -143,4 +143,17 @@ std::string ios_ipsec_sa(const Json& result) {
   return out;
 }
 
+std::string ios_crypto_engine(const Json& result) {
+  std::string text;
+  for (const Json& engine : result["engines"]) {
+    if (!text.empty()) text += '\n';
+    text += fmt::format("        crypto engine name:  {}\n", engine.value("name", ""));
+    text += fmt::format("        crypto engine type:  {}\n", result.value("data_plane", ""));
+    text += "       crypto engine state:  installed\n";
+    text += fmt::format("                algorithms:  {}\n", engine.value("algorithms", ""));
+    text += fmt::format("                    chosen:  {}\n", engine.value("why", ""));
+  }
+  return text;
+}
+
 }  // namespace oakgate::cli

@@ -1,5 +1,6 @@
-// `show crypto isakmp sa` and `show crypto ipsec sa` as IOS lays them out, from the daemon's JSON. Lines IOS
-// has about things oakgate does not have (interfaces' MTU, compression, slots) are left out.
+// `show crypto isakmp sa`, `show crypto ipsec sa` and `show crypto engine configuration` as IOS lays them
+// out, from the daemon's JSON. Lines IOS has about things oakgate does not have (interfaces' MTU,
+// compression, slots) are left out.
 #pragma once
 
 #include <string>
@@ -10,5 +11,6 @@ namespace oakgate::cli {
 
 [[nodiscard]] std::string ios_isakmp_sa(const Json& result);
 [[nodiscard]] std::string ios_ipsec_sa(const Json& result);
+[[nodiscard]] std::string ios_crypto_engine(const Json& result);
 
 }  // namespace oakgate::cli

@@ -6,11 +6,13 @@ namespace oakgate {
 namespace {
 
 TEST(ControlProtocol, ReadsEveryVerb) {
-  const std::pair<const char*, ControlVerb> verbs[] = {{"status", ControlVerb::status},
-                                                       {"reload", ControlVerb::reload},
-                                                       {"monitor", ControlVerb::monitor},
-                                                       {"show crypto isakmp sa", ControlVerb::show_isakmp_sa},
-                                                       {"show crypto ipsec sa", ControlVerb::show_ipsec_sa}};
+  const std::pair<const char*, ControlVerb> verbs[] = {
+      {"status", ControlVerb::status},
+      {"reload", ControlVerb::reload},
+      {"monitor", ControlVerb::monitor},
+      {"show crypto isakmp sa", ControlVerb::show_isakmp_sa},
+      {"show crypto ipsec sa", ControlVerb::show_ipsec_sa},
+      {"show crypto engine configuration", ControlVerb::show_crypto_engine}};
   for (const auto& [name, verb] : verbs) {
     const auto request = parse_request(R"({"id":7,"version":1,"verb":")" + std::string(name) + "\"}");
     ASSERT_TRUE(request) << name;

@@ -298,5 +298,14 @@ TEST_F(ControlVerbsTest, ShowsInTheIosWords) {
   EXPECT_EQ((*ipsec)["idents"].size(), 2U);
 }
 
+TEST_F(ControlVerbsTest, TellsWhatEncrypts) {
+  const auto engine = ask(ControlVerb::show_crypto_engine);
+  ASSERT_TRUE(engine);
+  EXPECT_FALSE((*engine)["data_plane"].get<std::string>().empty());
+  ASSERT_FALSE((*engine)["engines"].empty());
+  EXPECT_NE((*engine)["engines"].back()["name"].get<std::string>().find("OpenSSL 3"), std::string::npos);
+  for (const Json& one : (*engine)["engines"]) EXPECT_NE(one["why"], "");
+}
+
 }  // namespace
 }  // namespace oakgate

@@ -68,6 +68,10 @@ show_crypto() {
   says '#pkts decaps: 3'
   says 'inbound esp sas'
   says 'outbound esp sas'
+  exits 0 og a show crypto engine configuration
+  says 'crypto engine state:  installed'
+  exits 0 og a --json show crypto engine configuration
+  jq -e '.engines | length > 0 and all(.name != "" and .why != "")' "$work/output" >/dev/null
   exits 0 og a --json show crypto isakmp sa
   jq -e . "$work/output" >/dev/null
 }

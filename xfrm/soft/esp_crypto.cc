@@ -20,17 +20,18 @@ struct MacDeleter {
   void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
 };
 
-// Hands a result through and leaves OpenSSL's error queue empty where it is a failure.
-bool checked(bool ok) {
-  if (!ok) ERR_clear_error();
-  return ok;
-}
-
 tl::unexpected<Error> not_offered(const char* name) {
   ERR_clear_error();
   return fail(ErrorCode::unsupported, std::string("OpenSSL cannot set up ") + name,
               "a key of its length and the algorithm in OpenSSL's default provider",
               "see `openssl list -cipher-algorithms -digest-algorithms`, or choose another transform set");
+}
+
+}  // namespace
+
+bool checked(bool ok) {
+  if (!ok) ERR_clear_error();
+  return ok;
 }
 
 Result<CipherContext> keyed_context(const char* name, ByteView key, CryptDirection direction) {
@@ -49,8 +50,6 @@ Result<CipherContext> keyed_context(const char* name, ByteView key, CryptDirecti
 bool fits_int(std::size_t size) {
   return size <= static_cast<std::size_t>(std::numeric_limits<int>::max());
 }
-
-}  // namespace
 
 Result<CbcCipher> CbcCipher::create(const char* name, ByteView key, CryptDirection direction) {
   auto context = keyed_context(name, key, direction);
@@ -88,43 +87,6 @@ bool CtrCipher::run(ByteView nonce, std::span<std::uint8_t> data) {
   return checked(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, counter.data(), -1, nullptr) == 1 &&
                  EVP_CipherUpdate(context_.get(), data.data(), &written, data.data(),
                                   static_cast<int>(data.size())) == 1);
-}
-
-Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirection direction) {
-  auto context = keyed_context(name, key, direction);
-  if (!context) return fail(std::move(context.error()));
-  return GcmCipher(std::move(*context));
-}
-
-bool GcmCipher::run(ByteView nonce, ByteView aad, std::span<std::uint8_t> data) {
-  EVP_CIPHER_CTX* context = context_.get();
-  if (nonce.size() != kNonceBytes || !fits_int(aad.size()) || !fits_int(data.size())) return false;
-  int written = 0;
-  return EVP_CipherInit_ex2(context, nullptr, nullptr, nonce.data(), -1, nullptr) == 1 &&
-         EVP_CipherUpdate(context, nullptr, &written, aad.data(), static_cast<int>(aad.size())) == 1 &&
-         EVP_CipherUpdate(context, data.data(), &written, data.data(), static_cast<int>(data.size())) == 1;
-}
-
-bool GcmCipher::seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
-                     std::span<std::uint8_t> tag) {
-  if (tag.size() > kMaxTagBytes) return false;
-  int written = 0;
-  std::array<std::uint8_t, kMaxTagBytes> unused{};
-  return checked(run(nonce, aad, data) && EVP_CipherFinal_ex(context_.get(), unused.data(), &written) == 1 &&
-                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_GET_TAG, static_cast<int>(tag.size()),
-                                     tag.data()) == 1);
-}
-
-bool GcmCipher::open(ByteView nonce, ByteView aad, std::span<std::uint8_t> data, ByteView tag) {
-  if (tag.size() > kMaxTagBytes) return false;
-  int written = 0;
-  std::array<std::uint8_t, kMaxTagBytes> expected{};
-  std::copy(tag.begin(), tag.end(), expected.begin());  // the control call takes no const pointer
-  std::array<std::uint8_t, kMaxTagBytes> unused{};
-  return checked(run(nonce, aad, data) &&
-                 EVP_CIPHER_CTX_ctrl(context_.get(), EVP_CTRL_AEAD_SET_TAG, static_cast<int>(tag.size()),
-                                     expected.data()) == 1 &&
-                 EVP_CipherFinal_ex(context_.get(), unused.data(), &written) == 1);
 }
 
 Result<HmacTag> HmacTag::create(const char* digest, ByteView key) {

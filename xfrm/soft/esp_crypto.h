@@ -1,6 +1,5 @@
 // The ciphers and tags of ESP over OpenSSL: keyed once, then run packet by packet without allocating or
-// keying anew. OpenSSL's ciphers are known here alone; a multi-buffer library goes beside it behind
-// the same shape.
+// keying anew. AES-GCM is in gcm_cipher.h.
 //
 // A false result is an OpenSSL failure (out of memory, a wrong length), or a tag that does not verify;
 // OpenSSL's error queue is left empty. Buffers are worked on in place. Objects are not shared between
@@ -26,6 +25,12 @@ struct CipherContextDeleter {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
 };
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, CipherContextDeleter>;
+// `name` as OpenSSL spells it (algorithms.h). ErrorCode::unsupported: OpenSSL has no such cipher, or it has
+// keys of another length.
+[[nodiscard]] Result<CipherContext> keyed_context(const char* name, ByteView key, CryptDirection direction);
+// Hands a result through and leaves OpenSSL's error queue empty where it is a failure.
+[[nodiscard]] bool checked(bool ok);
+[[nodiscard]] bool fits_int(std::size_t size);  // of OpenSSL's lengths
 
 // CBC: AES (RFC 3602), Camellia (RFC 4312), 3DES (RFC 2451), DES (RFC 2405) as 3DES with one key thrice.
 class CbcCipher {
@@ -54,24 +59,6 @@ class CtrCipher {
 
 // RFC 2410: nothing is done.
 struct NullCipher {};
-
-// AES-GCM with 12-byte nonces and tags of 8, 12 or 16 bytes (RFC 4106); with all of the packet as `aad` and
-// no `data` it is GMAC (RFC 4543).
-class GcmCipher {
- public:
-  static constexpr std::size_t kNonceBytes = 12;
-  static constexpr std::size_t kMaxTagBytes = 16;
-  [[nodiscard]] static Result<GcmCipher> create(const char* name, ByteView key, CryptDirection direction);
-  [[nodiscard]] bool seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
-                          std::span<std::uint8_t> tag);
-  // False if the tag does not verify (compared in constant time); `data` is garbage then.
-  [[nodiscard]] bool open(ByteView nonce, ByteView aad, std::span<std::uint8_t> data, ByteView tag);
-
- private:
-  explicit GcmCipher(CipherContext context) : context_(std::move(context)) {}
-  [[nodiscard]] bool run(ByteView nonce, ByteView aad, std::span<std::uint8_t> data);
-  CipherContext context_;
-};
 
 inline constexpr std::size_t kMaxIcv = 64;  // of any integrity algorithm, untruncated
 

@@ -16,6 +16,7 @@
 #include "ike/base/secret.h"
 #include "ike/base/types.h"
 #include "xfrm/soft/esp_crypto.h"
+#include "xfrm/soft/gcm_cipher.h"
 
 namespace oakgate::soft {
 

@@ -75,6 +75,26 @@ TEST(StatusScreen, TellsOfATrustpointsWaiverThatEndsSoon) {
   EXPECT_NE(screen_on(-1).find("allow_weak (md5) ended, on 2026-11-19"), std::string::npos) << screen_on(-1);
 }
 
+TEST(IosLayout, CryptoEngine) {
+  const Json result{
+      {"data_plane", "software"},
+      {"engines",
+       {{{"algorithms", "AES-GCM"}, {"name", "ipsec-mb 1.3.0 (AVX512)"}, {"why", "the same bytes"}},
+        {{"algorithms", "all others"}, {"name", "OpenSSL 3.0.15"}, {"why", "one by one"}}}}};
+  EXPECT_EQ(ios_crypto_engine(result),
+            "        crypto engine name:  ipsec-mb 1.3.0 (AVX512)\n"
+            "        crypto engine type:  software\n"
+            "       crypto engine state:  installed\n"
+            "                algorithms:  AES-GCM\n"
+            "                    chosen:  the same bytes\n"
+            "\n"
+            "        crypto engine name:  OpenSSL 3.0.15\n"
+            "        crypto engine type:  software\n"
+            "       crypto engine state:  installed\n"
+            "                algorithms:  all others\n"
+            "                    chosen:  one by one\n");
+}
+
 TEST(StatusScreen, PaintsStatesOnlyWhenAsked) {
   const Json status = status_json(test::status_input(), true);
   const std::string painted = status_screen(status, test::kNow.wall, {true, 80});
