@@ -512,6 +512,14 @@ void take_back(Core& core, const IkeSa& sa, QuickMode& quick) {
   quick.our_spis = {};
 }
 
+// Message 3 did not come, or not so that it could be read. The peer may have sent it and believe in SAs that
+// are taken back here.
+std::vector<SaId> inbound_ids(const IkeSa& sa, const QuickMode& quick) {
+  std::vector<SaId> ids = phase2_ids(sa, quick);
+  std::erase_if(ids, [&](const SaId& id) { return id.destination != sa.local.address; });
+  return ids;
+}
+
 }  // namespace
 
 std::span<const Step> quick_mode_steps(Role role) {
@@ -609,6 +617,7 @@ void quick_mode_timed_out(Core& core, IkeSa& sa, QuickMode& quick) {
               quick.role == Role::initiator ? "message 2 of Quick Mode" : "message 3 of Quick Mode",
               "see the peer's log: it may have dropped its IKE SA, or refuse without a word",
               {}};
+  if (quick.role == Role::responder) send_delete(core, sa, inbound_ids(sa, quick));
   // The peer knows this IKE SA as long as it says anything else under it.
   const bool forgotten = quick.role == Role::initiator && sa.watch.heard < quick.begun_at;
   const bool fresh = core.now().instant - *sa.established_at < kFreshPhase1;

@@ -2,6 +2,9 @@
 // goes astray; the old pair goes at both ends.
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "ike/wire/message.h"
 #include "tests/sim/two_gateways.h"
 
 namespace oakgate::sim {
@@ -112,6 +115,27 @@ TEST(Rekey, TheSoftLimitOfKilobytesRenews) {
   ASSERT_EQ(sas.size(), 1U) << "the old pair is deleted after its grace";
   EXPECT_NE(sas[0].out, first);
   EXPECT_TRUE(carries(two.a, two.b, 1));
+}
+
+// gw-a sends message 3 and believes in its SAs; gw-b never gets it. It takes back what it has, and says so.
+TEST(QuickMode, AMessage3ThatNeverComesLeavesNothingAtEitherEnd) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  std::map<MessageId, Bytes> first;  // of each exchange, gw-a's
+  two.net.tap = [&](const Endpoint& from, const Endpoint&, Bytes& data) {
+    const auto header = wire::parse_header(data);
+    if (header->exchange != wire::ExchangeType::quick || from.address != two.a.address) return true;
+    const auto [offer, fresh] = first.emplace(header->message_id, data);
+    return first.size() > 1 || fresh || offer->second == data;
+  };
+  two.start();
+  two.net.run_for(Seconds(10));
+  EXPECT_TRUE(two.a.tunnels_up());
+  EXPECT_FALSE(two.b.tunnels_up());
+  ASSERT_TRUE(two.up_within(Seconds(60))) << "gw-a has begun anew";
+  EXPECT_EQ(two.a.plane().size(), 2U);
+  EXPECT_EQ(two.b.plane().size(), 2U);
+  EXPECT_TRUE(carries(two.a, two.b, 1));
+  EXPECT_EQ(count_events(two.a, ike::EventId::phase1_established), 1U) << "under the same IKE SA";
 }
 
 }  // namespace

@@ -160,6 +160,11 @@ TEST_P(Transactions, WhatIsNotAuthenticGetsNoAnswer) {
   Bytes forged = request;
   forged[forged.size() - 20] ^= 1;
   EXPECT_TRUE(say(forged).empty());
+  // Under the right keys, but for the hash.
+  const std::vector<wire::Payload> unproved{wire::HashPayload{Bytes(32, 7)}, xauth_request()};
+  EXPECT_TRUE(say(insider_->seal(ExchangeType::transaction, MessageId{77}, wire::PayloadType::hash,
+                                 wire::encode_body(unproved), insider_->first_iv(MessageId{77})))
+                  .empty());
   wire::Header header;
   header.cookies = insider_->session().cookies;
   header.exchange = ExchangeType::transaction;
