@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ike/crypto/keys.h"
+#include "ike/quick_mode.h"
 #include "ike/transport.h"
 #include "ike/tunnels.h"
 
@@ -72,6 +73,19 @@ void on_connected_due(Core& core, IkeSa& sa, MessageId id) {
 
 void take_connected(Core& core, IkeSa& sa, MessageId id, const wire::NotifyPayload& notify) {
   if (QuickMode* quick = waiting_for(sa, id, notify)) run_wake(core, sa, *quick);
+}
+
+void take_delete_of_waiting(Core& core, IkeSa& sa, Spi outbound) {
+  for (const auto& [id, quick] : sa.quick_modes) {
+    if (!awaits_connected(*quick) || !quick->chosen->peer_spis.has(outbound)) continue;
+    quick_mode_failed(core, sa, *quick,
+                      {ErrorCode::peer_refused,
+                       "the peer deleted the new SA before it said CONNECTED",
+                       "that it goes on with the negotiation",
+                       "see the peer's log for its reason",
+                       {}});
+    return;
+  }
 }
 
 Result<void> take_connected_message(Run& run) {

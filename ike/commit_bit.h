@@ -23,6 +23,8 @@ void await_connected(Run& run, State state);
 void on_connected_due(Core& core, IkeSa& sa, MessageId id);
 // CONNECTED, authenticated, under the message id `id`.
 void take_connected(Core& core, IkeSa& sa, MessageId id, const wire::NotifyPayload& notify);
+// The peer deletes the SA that it receives with before it said CONNECTED.
+void take_delete_of_waiting(Core& core, IkeSa& sa, Spi outbound);
 // Quick Mode's fourth message.
 [[nodiscard]] Result<void> take_connected_message(Run& run);
 // The IV of an Informational message under the id of a Quick Mode that waits for it: peers differ in whether

@@ -88,9 +88,4 @@ void HalfOpenBook::leave(IkeSaId sa) {
   members_.erase(member);
 }
 
-bool HalfOpenBook::is_fresh(IkeSaId sa) const {
-  const auto member = members_.find(sa);
-  return member != members_.end() && member->second.fresh;
-}
-
 }  // namespace oakgate::ike

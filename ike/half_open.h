@@ -40,7 +40,6 @@ class HalfOpenBook {
   void leave(IkeSaId sa);
 
   [[nodiscard]] std::size_t size() const { return members_.size(); }
-  [[nodiscard]] bool is_fresh(IkeSaId sa) const;
 
  private:
   struct Source {

@@ -194,16 +194,16 @@ struct IkeSa {
   std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
   // Transactions and New Group Modes of the peer's, kept a while to answer repetitions (transactions.h).
   std::unordered_map<MessageId, std::unique_ptr<Exchange>> transactions;
+  std::optional<Error> xauth_refused;  // the peer asked for it: should it take the SA away, that is why
   // Message ids that were used, oldest first: a replayed first message is recognised by them.
   std::unordered_set<MessageId> seen_ids;
   std::deque<MessageId> seen_order;
   // When the peer surely was at work on this negotiation: its first message came (again, if that proved
   // false).
   Instant begun_at{};
-  bool withdrawn = false;  // our offer, not needed any more: sent no more, but an answer counts
   std::optional<Instant> established_at;
   TimerId half_open_timer;
-  std::size_t request_bytes = 0;  // of the last message, while our cookie has not come back
+  std::size_t request_bytes = 0;  // of the last message: an answer in clear is not longer
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId keepalive_timer;

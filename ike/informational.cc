@@ -190,7 +190,9 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
     } else if (const auto protocol = ipsec_protocol(deletion.protocol); peer != nullptr && protocol) {
       ByteReader reader(raw);
       std::uint32_t spi = 0;
-      if (raw.size() == 4 && reader.u32(spi)) on_peer_deleted(core, *peer, *protocol, Spi{spi});
+      if (raw.size() != 4 || !reader.u32(spi)) continue;
+      on_peer_deleted(core, *peer, *protocol, Spi{spi});
+      take_delete_of_waiting(core, sa, Spi{spi});
     }
   }
 }

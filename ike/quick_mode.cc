@@ -643,6 +643,11 @@ void abandon_quick_mode(Core& core, IkeSa& sa, QuickMode& quick) {
   Peer* peer = core.find_peer(sa.peer);
   if (peer == nullptr || pair == nullptr || pair->negotiating != std::pair(sa.id, id)) return;
   pair->negotiating.reset();
+  if (sa.xauth_refused) {
+    // It would be asked for again, and again.
+    pair_failed(core, *peer, *pair, *sa.xauth_refused);
+    return;
+  }
   pair->wanted = true;
   // Soon, but not within this call: its SA is just being taken apart.
   core.cancel(pair->retry_timer);

@@ -81,6 +81,7 @@ Result<void> refuse_xauth(Run& run, const AttributesPayload& asked) {
             "profile without `client authentication list`",
             {}};
   if (Peer* peer = run.core.find_peer(run.sa.peer)) set_error(run.core, *peer, *event.error);
+  run.sa.xauth_refused = event.error;
   run.core.raise(std::move(event));
   std::vector<Attribute> attributes;
   // Section 6.2: "The XAUTH-TYPE in a REPLY MUST be identical to the XAUTH-TYPE in the REQUEST", and not be
@@ -108,6 +109,7 @@ Result<void> take_set(Run& run, const AttributesPayload& asked) {
     raise_asked(run, "set", asked);
   } else {
     const auto value = status->number();
+    if (value == wire::kXauthOk) run.sa.xauth_refused.reset();
     Event event = run.core.event(EventId::xauth_decided, run.sa);
     event.fields = {{"status", value == wire::kXauthOk     ? "OK"
                                : value == wire::kXauthFail ? "FAIL"

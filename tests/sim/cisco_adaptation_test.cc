@@ -14,6 +14,7 @@
 //   XAUTH and mode-config                                    transactions_test.cc
 //   dead peers on demand, INVALID-SPI                        dead_peers_test.cc
 //   lives in kilobytes, idle SAs                             lifetimes_test.cc
+//   the words that operators search for                      tests/daemon/event_text_test.cc
 #include <gtest/gtest.h>
 
 #include "ike/base/vendor_ids.h"
@@ -338,6 +339,17 @@ TEST(CiscoPhase1, WithoutInitialContactSomeKeepStaleSas) {
 }
 
 // ---- phase 2
+
+TEST(CiscoPhase2, OneSaPairForEachAccessListEntry) {
+  TunnelPlan tunnel = plan(StartMode::on_start, StartMode::responder);
+  tunnel.local = {"10.1.0.0/24", "10.3.0.0/24"};
+  tunnel.remote = {"10.2.0.0/24", "10.4.0.0/24"};
+  TwoGateways two(1, {tunnel});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  EXPECT_EQ(two.a.plane().size(), 8U);
+  EXPECT_TRUE(carries(two.a, two.b, 4));
+}
 
 TEST(CiscoPhase2, ProxyIdsMirrorExactly) {
   for (const char* network : {"10.1.0.0/25", "10.1.0.0/16", "10.9.0.0/24"}) {

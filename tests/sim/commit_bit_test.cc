@@ -164,18 +164,28 @@ TEST(CommitBitAlone, ALostMessage3IsRepeated) {
   EXPECT_TRUE(peers.two.b.tunnels_up());
 }
 
-// The peer refuses while we wait: nothing is left of it.
-TEST(CommitBitAlone, ARefusalEndsTheWait) {
-  Committed peers(false);
-  Gateway& us = peers.two.a;
-  peers.two.net.run_for(Milliseconds(900));
-  ASSERT_FALSE(us.plane().empty());
-  const wire::NotifyPayload notify{
-      wire::kDoiIpsec, wire::kProtocolEsp, NotifyType::no_proposal_chosen, {}, {}};
-  us.receive({us.address, 500}, {peers.two.b.address, 500},
-             peers.insider.protect(ExchangeType::informational, MessageId{5}, {notify}));
-  EXPECT_TRUE(us.plane().empty());
-  EXPECT_NE(find_event(us, EventId::phase2_failed), nullptr);
+// The peer refuses, or deletes what it receives with, while we wait: nothing is left of it.
+TEST(CommitBitAlone, ARefusalOrDeletionEndsTheWait) {
+  for (const bool refuses : {true, false}) {
+    Committed peers(false);
+    Gateway& us = peers.two.a;
+    peers.two.net.run_for(Milliseconds(900));
+    ASSERT_FALSE(us.plane().empty());
+    ByteWriter spi;
+    for (const auto& [sa, held] : peers.two.b.plane()) {
+      if (held.spec.direction == Direction::in) spi.u32(sa.spi.value);
+    }
+    wire::Payload payload =
+        wire::DeletePayload{wire::kDoiIpsec, wire::kProtocolEsp, 4, {std::move(spi).take()}, {}};
+    if (refuses) {
+      payload =
+          wire::NotifyPayload{wire::kDoiIpsec, wire::kProtocolEsp, NotifyType::no_proposal_chosen, {}, {}};
+    }
+    us.receive({us.address, 500}, {peers.two.b.address, 500},
+               peers.insider.protect(ExchangeType::informational, MessageId{5}, {payload}));
+    EXPECT_TRUE(us.plane().empty());
+    EXPECT_NE(find_event(us, EventId::phase2_failed), nullptr);
+  }
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include "ike/wire/numbers.h"
 #include "tests/sim/two_gateways.h"
 #include "tests/sim/watch.h"
 
@@ -146,7 +147,14 @@ class Fleet {
     net.faults.job_delay = Milliseconds(dice_.between(0, 400));
     for (Gateway* gateway : gateways_)
       gateway->verification_jitter = Milliseconds(dice_.between(0, dice_.chance(0.5) ? 0 : 5000));
-    net.tap = [this](const Endpoint& from, const Endpoint& to, Bytes&) {
+    // A peer that sets the commit bit and never says CONNECTED, or somebody on the way who sets it.
+    const Gateway* committer = dice_.chance(0.2) ? any() : nullptr;
+    net.tap = [this, committer](const Endpoint& from, const Endpoint& to, Bytes& data) {
+      constexpr std::size_t kExchange = 18;
+      constexpr std::size_t kFlags = 19;
+      const bool quick = data[kExchange] == static_cast<std::uint8_t>(wire::ExchangeType::quick);
+      if (committer != nullptr && quick && from.address == committer->address)
+        data[kFlags] |= wire::kFlagCommit;
       return !blocked_.contains({std::min(from.address, to.address), std::max(from.address, to.address)});
     };
   }

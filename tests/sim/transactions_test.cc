@@ -233,6 +233,39 @@ INSTANTIATE_TEST_SUITE_P(Roles, Transactions, testing::Values(Role::initiator, R
                                                                 : "AskedOfTheResponder";
                          });
 
+// The peer asks for XAUTH after each phase 1, ignores Quick Mode meanwhile, and takes its IKE SA away: we try
+// again as after any failure, later each time, and say why.
+TEST(TransactionsForEver, APeerThatInsistsIsTriedAgainWithPauses) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  Insider insider(two.net, two.a, two.b);
+  const auto seen = two.net.tap;
+  std::uint32_t asked = 0;
+  two.net.tap = [&](const Endpoint& from, const Endpoint& to, Bytes& data) {
+    const auto header = *wire::parse_header(data);
+    if (header.exchange == ExchangeType::informational) return false;  // not of this peer
+    if (header.exchange != ExchangeType::quick) return seen(from, to, data);
+    const MessageId id{0x5000 + 2 * asked++};
+    Bytes spi = to_bytes(header.cookies.initiator);
+    spi.insert(spi.end(), header.cookies.responder.begin(), header.cookies.responder.end());
+    const Bytes request = insider.protect(ExchangeType::transaction, id, {xauth_request()});
+    const Bytes deletion = insider.protect(ExchangeType::informational, MessageId{id.value + 1},
+                                           {wire::DeletePayload{1, wire::kProtocolIsakmp, 16, {spi}, {}}});
+    for (const Bytes& said : {request, deletion}) {
+      two.net.after(Milliseconds(20), [&two, said] {
+        two.a.receive({two.a.address, 500}, {two.b.address, 500}, said);
+      });
+    }
+    return false;
+  };
+  two.start();
+  two.net.run_for(Seconds(300));
+  EXPECT_GE(count_events(two.a, EventId::xauth_refused), 3U);
+  EXPECT_LE(count_events(two.a, EventId::phase1_established), 10U);
+  const auto tunnel = two.a.engine().snapshot({})[0].tunnels[0];
+  ASSERT_TRUE(tunnel.last_error);
+  EXPECT_NE(tunnel.last_error->error.text.find("XAUTH"), std::string::npos);
+}
+
 // Between phase 1 and its end there is nothing to answer with, and phase 1 is as it was.
 TEST(TransactionsInPhase1, AreIgnored) {
   for (int exchanged = 1; exchanged <= 5; ++exchanged) {
