@@ -49,38 +49,51 @@ Parsed<Subnet> parse_subnet(std::string_view text) {
   return fault(quote(text) + " is not a subnet", std::string(kSubnetShape));
 }
 
-PeerAddress range(const IpAddress& first, const IpAddress& last) {
-  const auto kind = first == last ? PeerAddress::Kind::address : PeerAddress::Kind::range;
-  return {kind, {}, first, last};
+PeerAddress peers_within(const AddressRange& range) {
+  const auto kind = range.first == range.last ? PeerAddress::Kind::address : PeerAddress::Kind::range;
+  return {kind, {}, range.first, range.last};
 }
 
 constexpr std::string_view kPeerAddressShapes =
     "an IP address, a host name, a subnet (192.0.2.0/24), a range (192.0.2.10-192.0.2.20) or any";
 
-Parsed<PeerAddress> parse_range(std::string_view text, const IpAddress& first, std::string_view last_text) {
+Parsed<AddressRange> parse_range(std::string_view text, const IpAddress& first, std::string_view last_text) {
   const auto last = IpAddress::parse(last_text);
   if (!last) return fault(quote(last_text) + " is not an IP address", "the last address of the range");
   if (last->family() != first.family()) {
     return fault(quote(text) + " mixes IPv4 and IPv6", "two addresses of one family");
   }
   if (*last < first) return fault(quote(text) + " ends before it begins", "the lower address first");
-  return range(first, *last);
+  return AddressRange{first, *last};
+}
+
+// "10.1.0.0/24", "10.1.0.10-10.1.0.20"
+Parsed<Selector> parse_addresses(std::string_view text) {
+  const std::size_t dash = text.find('-');
+  const auto first = IpAddress::parse(text.substr(0, dash));
+  if (first && dash != std::string_view::npos) {
+    const auto range = parse_range(text, *first, text.substr(dash + 1));
+    if (!range) return tl::unexpected(range.error());
+    return Selector::of_range(*range);
+  }
+  const auto subnet = parse_subnet(text);
+  if (!subnet) return tl::unexpected(subnet.error());
+  return Selector{*subnet, 0, 0};
 }
 
 struct Protocol {
   std::string_view name;
   std::uint8_t number;
-  bool ports;
 };
 constexpr std::uint8_t kIcmp = 1;
 constexpr std::uint8_t kIcmpV6 = 58;
 constexpr auto kProtocols = std::to_array<Protocol>({
-    {"tcp", 6, true},
-    {"udp", 17, true},
-    {"sctp", 132, true},
-    {"icmp", kIcmp, false},
-    {"icmpv6", kIcmpV6, false},
-    {"gre", 47, false},
+    {"tcp", 6},
+    {"udp", 17},
+    {"sctp", 132},
+    {"icmp", kIcmp},
+    {"icmpv6", kIcmpV6},
+    {"gre", 47},
 });
 
 Parsed<std::uint8_t> parse_protocol(std::string_view text) {
@@ -96,11 +109,6 @@ Parsed<std::uint8_t> parse_protocol(std::string_view text) {
   }
   return fault(quote(text) + " is not a known protocol", any_of(names) + ", or its number",
                nearest(text, names));
-}
-
-bool has_ports(std::uint8_t protocol) {
-  return std::any_of(kProtocols.begin(), kProtocols.end(),
-                     [protocol](const Protocol& row) { return row.number == protocol && row.ports; });
 }
 
 std::vector<std::string_view> words_of(std::string_view text) {
@@ -168,15 +176,19 @@ Parsed<PeerAddress> parse_peer_address(std::string_view text) {
   if (text.find('/') != std::string_view::npos) {
     auto subnet = parse_subnet(text);
     if (!subnet) return tl::unexpected(std::move(subnet.error()));
-    return range(subnet->address(), subnet->last());
+    return peers_within({subnet->address(), subnet->last()});
   }
   const std::size_t dash = text.find('-');
   const auto first = IpAddress::parse(text.substr(0, dash));
-  if (first && dash != std::string_view::npos) return parse_range(text, *first, text.substr(dash + 1));
+  if (first && dash != std::string_view::npos) {
+    const auto range = parse_range(text, *first, text.substr(dash + 1));
+    if (!range) return tl::unexpected(range.error());
+    return peers_within(*range);
+  }
   if (first) {
     auto address = parse_host_address(text);
     if (!address) return tl::unexpected(std::move(address.error()));
-    return range(*address, *address);
+    return peers_within({*address, *address});
   }
   auto name = parse_host_name(text);
   if (!name) return fault(quote(text) + " is no address of a peer", std::string(kPeerAddressShapes));
@@ -220,16 +232,17 @@ Parsed<std::optional<Identity>> parse_identity(std::string_view text) {
 Parsed<Selector> parse_selector(std::string_view text) {
   const auto words = words_of(text);
   if (words.empty() || words.size() > 3) {
-    return fault(quote(text) + " is not a selector", "SUBNET, SUBNET PROTOCOL or SUBNET PROTOCOL PORT");
+    return fault(quote(text) + " is not a selector",
+                 "SUBNET or FIRST-LAST; PROTOCOL, or PROTOCOL and PORT, may follow");
   }
-  auto subnet = parse_subnet(words[0]);
-  if (!subnet) return tl::unexpected(std::move(subnet.error()));
-  Selector selector{*subnet, 0, 0};
+  const auto addresses = parse_addresses(words[0]);
+  if (!addresses) return tl::unexpected(addresses.error());
+  Selector selector = *addresses;
   if (words.size() == 1) return selector;
   const auto protocol = parse_protocol(words[1]);
   if (!protocol) return tl::unexpected(protocol.error());
   selector.protocol = *protocol;
-  if (*protocol == (subnet->address().is_v4() ? kIcmpV6 : kIcmp)) {
+  if (*protocol == (selector.family() == Family::ipv4 ? kIcmpV6 : kIcmp)) {
     return fault(quote(words[1]) + " is not for " + quote(words[0]), "icmp with IPv4, icmpv6 with IPv6");
   }
   if (words.size() == 2) return selector;

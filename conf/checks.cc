@@ -106,7 +106,7 @@ void check_pairs_differ(const Draft& draft, Report& report) {
   for (const PeerDraft& peer : draft.peers) {
     for (const TunnelConfig& tunnel : peer.config.tunnels) {
       for (const SelectorPair& pair : tunnel.pairs) {
-        const auto [other, is_new] = seen.emplace(pair, Owner{&peer.config, &tunnel});
+        const auto [other, is_new] = seen.emplace(pair.canonical(), Owner{&peer.config, &tunnel});
         if (is_new) continue;
         report.add(tunnel.position, tunnel_path(peer.config, tunnel),
                    {quote(pair.to_string()) + " belongs to " +
@@ -116,9 +116,10 @@ void check_pairs_differ(const Draft& draft, Report& report) {
       }
     }
   }
-  if (seen.size() > kReqidCount) {
-    report.add({}, "peers",
-               {"the tunnels have too many pairs of subnets", "at most " + std::to_string(kReqidCount)});
+  if (seen.size() > kConfiguredReqids) {
+    report.add(
+        {}, "peers",
+        {"the tunnels have too many pairs of subnets", "at most " + std::to_string(kConfiguredReqids)});
   }
 }
 

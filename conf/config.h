@@ -87,6 +87,7 @@ struct TunnelConfig {
   StartMode start = StartMode::on_traffic;  // of a range or `any`: always responder
   RekeyMode rekey = RekeyMode::on_traffic;
   std::uint32_t replay_window = 64;  // packets
+  AcceptMode accept = AcceptMode::exact;
   Position position;
 };
 

@@ -23,6 +23,11 @@ constexpr Word<RekeyMode> kRekeyModes[] = {
     {"never", RekeyMode::never},
 };
 
+constexpr Word<AcceptMode> kAcceptModes[] = {
+    {"exact", AcceptMode::exact},
+    {"subset", AcceptMode::subset},
+};
+
 // ---- local and remote ----------------------------------------------------------------------------------
 
 struct Side {
@@ -31,7 +36,7 @@ struct Side {
 };
 
 std::vector<Side> read_side(const std::optional<Field>& field) {
-  constexpr std::string_view kExpected = "a subnet or a list of subnets";
+  constexpr std::string_view kExpected = "a subnet, a range or a list of them";
   std::vector<Side> side;
   if (!field) return side;
   for (const Field& item : one_or_many(*field, kExpected)) {
@@ -43,7 +48,7 @@ std::vector<Side> read_side(const std::optional<Field>& field) {
 // RFC 2407 section 4.6.2 has a protocol in each identity, but an SA pair carries one protocol, between
 // addresses of one family: whatever does not agree could never be installed.
 std::optional<Fault> why_no_pair(const Selector& local, const Selector& remote) {
-  if (local.subnet.family() != remote.subnet.family()) {
+  if (local.family() != remote.family()) {
     return Fault{
         quote(local.to_string()) + " and " + quote(remote.to_string()) + " are of different families",
         "IPv4 with IPv4 and IPv6 with IPv6: a tunnel for each, as every `local` pairs with every `remote`"};
@@ -51,6 +56,12 @@ std::optional<Fault> why_no_pair(const Selector& local, const Selector& remote) 
   if (local.protocol != remote.protocol) {
     return Fault{quote(local.to_string()) + " and " + quote(remote.to_string()) + " differ in their protocol",
                  "the same on both sides; the port may be on one side only"};
+  }
+  const std::size_t subnets = local.subnets().size() * remote.subnets().size();
+  if (subnets > kMaxSubnetPairs) {
+    return Fault{"the ranges of " + quote(local.to_string()) + " and " + quote(remote.to_string()) +
+                     " come to " + std::to_string(subnets) + " pairs of subnets",
+                 "at most " + std::to_string(kMaxSubnetPairs) + ": ranges nearer to a subnet, or subnets"};
   }
   return std::nullopt;
 }
@@ -76,7 +87,7 @@ std::vector<SelectorPair> read_pairs(const MapReader& map) {
       if (auto why = why_no_pair(pair.local, pair.remote)) {
         if (!mixed) theirs.field.fail(std::move(*why));
         mixed = true;
-      } else if (!seen.insert(pair).second) {
+      } else if (!seen.insert(pair.canonical()).second) {
         theirs.field.fail(
             {quote(pair.to_string()) + " is in this tunnel twice", "each pair of subnets once"});
       } else {
@@ -148,7 +159,7 @@ StartMode read_start(const std::optional<Field>& field, const PeerAddress& peer)
 
 TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window"});
+      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window", "accept"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -162,6 +173,8 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   tunnel.start = read_start(map.optional("start"), peer);
   if (const auto rekey = map.optional("rekey"))
     tunnel.rekey = choice(*rekey, kRekeyModes).value_or(tunnel.rekey);
+  if (const auto accept = map.optional("accept"))
+    tunnel.accept = choice(*accept, kAcceptModes).value_or(tunnel.accept);
   if (const auto window = map.optional("replay_window")) {
     const auto packets = read(*window, "a number of packets", [](std::string_view text) {
       return parse_integer(text, kMinReplayWindow, kMaxReplayWindow);

@@ -34,7 +34,7 @@ namespace oakgate::conf {
 [[nodiscard]] Parsed<std::string> parse_url(std::string_view text, std::span<const std::string_view> schemes);
 // `address` gives none: the address that the exchange uses.
 [[nodiscard]] Parsed<std::optional<Identity>> parse_identity(std::string_view text);
-// "10.1.0.0/24", "10.1.0.0/24 tcp 179"
+// "10.1.0.0/24", "10.1.0.0/24 tcp 179", "10.1.0.10-10.1.0.20"
 [[nodiscard]] Parsed<Selector> parse_selector(std::string_view text);
 // "14" or "group14"
 [[nodiscard]] Parsed<DhGroup> parse_group(std::string_view text);

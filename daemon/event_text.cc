@@ -51,6 +51,8 @@ constexpr std::array kPhase2{
              "ISAKMP: atts are not acceptable, SA not acceptable! for {selectors}"},
     EventRow{EventId::phase2_proxy_ids, LogLevel::warning,
              "IPSEC(validate_transform_proposal): proxy identities not supported"},
+    EventRow{EventId::phase2_narrowed, LogLevel::info,
+             "IPSEC: the peer asks for {selectors}, a part of {of}"},
     EventRow{EventId::phase2_rekeying, LogLevel::info, "IPSEC: renewing the SAs for {selectors}"},
     EventRow{EventId::phase2_deleted, LogLevel::info,
              "IPSEC(delete_sa): deleting SA for {selectors}, spi in {spi_in}, by {by}, reason \"{reason}\""},

@@ -150,6 +150,7 @@ Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool det
   const SaCounters& out = counters_of(input, sa.out);
   Json json{{"local", sa.selectors.local.to_string()},
             {"remote", sa.selectors.remote.to_string()},
+            {"narrowed", sa.narrowed},
             {"role", sa.role == ike::SaRole::current ? "current" : "old"},
             {"in", spi_json(sa.in, sa.ah_in)},
             {"out", spi_json(sa.out, sa.ah_out)},
@@ -177,10 +178,15 @@ Json tunnel_status(const StatusInput& input, const TunnelSnapshot& tunnel, bool 
   json["since"] = calendar_time(tunnel.up_since, input.now);
   json["retry_in_s"] = seconds_until(tunnel.retry_at, input.now);
   json["pairs"] = Json::array();
-  for (const ike::PairConfig& pair : tunnel.pairs) {
-    json["pairs"].push_back(
-        {{"local", pair.selectors.local.to_string()}, {"remote", pair.selectors.remote.to_string()}});
-  }
+  const auto add = [&](const std::vector<ike::PairConfig>& pairs, bool narrowed) {
+    for (const ike::PairConfig& pair : pairs) {
+      json["pairs"].push_back({{"local", pair.selectors.local.to_string()},
+                               {"remote", pair.selectors.remote.to_string()},
+                               {"narrowed", narrowed}});
+    }
+  };
+  add(tunnel.pairs, false);
+  add(tunnel.narrowed, true);
   return json;
 }
 
@@ -190,8 +196,11 @@ std::string address_of(const StatusInput& input, const PeerSnapshot& peer) {
   return configured == input.addresses.end() ? std::string() : configured->second;
 }
 
-// IOS's "addr/mask/prot/port"; IPv6 has a prefix length in the mask's place.
+// IOS's "addr/mask/prot/port"; IPv6 has a prefix length in the mask's place. A range, which IOS does not
+// have, is "first-last/prot/port".
 std::string ident_text(const Selector& selector) {
+  if (selector.range)
+    return fmt::format("{}/{}/{}", selector.range->to_string(), selector.protocol, selector.port);
   const Subnet& subnet = selector.subnet;
   const std::string mask =
       subnet.address().is_v4() ? subnet.netmask().to_string() : std::to_string(subnet.prefix());
@@ -359,8 +368,9 @@ Json ipsec_sa_json(const StatusInput& input, ConnectionNumbers& numbers) {
   Json idents = Json::array();
   for (const PeerSnapshot& peer : input.peers) {
     for (const TunnelSnapshot& tunnel : peer.tunnels) {
-      for (const ike::PairConfig& pair : tunnel.pairs) {
-        idents.push_back(ident_block(input, peer, tunnel, pair, numbers));
+      for (const auto* pairs : {&tunnel.pairs, &tunnel.narrowed}) {
+        for (const ike::PairConfig& pair : *pairs)
+          idents.push_back(ident_block(input, peer, tunnel, pair, numbers));
       }
     }
   }

@@ -45,7 +45,7 @@ std::vector<Subnet> called_from(const conf::PeerAddress& address) {
     case Kind::address:
       return {Subnet::host(address.first)};
     case Kind::range:
-      return subnets_of_range(address.first, address.last);
+      return AddressRange{address.first, address.last}.subnets();
     case Kind::any:
       return {Subnet::any(Family::ipv4), Subnet::any(Family::ipv6)};
     case Kind::host_name:
@@ -81,35 +81,10 @@ Result<ike::TunnelConfig> make_tunnel(const std::string& peer, const conf::Tunne
   tunnel.lifetime = from.lifetime;
   tunnel.start = from.start;
   tunnel.rekey = from.rekey;
+  tunnel.accept = from.accept;
   tunnel.replay_window = static_cast<std::uint16_t>(
       std::min<std::uint32_t>(from.replay_window, std::numeric_limits<std::uint16_t>::max()));
   return tunnel;
-}
-
-// Addresses as big-endian numbers of 17 bytes: one bit more than IPv6, so that "one past the last" exists.
-using Number = std::array<std::uint8_t, 17>;
-
-Number number_of(const IpAddress& address) {
-  Number number{};
-  std::copy(address.bytes().rbegin(), address.bytes().rend(), number.rbegin());
-  return number;
-}
-
-IpAddress address_of(const Number& number, Family family) {
-  const std::size_t size = family == Family::ipv4 ? 4 : 16;
-  return *IpAddress::from_bytes(ByteView(number).last(size));
-}
-
-// number + 2^bit
-Number plus_power(Number number, int bit) {
-  auto index = static_cast<int>(number.size()) - 1 - bit / 8;
-  unsigned carry = 1U << (bit % 8);
-  for (; index >= 0 && carry != 0; --index) {
-    carry += number[static_cast<std::size_t>(index)];
-    number[static_cast<std::size_t>(index)] = static_cast<std::uint8_t>(carry);
-    carry >>= 8;
-  }
-  return number;
 }
 
 }  // namespace
@@ -120,12 +95,12 @@ Result<Reqid> ReqidTable::get(const Key& key) {
   std::set<Reqid> taken;
   for (const auto& [other, reqid] : known_) taken.insert(reqid);
   for (const auto& [other, reqid] : in_use_) taken.insert(reqid);
-  for (std::uint32_t tried = 0; tried < kReqidCount; ++tried) {
+  for (std::uint32_t tried = 0; tried < kConfiguredReqids; ++tried) {
     const Reqid candidate{kReqidBase + next_};
-    next_ = (next_ + 1) % kReqidCount;
+    next_ = (next_ + 1) % kConfiguredReqids;
     if (!taken.contains(candidate)) return in_use_.emplace(key, candidate).first->second;
   }
-  return fail(ErrorCode::configuration, fmt::format("more than {} pairs of networks", kReqidCount),
+  return fail(ErrorCode::configuration, fmt::format("more than {} pairs of networks", kConfiguredReqids),
               "fewer entries in `local` and `remote` lists", "join neighbouring networks");
 }
 
@@ -161,27 +136,6 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const L
   }
   reqids.end();
   return engine;
-}
-
-std::vector<Subnet> subnets_of_range(const IpAddress& first, const IpAddress& last) {
-  std::vector<Subnet> subnets;
-  const Family family = first.family();
-  const int bits = first.bits();
-  const Number end = plus_power(number_of(last), 0);
-  Number at = number_of(first);
-  while (at < end) {
-    const IpAddress address = address_of(at, family);
-    // The widest subnet that begins here and does not reach past the end.
-    int prefix = bits;
-    while (prefix > 0) {
-      const Subnet wider(address, prefix - 1);
-      if (wider.address() != address || end < plus_power(at, bits - prefix + 1)) break;
-      --prefix;
-    }
-    subnets.emplace_back(address, prefix);
-    at = plus_power(at, bits - prefix);
-  }
-  return subnets;
 }
 
 std::string gateway_name(const conf::Config& config) {

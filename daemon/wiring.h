@@ -21,7 +21,7 @@ class ReqidTable {
 
   // Call for every pair of a configuration, between begin() and end(); end() forgets those not asked for.
   void begin() { in_use_.clear(); }
-  // ErrorCode::configuration if kReqidCount pairs are configured already.
+  // ErrorCode::configuration if kConfiguredReqids pairs are configured already.
   [[nodiscard]] Result<Reqid> get(const Key& key);
   void end() { known_ = in_use_; }
 
@@ -34,9 +34,6 @@ class ReqidTable {
 // Of secret keys only lengths and public halves are looked at. `gateway` is the name events carry.
 [[nodiscard]] Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const LoadedKeys& keys,
                                                            ReqidTable& reqids);
-
-// The smallest set of subnets that covers exactly first..last (one family, first <= last).
-[[nodiscard]] std::vector<Subnet> subnets_of_range(const IpAddress& first, const IpAddress& last);
 
 // The configured name of the gateway, or the host's.
 [[nodiscard]] std::string gateway_name(const conf::Config& config);

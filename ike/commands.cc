@@ -6,6 +6,7 @@
 #include "ike/dead_peers.h"
 #include "ike/informational.h"
 #include "ike/moved_peers.h"
+#include "ike/narrowed_pairs.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
 #include "ike/tunnels.h"
@@ -54,7 +55,8 @@ void on(Core& core, const Up& up) {
   hold(core, *peer, up.tunnel, false);
   std::vector<Reqid> missing;
   for (const Reqid reqid : meant) {
-    if (peer->pairs.at(reqid).sas.empty()) missing.push_back(reqid);
+    const Pair& pair = peer->pairs.at(reqid);
+    if (pair.sas.empty() && !pair.narrows) missing.push_back(reqid);
   }
   if (missing.empty()) {
     done(core, up.id, {});
@@ -202,6 +204,10 @@ void on(Core& core, Reconfigure reconfigure) {
       add_peer(core, std::move(fresh));
     }
   }
+  for (const std::string& name : kept) {
+    Peer& peer = *core.find_peer(name);
+    take_down(core, peer, narrowed_out_of_place(core, peer), "configuration changed");
+  }
 }
 
 void on(Core& core, Shutdown shutdown) {
@@ -289,7 +295,7 @@ void remove_peer(Core& core, Peer& peer) {
   take_down_phase1(core, peer, "configuration changed");
   for (auto& [reqid, pair] : peer.pairs) {
     core.cancel(pair.retry_timer);
-    core.effect(Unprotect{reqid});
+    if (pair.guarded) core.effect(Unprotect{reqid});
     state.by_reqid.erase(reqid);
   }
   std::erase(state.peer_order, peer.config.name);

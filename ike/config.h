@@ -16,7 +16,8 @@
 
 namespace oakgate::ike {
 
-// One pair of `local` x `remote`: one SA pair of its own, exact proxy identities, never narrowed.
+// One pair of `local` x `remote`: one SA pair of its own, exact proxy identities. As an initiator we never
+// narrow it; a peer may, where `accept` is subset (narrowed_pairs.h).
 struct PairConfig {
   Reqid reqid;  // unique over the configuration; stable over reloads for an unchanged pair
   SelectorPair selectors;
@@ -32,6 +33,7 @@ struct TunnelConfig {
   StartMode start = StartMode::on_traffic;
   RekeyMode rekey = RekeyMode::on_traffic;  // one that starts by itself is renewed though it is idle
   std::uint16_t replay_window = 64;
+  AcceptMode accept = AcceptMode::exact;
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };
 
@@ -81,6 +83,7 @@ struct Limits {
   std::size_t exchanges_per_sa = 64;       // phase 2 exchanges under way under one IKE SA
   std::size_t transactions_per_sa = 16;    // Transactions and New Group Modes answered lately
   std::size_t remembered_messages = 1024;  // message ids of an IKE SA that a replay is recognised by
+  std::size_t narrowed_per_tunnel = 64;    // pairs that the peer has narrowed (narrowed_pairs.h)
   Milliseconds retransmit_first{1000};     // doubled each time, up to:
   Milliseconds retransmit_ceiling{8000};
   int retransmit_tries = 5;  // after the first transmission

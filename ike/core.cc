@@ -1,10 +1,12 @@
 #include "ike/core.h"
 
 #include "ike/identities.h"
+#include "ike/narrowed_pairs.h"
 
 namespace oakgate::ike {
 
 Core::~Core() {
+  forget_unused_narrowed(*this);
   state_.removed_exchanges.clear();
   state_.removed_sas.clear();
   state_.removed_peers.clear();

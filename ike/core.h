@@ -45,6 +45,8 @@ class EngineState {
   std::unordered_map<JobId, JobOwner> jobs;
   std::unordered_map<JobId, IkeSaId> countings;  // CountTraffic under way
   std::list<Waiter> waiters;
+  std::uint32_t last_narrowed = 0;   // reqids of narrowed pairs go round
+  std::vector<Reqid> narrowed_left;  // narrowed pairs that may be needed no more (narrowed_pairs.h)
   TimerQueue timers;
 
   std::uint64_t last_id = 0;  // of IKE SAs, SA pairs and jobs

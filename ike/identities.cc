@@ -55,18 +55,6 @@ std::optional<Subnet> subnet_of(const IdPayload& id, std::size_t bytes) {
   return subnet;
 }
 
-std::optional<Subnet> range_of(const IdPayload& id, std::size_t bytes) {
-  if (id.data.size() != 2 * bytes) return std::nullopt;
-  const ByteView data(id.data);
-  const auto first = IpAddress::from_bytes(data.first(bytes));
-  const auto last = IpAddress::from_bytes(data.subspan(bytes));
-  for (int prefix = 0; prefix <= first->bits(); ++prefix) {
-    const Subnet subnet(*first, prefix);
-    if (subnet.address() == *first && subnet.last() == *last) return subnet;
-  }
-  return std::nullopt;
-}
-
 std::optional<Subnet> host_of(const IdPayload& id, std::size_t bytes) {
   if (id.data.size() != bytes) return std::nullopt;
   return Subnet::host(*IpAddress::from_bytes(id.data));
@@ -82,13 +70,27 @@ std::optional<Subnet> network_of(const IdPayload& id) {
       return subnet_of(id, 4);
     case IdType::ipv6_addr_subnet:
       return subnet_of(id, 16);
-    case IdType::ipv4_addr_range:
-      return range_of(id, 4);
-    case IdType::ipv6_addr_range:
-      return range_of(id, 16);
     default:
       return std::nullopt;
   }
+}
+
+// RFC 2407 sections 4.6.2.7 and 4.6.2.8: "the beginning [...] address (inclusive)" and "the ending".
+std::optional<AddressRange> range_of(const IdPayload& id) {
+  const bool v4 = id.type == IdType::ipv4_addr_range;
+  const std::size_t bytes = v4 ? 4 : 16;
+  if ((!v4 && id.type != IdType::ipv6_addr_range) || id.data.size() != 2 * bytes) return std::nullopt;
+  const ByteView data(id.data);
+  const AddressRange range{*IpAddress::from_bytes(data.first(bytes)),
+                           *IpAddress::from_bytes(data.subspan(bytes))};
+  if (range.last < range.first) return std::nullopt;
+  return range;
+}
+
+std::optional<Selector> selector_of(const IdPayload& id) {
+  if (const auto range = range_of(id)) return Selector::of_range(*range, id.protocol, id.port);
+  if (const auto subnet = network_of(id)) return Selector{*subnet, id.protocol, id.port};
+  return std::nullopt;
 }
 
 }  // namespace
@@ -156,7 +158,11 @@ IdPayload client_id(const Selector& selector) {
   const Subnet& subnet = selector.subnet;
   IdPayload id{IdType::ipv4_addr, selector.protocol, selector.port, to_bytes(subnet.address().bytes())};
   const bool v4 = subnet.family() == Family::ipv4;
-  if (subnet.is_host()) {
+  if (const auto& range = selector.range) {
+    id.type = v4 ? IdType::ipv4_addr_range : IdType::ipv6_addr_range;
+    id.data = to_bytes(range->first.bytes());
+    id.data.insert(id.data.end(), range->last.bytes().begin(), range->last.bytes().end());
+  } else if (subnet.is_host()) {
     id.type = v4 ? IdType::ipv4_addr : IdType::ipv6_addr;
   } else {
     id.type = v4 ? IdType::ipv4_addr_subnet : IdType::ipv6_addr_subnet;
@@ -167,13 +173,12 @@ IdPayload client_id(const Selector& selector) {
 }
 
 Result<Selector> parse_client_id(const IdPayload& id) {
-  const auto subnet = network_of(id);
-  if (!subnet) return invalid_id(id, "an address, a subnet, or a range that is a subnet");
-  return Selector{*subnet, id.protocol, id.port};
+  if (auto selector = selector_of(id)) return *selector;
+  return invalid_id(id, "an address, a subnet or a range of addresses");
 }
 
 std::string describe(const IdPayload& id) {
-  if (const auto subnet = network_of(id)) return Selector{*subnet, id.protocol, id.port}.to_string();
+  if (const auto selector = selector_of(id)) return selector->to_string();
   if (id.type == IdType::fqdn || id.type == IdType::user_fqdn) {
     const std::size_t shown = std::min(id.data.size(), kMaxNameBytes);
     return std::string(id.data.begin(), id.data.begin() + static_cast<std::ptrdiff_t>(shown));

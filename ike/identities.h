@@ -23,9 +23,9 @@ namespace oakgate::ike {
 [[nodiscard]] bool identity_fits(const Identity& wanted, const Identity& claimed, const IpAddress& source,
                                  bool behind_nat);
 
-// A host becomes an address, a network a subnet: the forms IOS sends and expects.
+// A host becomes an address, a network a subnet: the forms IOS sends and expects. A range becomes a range.
 [[nodiscard]] wire::IdPayload client_id(const Selector& selector);
-// Address, subnet, or a range that is a subnet; anything else is INVALID-ID-INFORMATION.
+// Address, subnet or range; anything else is INVALID-ID-INFORMATION.
 [[nodiscard]] Result<Selector> parse_client_id(const wire::IdPayload& id);
 
 // For events: type and content, e.g. "10.1.0.0/24" or "ID_KEY_ID 0a0b".

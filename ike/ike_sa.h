@@ -148,7 +148,9 @@ struct Phase1Exchange : Exchange {
 };
 
 struct QuickMode : Exchange {
-  Reqid reqid;            // the selector pair it is about; set once known
+  Reqid reqid;  // the selector pair it is about; set once known
+  std::vector<wire::IdPayload>
+      peer_ids;           // responder: the peer's client identities, IDci first, if it sent any
   ProtocolSpis our_spis;  // what the peer sends with; as initiator, of every protocol offered
   std::optional<ChosenTransform> chosen;
   std::uint32_t soft_percent = 90;  // of the kilobytes, when the SA pair is renewed

@@ -60,9 +60,10 @@ struct SaPair {
 // One selector pair of one tunnel at run time.
 struct Pair {
   PairConfig config;
-  std::size_t tunnel = 0;                                    // index into PeerConfig::tunnels
-  std::vector<SaPair> sas;                                   // the newest first
-  bool wanted = false;                                       // to be negotiated as soon as phase 1 is there
+  std::size_t tunnel = 0;        // index into PeerConfig::tunnels
+  std::optional<Reqid> narrows;  // the peer made it, a part of that one (narrowed_pairs.h); none: configured
+  std::vector<SaPair> sas;       // the newest first
+  bool wanted = false;           // to be negotiated as soon as phase 1 is there
   std::optional<std::pair<IkeSaId, MessageId>> negotiating;  // our Quick Mode under way
   int failures = 0;                                          // in a row: the back-off
   TimerId retry_timer;

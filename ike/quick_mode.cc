@@ -10,6 +10,7 @@
 #include "ike/dead_peers.h"
 #include "ike/identities.h"
 #include "ike/informational.h"
+#include "ike/narrowed_pairs.h"
 #include "ike/phase2_keys.h"
 #include "ike/responder_lifetime.h"
 #include "ike/sa_book.h"
@@ -91,11 +92,15 @@ Result<void> send_hashed(Run& run, int number, std::vector<Payload> rest, Expect
   return send_encrypted(run.core, run.sa, run.exchange, ExchangeType::quick, rest, expect);
 }
 
-// SA, N [, KE], IDci, IDcr
+// SA, N [, KE], IDci, IDcr: a responder's are the peer's, byte for byte, as some compare them so.
 std::vector<Payload> negotiation_payloads(Run& run, wire::SaPayload sa, const Bytes& nonce) {
   std::vector<Payload> payloads{std::move(sa), wire::NoncePayload{nonce}};
   if (run.exchange.key_exchange.ours) {
     payloads.emplace_back(wire::KeyExchangePayload{run.exchange.key_exchange.ours->public_value});
+  }
+  if (const auto& theirs = quick_of(run).peer_ids; !theirs.empty()) {
+    payloads.insert(payloads.end(), theirs.begin(), theirs.end());
+    return payloads;
   }
   const SelectorPair& selectors = pair_of(run).config.selectors;
   const bool ours = run.exchange.role == Role::initiator;
@@ -124,6 +129,12 @@ Result<Bytes> read_public_value(const Run& run, const std::optional<DhGroup>& pf
                 pfs ? "a KE payload for " + std::string(info(*pfs).name) : "no KE payload");
 }
 
+std::vector<wire::IdPayload> client_ids(const Run& run) {
+  std::vector<wire::IdPayload> ids;
+  for (const auto* id : payloads_of<wire::IdPayload>(run.message->body)) ids.push_back(*id);
+  return ids;
+}
+
 // Without client identities the traffic is the gateways' own (RFC 2409 section 5.5).
 Result<SelectorPair> read_selectors(const Run& run) {
   const auto ids = payloads_of<wire::IdPayload>(run.message->body);
@@ -139,15 +150,6 @@ Result<SelectorPair> read_selectors(const Run& run) {
   if (!second) return fail(std::move(second.error()));
   const bool ours = run.exchange.role == Role::initiator;
   return SelectorPair{ours ? *first : *second, ours ? *second : *first};
-}
-
-std::string describe_pairs(const Peer& peer) {
-  std::string text;
-  for (const auto& [reqid, pair] : peer.pairs) {
-    text += (text.empty() ? "" : ", ") + pair.config.selectors.to_string();
-    if (text.size() > 400) return text + ", ...";
-  }
-  return text.empty() ? "no tunnel with this peer" : text;
 }
 
 Error proxy_error(const SelectorPair& offered, std::string expected) {
@@ -206,7 +208,7 @@ Result<void> take_choice(Run& run) {
   if (!selectors) return fail(std::move(selectors.error()));
   const SelectorPair& ours = pair_of(run).config.selectors;
   // Exact proxy identities: a responder that narrows or widens them is refused.
-  if (*selectors != ours) return refuse_selectors(run, proxy_error(*selectors, ours.to_string()));
+  if (!selectors->same_traffic(ours)) return refuse_selectors(run, proxy_error(*selectors, ours.to_string()));
   read_notifies(run, *chosen);
   quick.nonce_r = std::move(*nonce);
   quick.chosen = std::move(*chosen);
@@ -335,6 +337,9 @@ Result<void> install_outbound(Run& run) {
   QuickMode& quick = quick_of(run);
   quick.holds_outbound = loses_collision(pair_of(run), quick.our_spis.carrier(),
                                          quick.chosen->peer_spis.carrier(), quick.replaces);
+  // The peer may send as soon as it has sent message 3.
+  const SaPair coming = phase2_pair(run.sa, quick, pair_of(run));
+  if (pair_of(run).narrows) guard(run.core, peer_of(run), pair_of(run), &coming);
   return quick.holds_outbound ? Result<void>{} : derive_and_install(run, false, true);
 }
 
@@ -369,17 +374,17 @@ Result<void> take_offer(Run& run) {
   Peer& peer = peer_of(run);
   auto selectors = read_selectors(run);
   if (!selectors) return fail(std::move(selectors.error()));
-  const auto found = std::find_if(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
-    return entry.second.config.selectors == *selectors;
-  });
-  if (found == peer.pairs.end()) return refuse_selectors(run, proxy_error(*selectors, describe_pairs(peer)));
-  quick.reqid = found->first;
-  quick.replaces = replaced_by_call(run.core, found->second);
+  const auto reqid = pair_for_offer(run.core, peer, *selectors);
+  if (!reqid) return refuse_selectors(run, reqid.error());
+  quick.reqid = *reqid;
+  quick.peer_ids = client_ids(run);
+  const Pair& pair = pair_of(run);
+  quick.replaces = replaced_by_call(run.core, pair);
   if (!waiver_holds(run.core, peer)) {
     return reject(NotifyType::no_proposal_chosen, ErrorCode::weak_waiver_expired,
                   "the peer's allow_weak has ended");
   }
-  const TransformWishes wishes = wishes_of(run, peer, found->second);
+  const TransformWishes wishes = wishes_of(run, peer, pair);
   quick.our_spis = new_spis(run.core, wishes.sets);
   const wire::SaPayload& offer = *payload_of<wire::SaPayload>(run.message->body);
   auto chosen = choose_transform(wishes, offer, quick.our_spis);

@@ -5,6 +5,7 @@
 #include "ike/dead_peers.h"
 #include "ike/exchange.h"
 #include "ike/informational.h"
+#include "ike/narrowed_pairs.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/tunnels.h"
@@ -86,6 +87,7 @@ void forget_quick_mode(Core& core, IkeSa& sa, MessageId id) {
   if (found == sa.quick_modes.end()) return;
   core.cancel(found->second->retransmit_timer);
   if (found->second->job) core.state().jobs.erase(*found->second->job);
+  narrowed_may_go(core, found->second->reqid);
   core.state().removed_exchanges.push_back(std::move(found->second));
   sa.quick_modes.erase(found);
 }

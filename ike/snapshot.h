@@ -39,6 +39,7 @@ enum class SaRole : std::uint8_t { current, old };
 struct SaPairSnapshot {
   SelectorPair selectors;
   Reqid reqid;
+  bool narrowed = false;  // by the peer: a part of what is configured
   SaRole role{};
   SaId in;  // ESP, or AH where that is alone
   SaId out;
@@ -57,12 +58,17 @@ struct SaPairSnapshot {
   Kilobytes kilobytes;  // hard limit; 0: none
 };
 
-enum class TunnelState : std::uint8_t { up, connecting, down };  // up: every pair has an SA
+enum class TunnelState : std::uint8_t {
+  up,
+  connecting,
+  down
+};  // up: every pair has an SA, or a narrowed one of it
 struct TunnelSnapshot {
   std::string name;
   TunnelState state{};
   StartMode start{};
   std::vector<PairConfig> pairs;
+  std::vector<PairConfig> narrowed;     // that the peer has made of them
   std::optional<LastError> last_error;  // cleared when the tunnel comes up
   std::optional<Instant> up_since;
   std::optional<Instant> retry_at;

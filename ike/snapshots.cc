@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "ike/narrowed_pairs.h"
+
 namespace oakgate::ike {
 
 namespace {
@@ -29,6 +31,7 @@ SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaP
   SaPairSnapshot shot;
   shot.selectors = pair.config.selectors;
   shot.reqid = sas.reqid;
+  shot.narrowed = pair.narrows.has_value();
   shot.role = sas.role;
   shot.in = sas.in;
   shot.out = sas.out;
@@ -60,7 +63,11 @@ TunnelSnapshot snapshot_of(const EngineState& state, const Peer& peer, std::size
   bool connecting = false;
   for (const auto& [reqid, pair] : peer.pairs) {
     if (pair.tunnel != index) continue;
-    up = up && !pair.sas.empty();
+    if (pair.narrows) {
+      if (!pair.sas.empty()) shot.narrowed.push_back(pair.config);
+    } else {
+      up = up && is_served(peer, pair);
+    }
     connecting = connecting || pair.wanted || pair.negotiating.has_value();
     const auto retry = state.timers.when(pair.retry_timer);
     if (retry && (!shot.retry_at || *retry < *shot.retry_at)) shot.retry_at = retry;

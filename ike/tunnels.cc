@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ike/informational.h"
+#include "ike/narrowed_pairs.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
 #include "ike/sa_book.h"
@@ -21,12 +22,14 @@ const TunnelConfig& config_of(const Peer& peer, const Pair& pair) {
 
 bool every_pair_up(const Peer& peer, std::size_t tunnel) {
   return std::all_of(peer.pairs.begin(), peer.pairs.end(), [&](const auto& entry) {
-    return entry.second.tunnel != tunnel || !entry.second.sas.empty();
+    const Pair& pair = entry.second;
+    return pair.tunnel != tunnel || pair.narrows || is_served(peer, pair);
   });
 }
 
 bool starts_by_itself(const Peer& peer, const Pair& pair) {
-  return config_of(peer, pair).start == StartMode::on_start && !peer.tunnels[pair.tunnel].held_down;
+  return !pair.narrows && config_of(peer, pair).start == StartMode::on_start &&
+         !peer.tunnels[pair.tunnel].held_down;
 }
 
 Milliseconds back_off(Core& core, int failures) {
@@ -163,7 +166,11 @@ void after_removal(Core& core, Peer& peer, Pair& pair) {
     let_send(core, pair, front);
     return;
   }
-  peer.tunnels[pair.tunnel].up_since.reset();
+  if (!every_pair_up(peer, pair.tunnel)) peer.tunnels[pair.tunnel].up_since.reset();
+  if (pair.narrows) {
+    narrowed_may_go(core, pair.config.reqid);
+    return;
+  }
   guard(core, peer, pair);
   if (starts_by_itself(peer, pair) && !core.state().shutting_down && !pair.negotiating) {
     retry_later(core, pair, Milliseconds{1000 + core.rng().below(1000)});
@@ -258,29 +265,31 @@ bool waiver_holds(Core& core, Peer& peer) {
   return false;
 }
 
-void guard(Core& core, Peer& peer, Pair& pair) {
+void guard(Core& core, Peer& peer, Pair& pair, const SaPair* coming) {
+  const SaPair* carrier = pair.sas.empty() ? coming : &pair.sas.front();
+  if (pair.narrows && carrier == nullptr) return;
   ProtectPolicy policy;
   policy.reqid = pair.config.reqid;
   policy.selectors = pair.config.selectors;
   policy.local_gateway = peer.local.value_or(
       IpAddress::any(peer.remote ? peer.remote->family() : pair.config.selectors.local.subnet.family()));
   policy.remote_gateway = peer.remote;
-  if (!pair.sas.empty()) {
+  if (carrier != nullptr) {
     // The peer may reach us, and be reached, at other addresses than those we would begin with.
-    policy.local_gateway = pair.sas.front().local_gateway;
-    policy.remote_gateway = pair.sas.front().remote_gateway;
+    policy.local_gateway = carrier->local_gateway;
+    policy.remote_gateway = carrier->remote_gateway;
   }
-  const TransformSet& set =
-      pair.sas.empty() ? config_of(peer, pair).transform_sets.front() : pair.sas.front().set;
+  const TransformSet& set = carrier == nullptr ? config_of(peer, pair).transform_sets.front() : carrier->set;
   policy.protection = set.protection();
   policy.mode = set.mode;
-  if (pair.sas.empty() &&
+  if (carrier == nullptr &&
       !own_traffic(pair.config.selectors, policy.local_gateway,
                    policy.remote_gateway.value_or(IpAddress::any(policy.local_gateway.family())))) {
     policy.mode = EncapsulationMode::tunnel;
   }
   const bool held_down = peer.tunnels[pair.tunnel].held_down;
-  policy.acquire = config_of(peer, pair).start == StartMode::on_traffic && peer.remote && !held_down;
+  policy.acquire =
+      !pair.narrows && config_of(peer, pair).start == StartMode::on_traffic && peer.remote && !held_down;
   if (pair.guarded == policy) return;
   pair.guarded = policy;
   core.effect(Protect{policy});
@@ -288,6 +297,7 @@ void guard(Core& core, Peer& peer, Pair& pair) {
 
 void want_pair(Core& core, Peer& peer, Pair& pair, Why why) {
   if (core.state().shutting_down || pair.negotiating) return;
+  if (pair.narrows && pair.sas.empty()) return;  // the peer's to begin
   if (why == Why::traffic && pair.holdoff_until && core.now().instant < *pair.holdoff_until) return;
   if (auto missing = obstacle(core, peer)) {
     pair_failed(core, peer, pair, *missing);

@@ -17,8 +17,9 @@ void want_pair(Core& core, Peer& peer, Pair& pair, Why why);
 void start_configured(Core& core, Peer& peer);
 // If such a pair cannot even begin (no address, say), the peer's `last_error` tells why.
 void say_what_is_missing(Core& core, Peer& peer);
-// Tells the data plane what to guard, if that has changed.
-void guard(Core& core, Peer& peer, Pair& pair);
+// Tells the data plane what to guard, if that has changed. A narrowed pair is guarded while it has SAs;
+// `coming` is its first, about to be installed.
+void guard(Core& core, Peer& peer, Pair& pair, const SaPair* coming = nullptr);
 
 // Phase 1 with a peer is there: the wanted pairs go on.
 void phase1_ready(Core& core, Peer& peer);

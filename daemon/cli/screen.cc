@@ -112,7 +112,8 @@ void show_sa(Screen& screen, const Json& sa) {
 }
 
 void show_pair(Screen& screen, const Json& tunnel, const Json& pair) {
-  screen.line("    " + pair.value("local", "") + " === " + pair.value("remote", ""));
+  const std::string_view by = pair.value("narrowed", false) ? "  (narrowed by the peer)" : "";
+  screen.line(fmt::format("    {} === {}{}", pair.value("local", ""), pair.value("remote", ""), by));
   for (const Json& sa : tunnel["sas"]) {
     const bool here = sa["local"] == pair["local"] && sa["remote"] == pair["remote"];
     if (here && sa["role"] == "current") show_sa(screen, sa);

@@ -8,22 +8,6 @@
 
 namespace oakgate {
 
-namespace {
-
-constexpr std::uint8_t kTcp = 6;
-constexpr std::uint8_t kUdp = 17;
-
-std::string protocol_name(std::uint8_t protocol) {
-  if (protocol == kTcp) return "tcp";
-  if (protocol == kUdp) return "udp";
-  if (protocol == 1) return "icmp";
-  if (protocol == 47) return "gre";
-  if (protocol == 58) return "icmpv6";
-  return std::to_string(protocol);
-}
-
-}  // namespace
-
 std::optional<IpAddress> IpAddress::from_bytes(ByteView raw) {
   if (raw.size() != 4 && raw.size() != 16) return std::nullopt;
   IpAddress address;
@@ -111,23 +95,6 @@ IpAddress Subnet::netmask() const {
 
 std::string Subnet::to_string() const {
   return address_.to_string() + "/" + std::to_string(prefix_);
-}
-
-bool Selector::matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const {
-  if (!subnet.contains(address)) return false;
-  if (protocol != 0 && protocol != ip_protocol) return false;
-  return port == 0 || port == l4_port;
-}
-
-std::string Selector::to_string() const {
-  std::string text = subnet.to_string();
-  if (protocol != 0) text += " " + protocol_name(protocol);
-  if (port != 0) text += " " + std::to_string(port);
-  return text;
-}
-
-std::string SelectorPair::to_string() const {
-  return local.to_string() + " === " + remote.to_string();
 }
 
 }  // namespace oakgate

@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "ike/base/bytes.h"
 
@@ -73,20 +74,66 @@ class Subnet {
   int prefix_ = 0;
 };
 
+// The addresses from `first` to `last`, both of them too: of one family, and first <= last.
+struct AddressRange {
+  IpAddress first;
+  IpAddress last;
+  [[nodiscard]] bool contains(const IpAddress& address) const;
+  [[nodiscard]] bool contains(const AddressRange& other) const;
+  [[nodiscard]] bool overlaps(const AddressRange& other) const;
+  [[nodiscard]] Subnet around() const;  // the narrowest that holds it
+  // Those that together are exactly the range, the widest possible, lowest first: at most 62 of IPv4, 254 of
+  // IPv6. Any such subnet of a range within this one lies within one of these.
+  [[nodiscard]] std::vector<Subnet> subnets() const;
+  // How many addresses it has, less one, as a number in network order: to compare.
+  [[nodiscard]] std::array<std::uint8_t, 16> width() const;
+  [[nodiscard]] std::string to_string() const;  // "10.1.0.10-10.1.0.20"
+  friend auto operator<=>(const AddressRange&, const AddressRange&) = default;
+};
+
+// TCP, UDP, SCTP. Of ICMP nothing is taken for a port.
+[[nodiscard]] bool has_ports(std::uint8_t protocol);
+
 // One side of a tunnel's traffic: what RFC 2407 4.6.2 calls a client identity, IOS a proxy identity.
 // protocol 0: any; port 0: any (and always 0 unless the protocol has ports).
+//
+// A range may be just a subnet: IKE has two forms for that (ID_IPV4_ADDR_RANGE, ID_IPV4_ADDR_SUBNET), and a
+// selector goes out in the one it was written in. To compare what is protected, compare the canonical ones.
 struct Selector {
-  Subnet subnet;
+  Subnet subnet;  // of a range: the narrowest that holds it
   std::uint8_t protocol = 0;
   std::uint16_t port = 0;
+  std::optional<AddressRange> range{};  // if it is written as one
+  [[nodiscard]] static Selector of_range(const AddressRange& range, std::uint8_t protocol = 0,
+                                         std::uint16_t port = 0);
+  [[nodiscard]] Family family() const { return subnet.family(); }
+  [[nodiscard]] AddressRange addresses() const;
+  [[nodiscard]] std::vector<Subnet> subnets() const;  // exactly its addresses
+  [[nodiscard]] Selector canonical() const;           // a range that is a subnet becomes that
   [[nodiscard]] bool matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const;
-  [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24", "10.1.0.0/24 tcp 179"
+  [[nodiscard]] bool contains(const Selector& other) const;
+  [[nodiscard]] bool overlaps(const Selector& other) const;
+  [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24", "10.1.0.10-10.1.0.20 tcp 179"
   friend auto operator<=>(const Selector&, const Selector&) = default;
 };
+
+// So many pairs of subnets may the ranges of one selector pair come to: each has its own entry in the data
+// planes' tables.
+inline constexpr std::size_t kMaxSubnetPairs = 256;
 
 struct SelectorPair {
   Selector local;
   Selector remote;
+  [[nodiscard]] SelectorPair canonical() const { return {local.canonical(), remote.canonical()}; }
+  [[nodiscard]] bool same_traffic(const SelectorPair& other) const {
+    return canonical() == other.canonical();
+  }
+  [[nodiscard]] bool contains(const SelectorPair& other) const;
+  [[nodiscard]] bool overlaps(const SelectorPair& other) const;
+  // Without ranges: each subnet of `local` with each of `remote`.
+  [[nodiscard]] std::vector<SelectorPair> subnet_pairs() const;
+  // Which of two pairs that both hold a packet decides about it, if their subnets are equally narrow.
+  [[nodiscard]] bool narrower_than(const SelectorPair& other) const;
   [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24 === 10.2.0.0/24"
   friend auto operator<=>(const SelectorPair&, const SelectorPair&) = default;
 };

@@ -92,6 +92,9 @@ enum class StartMode : std::uint8_t { on_traffic, on_start, responder };
 // Whether an SA pair is renewed before its end: only if it carried traffic, always, or never.
 enum class RekeyMode : std::uint8_t { on_traffic, always, never };
 
+// Which proxy identities of a peer's offer a responder takes: the configured ones, or also any within them.
+enum class AcceptMode : std::uint8_t { exact, subset };
+
 // Which weak words a choice needs; empty: none.
 [[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
 [[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);

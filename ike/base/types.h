@@ -26,6 +26,9 @@ using Reqid = StrongNumber<struct ReqidTag, std::uint32_t>;          // one for 
 // [kReqidBase, kReqidBase + kReqidCount) is ours, everything else is never touched (oakgate.yaml(5)).
 inline constexpr std::uint32_t kReqidBase = 0x6f61'0000;
 inline constexpr std::uint32_t kReqidCount = 0x0010'0000;
+// The last of them are of pairs that a peer has narrowed, the others of those that are configured.
+inline constexpr std::uint32_t kNarrowedReqids = 0x0001'0000;
+inline constexpr std::uint32_t kConfiguredReqids = kReqidCount - kNarrowedReqids;
 
 using Cookie = std::array<std::uint8_t, 8>;  // RFC 2408 2.5.3; all zero: not chosen yet
 struct CookiePair {

@@ -76,7 +76,8 @@ struct SaSpec {
   Kilobytes soft_kilobytes{0};
 };
 
-// One configured selector pair between two gateways.
+// One selector pair between two gateways: configured, or a part of such a one that the peer has narrowed. Of
+// pairs that hold a packet both, the narrower one decides; ranges count as the subnets they consist of.
 struct ProtectPolicy {
   Reqid reqid;
   SelectorPair selectors;

@@ -35,13 +35,15 @@ TEST(Tunnels, Defaults) {
   EXPECT_EQ(lan.start, StartMode::on_traffic);
   EXPECT_EQ(lan.rekey, RekeyMode::on_traffic);
   EXPECT_EQ(lan.replay_window, 64U);
+  EXPECT_EQ(lan.accept, AcceptMode::exact);
   EXPECT_EQ(lan.position.line, 13);
 }
 
 TEST(Tunnels, EveryKey) {
   const TunnelConfig lan = tunnel(
       "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: [strong], pfs: group14, lifetime: {time: 8h, "
-      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096");
+      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096, accept: subset");
+  EXPECT_EQ(lan.accept, AcceptMode::subset);
   EXPECT_EQ(lan.rekey, RekeyMode::never);
   EXPECT_EQ(lan.pfs, DhGroup::modp2048);
   EXPECT_EQ(lan.lifetime, (Lifetime{Seconds(28800), Kilobytes{2560}}));
@@ -65,6 +67,9 @@ TEST(Tunnels, EveryLocalPairsWithEveryRemote) {
               ElementsAre("10.1.0.0/24 tcp 179 === 10.2.0.0/24 tcp"));
   EXPECT_THAT(pairs(tunnel("local: 2001:db8:1::/48, remote: \"2001:db8:2::\", transform_sets: strong")),
               ElementsAre("2001:db8:1::/48 === 2001:db8:2::/128"));
+  EXPECT_THAT(pairs(tunnel("local: 10.1.0.10-10.1.0.20 tcp 80, remote: [10.2.0.1-10.2.0.9 tcp], "
+                           "transform_sets: strong")),
+              ElementsAre("10.1.0.10-10.1.0.20 tcp 80 === 10.2.0.1-10.2.0.9 tcp"));
   EXPECT_THAT(pairs(tunnel("local: 0.0.0.0/0, remote: 0.0.0.0/0, transform_sets: strong")),
               ElementsAre("0.0.0.0/0 === 0.0.0.0/0"));
 }
@@ -106,7 +111,7 @@ INSTANTIATE_TEST_SUITE_P(
              {"44: peers.b.tunnels.lan.local: `10.1.0.5/24` has bits set behind its prefix; expected the "
               "subnet's own "
               "address; did you mean `10.1.0.0/24`?",
-              "57: peers.b.tunnels.lan.remote: is a map; expected a subnet or a list of subnets"}},
+              "57: peers.b.tunnels.lan.remote: is a map; expected a subnet, a range or a list of them"}},
         Case{kSet + "local: [10.1.0.0/24, \"2001:db8::/64\"], remote: [10.2.0.0/24, \"2001:db8:1::/64\"]",
              {"98: peers.b.tunnels.lan.remote: `10.1.0.0/24` and `2001:db8:1::/64` are of different "
               "families; expected "
@@ -124,7 +129,19 @@ INSTANTIATE_TEST_SUITE_P(
              {"45: peers.b.tunnels.lan.local: YAML reads the IPv6 address `2001:db8::` as a map; expected "
               "quotes around "
               "it: \"2001:db8::\"",
-              "58: peers.b.tunnels.lan.remote: the list is empty; expected a subnet or a list of subnets"}}));
+              "58: peers.b.tunnels.lan.remote: the list is empty; expected a subnet, a range or a list of "
+              "them"}},
+        Case{
+            kSet + "local: 10.1.0.20-10.1.0.10, remote: 10.2.0.0/24",
+            {"44: peers.b.tunnels.lan.local: `10.1.0.20-10.1.0.10` ends before it begins; expected the lower "
+             "address first"}},
+        Case{
+            kSet + "local: 10.1.0.0/24, remote: [10.2.0.0/24, 10.2.0.0-10.2.0.255]",
+            {"79: peers.b.tunnels.lan.remote: `10.1.0.0/24 === 10.2.0.0-10.2.0.255` is in this tunnel twice; "
+             "expected each pair of subnets once"}},
+        Case{kSet + "local: 10.1.0.1-10.1.7.254, remote: 10.2.0.1-10.2.7.254",
+             {"73: peers.b.tunnels.lan.remote: the ranges of `10.1.0.1-10.1.7.254` and `10.2.0.1-10.2.7.254` "
+              "come to 400 pairs of subnets; expected at most 256: ranges nearer to a subnet, or subnets"}}));
 
 INSTANTIATE_TEST_SUITE_P(
     Rest, TunnelErrors,
@@ -170,7 +187,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kNets + kSet + "renew: always",
              {"78: peers.b.tunnels.lan.renew: `renew` is not a known key; expected local, remote, "
               "transform_sets, pfs, "
-              "lifetime, start, rekey or replay_window"}}));
+              "lifetime, start, rekey, replay_window or accept"}},
+        Case{
+            kNets + kSet + "accept: subsets",
+            {"86: peers.b.tunnels.lan.accept: `subsets` is not known here; expected exact or subset; did you "
+             "mean `subset`?"}}));
 
 TEST(Tunnels, TooManyPairsAreNotExpanded) {
   std::string local = "[10.1.0.0";

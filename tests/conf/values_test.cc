@@ -175,6 +175,17 @@ TEST(Values, Selector) {
     ASSERT_TRUE(selector) << why(selector);
     EXPECT_EQ(selector->to_string(), same);
   }
+  for (const char* same : {"10.1.0.10-10.1.0.20", "10.1.0.0-10.1.0.255", "10.1.0.10-10.1.0.20 tcp 80",
+                           "2001:db8::a-2001:db8::14", "2001:db8::a-2001:db8::14 icmpv6"}) {
+    const auto selector = parse_selector(same);
+    ASSERT_TRUE(selector) << why(selector);
+    EXPECT_EQ(selector->to_string(), same);
+  }
+  EXPECT_EQ(why(parse_selector("10.1.0.20-10.1.0.10")), "`10.1.0.20-10.1.0.10` ends before it begins");
+  EXPECT_EQ(why(parse_selector("10.1.0.20-2001:db8::")), "`10.1.0.20-2001:db8::` mixes IPv4 and IPv6");
+  EXPECT_EQ(why(parse_selector("10.1.0.20-30")), "`30` is not an IP address");
+  EXPECT_EQ(why(parse_selector("2001:db8::1-2001:db8::9 icmp")),
+            "`icmp` is not for `2001:db8::1-2001:db8::9`");
   EXPECT_EQ(parse_selector("10.1.0.1")->to_string(), "10.1.0.1/32");
   EXPECT_EQ(parse_selector("10.1.0.0/24  tcp\t80")->port, 80);
   EXPECT_EQ(parse_selector("10.1.0.5/24").error().nearest, "10.1.0.0/24");

@@ -42,6 +42,7 @@ TEST(StatusJson, IsWhatIsDocumented) {
       {
        "local": "10.1.0.0/24",
        "remote": "10.2.0.0/24",
+       "narrowed": false,
        "role": "current",
        "in": [
         {
@@ -65,6 +66,7 @@ TEST(StatusJson, IsWhatIsDocumented) {
       {
        "local": "10.1.0.0/24",
        "remote": "10.2.0.0/24",
+       "narrowed": false,
        "role": "old",
        "in": [
         {
@@ -120,6 +122,27 @@ TEST(StatusJson, IsWhatIsDocumented) {
 })");
 }
 
+TEST(StatusJson, ShowsWhatThePeerHasNarrowed) {
+  StatusInput input = test::status_input();
+  ike::TunnelSnapshot& tunnel = input.peers.at(0).tunnels.at(0);
+  SelectorPair part = tunnel.pairs.at(0).selectors;
+  part.remote = Selector::of_range({*IpAddress::parse("10.2.0.10"), *IpAddress::parse("10.2.0.20")}, 6, 80);
+  part.local.protocol = 6;
+  tunnel.narrowed = {{Reqid{kReqidBase + kConfiguredReqids}, part}};
+  tunnel.sas.at(0).selectors = part;
+  tunnel.sas.at(0).narrowed = true;
+  const Json json = status_json(input, true)["peers"][0]["tunnels"][0];
+  EXPECT_EQ(json["sas"][0]["remote"], "10.2.0.10-10.2.0.20 tcp 80");
+  EXPECT_EQ(json["sas"][0]["narrowed"], true);
+  EXPECT_EQ(json["pairs"][1]["local"], "10.1.0.0/24 tcp");
+  EXPECT_EQ(json["pairs"][1]["narrowed"], true);
+  ConnectionNumbers numbers;
+  const Json idents = ipsec_sa_json(input, numbers)["idents"];
+  EXPECT_EQ(idents[0]["remote_ident"], "10.2.0.0/255.255.255.0/0/0");
+  EXPECT_EQ(idents[1]["remote_ident"], "10.2.0.10-10.2.0.20/6/80");
+  EXPECT_EQ(idents[1]["inbound"].size(), 1U);
+}
+
 TEST(StatusJson, DetailOnlyAdds) {
   const Json plain = status_json(test::status_input(), false);
   const Json detailed = status_json(test::status_input(), true);
@@ -128,7 +151,8 @@ TEST(StatusJson, DetailOnlyAdds) {
   EXPECT_EQ(tunnel["since"], "2026-11-20T18:08:05Z");
   EXPECT_EQ(tunnel["start"], "on-traffic");
   EXPECT_EQ(tunnel["retry_in_s"], nullptr);
-  EXPECT_EQ(tunnel["pairs"], Json::array({{{"local", "10.1.0.0/24"}, {"remote", "10.2.0.0/24"}}}));
+  EXPECT_EQ(tunnel["pairs"],
+            Json::array({{{"local", "10.1.0.0/24"}, {"remote", "10.2.0.0/24"}, {"narrowed", false}}}));
   EXPECT_EQ(tunnel["sas"][0]["rekey_in_s"], 2970);
   EXPECT_EQ(tunnel["sas"][1]["rekey_in_s"], nullptr);
   EXPECT_EQ(detailed["peers"][1]["tunnels"][0]["retry_in_s"], 20);

@@ -133,7 +133,7 @@ TEST(Wiring, CallersComeFromTheConfiguredPlaces) {
   ReqidTable reqids;
   const auto engine = make_engine_config(config, {}, reqids);
   ASSERT_TRUE(engine);
-  EXPECT_EQ(engine->peers[0].called_from, subnets_of_range(ip("192.0.2.1"), ip("192.0.2.6")));
+  EXPECT_EQ(engine->peers[0].called_from, (AddressRange{ip("192.0.2.1"), ip("192.0.2.6")}.subnets()));
   EXPECT_EQ(engine->peers[1].called_from,
             (std::vector{Subnet::any(Family::ipv4), Subnet::any(Family::ipv6)}));
   EXPECT_TRUE(engine->peers[2].called_from.empty());
@@ -185,23 +185,6 @@ TEST(Wiring, ARefusedConfigurationChangesNoReqid) {
   const auto again = make_engine_config(config, {}, reqids);
   ASSERT_TRUE(first && again);
   EXPECT_EQ(first->peers, again->peers);
-}
-
-std::string text(const std::vector<Subnet>& subnets) {
-  std::string out;
-  for (const Subnet& subnet : subnets) out += subnet.to_string() + " ";
-  return out;
-}
-
-TEST(SubnetsOfRange, CoversExactly) {
-  EXPECT_EQ(text(subnets_of_range(ip("192.0.2.7"), ip("192.0.2.7"))), "192.0.2.7/32 ");
-  EXPECT_EQ(text(subnets_of_range(ip("192.0.2.0"), ip("192.0.2.255"))), "192.0.2.0/24 ");
-  EXPECT_EQ(text(subnets_of_range(ip("192.0.2.1"), ip("192.0.2.6"))),
-            "192.0.2.1/32 192.0.2.2/31 192.0.2.4/31 192.0.2.6/32 ");
-  EXPECT_EQ(text(subnets_of_range(ip("0.0.0.0"), ip("255.255.255.255"))), "0.0.0.0/0 ");
-  EXPECT_EQ(text(subnets_of_range(ip("255.255.255.254"), ip("255.255.255.255"))), "255.255.255.254/31 ");
-  EXPECT_EQ(text(subnets_of_range(ip("2001:db8::"), ip("2001:db8::ffff"))), "2001:db8::/112 ");
-  EXPECT_EQ(text(subnets_of_range(ip("::"), ip("ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff"))), "::/0 ");
 }
 
 TEST(GatewayName, IsTheConfiguredOrTheHosts) {

@@ -33,11 +33,34 @@ TEST(ClientId, RoundTripsEverySelector) {
   }
 }
 
-TEST(ClientId, TakesRangesThatAreSubnets) {
-  EXPECT_EQ(*parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100000a0100ff")}),
-            selector("10.1.0.0/24"));
-  EXPECT_FALSE(parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100010a0100ff")}));
-  EXPECT_FALSE(parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100ff0a010000")}));
+TEST(ClientId, RangesAreTheirFirstAndLastAddress) {
+  const Selector some =
+      Selector::of_range({*IpAddress::parse("10.1.0.10"), *IpAddress::parse("10.1.0.20")}, 6, 80);
+  const IdPayload id = client_id(some);
+  EXPECT_EQ(to_hex(id.body()), "070600500a01000a0a010014");
+  EXPECT_EQ(*parse_client_id(id), some);
+  EXPECT_EQ(describe(id), "10.1.0.10-10.1.0.20 tcp 80");
+  const Selector six =
+      Selector::of_range({*IpAddress::parse("2001:db8::a"), *IpAddress::parse("2001:db8::14")});
+  EXPECT_EQ(to_hex(client_id(six).body()),
+            "0800000020010db800000000000000000000000a20010db8000000000000000000000014");
+  EXPECT_EQ(*parse_client_id(client_id(six)), six);
+}
+
+TEST(ClientId, ARangeThatIsASubnetStaysARangeOnTheWire) {
+  const auto net = parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex("0a0100000a0100ff")});
+  ASSERT_TRUE(net);
+  EXPECT_EQ(net->canonical(), selector("10.1.0.0/24"));
+  EXPECT_EQ(client_id(*net).type, IdType::ipv4_addr_range);
+}
+
+TEST(ClientId, RefusesRangesThatAreNone) {
+  for (const char* data : {"0a0100ff0a010000", "0a0100010a0100", "0a010001", "", "0a0100010a0100ff00"})
+    EXPECT_FALSE(parse_client_id({IdType::ipv4_addr_range, 0, 0, *from_hex(data)})) << data;
+  EXPECT_FALSE(parse_client_id({IdType::ipv6_addr_range, 0, 0, *from_hex("0a0100010a0100ff")}));
+  const std::string zeros(32, '0');
+  EXPECT_FALSE(
+      parse_client_id({IdType::ipv6_addr_range, 0, 0, *from_hex(std::string(30, '0') + "01" + zeros)}));
 }
 
 TEST(ClientId, RefusesWhatNobodyConfigured) {

@@ -107,6 +107,49 @@ other_proxy_identities() {
   error_is a gw-b proxy-id-mismatch
 }
 
+# part LOCAL REMOTE (its own address on the LAN within LOCAL, or it cannot route): what strongSwan asks for, which is a part of our pair
+part() {
+  tunnel="start: responder, accept: subset" config a b
+  swan_local_ts=$1 swan_remote_ts=$2 swan_config b a
+  swan_start b
+  start a
+  swan b up lan || complain "strongSwan: $(tail -3 "$work/output" | tr '\n' ' ')"
+  await_up a gw-b/lan
+  has a '.peers[0].tunnels[0].sas | length == 1 and .[0].narrowed'
+}
+a_net() {
+  part 10.2.0.0/28 10.1.0.0/24
+  has a '.peers[0].tunnels[0].sas[0].remote == "10.2.0.0/28"'
+  pings_both_ways a b
+  swan b ctl --rekey --child lan
+  pings_both_ways a b
+  swan b ctl --terminate --child lan
+  eventually 10 has a '.peers[0].tunnels[0].sas == []'
+}
+connects() { at "$1" timeout 10 bash -c 'exec 3<>/dev/tcp/10.2.0.10/8080' 2>/dev/null; }
+a_port() {
+  part '10.2.0.0/24[tcp/8080]' '10.1.0.0/24[tcp]'
+  has a '.peers[0].tunnels[0].sas[0] | .local == "10.1.0.0/24 tcp" and .remote == "10.2.0.0/24 tcp 8080"'
+  background at_exec lan-b python3 -m http.server 8080 --bind 10.2.0.10 --directory "$work/b/swan" >/dev/null 2>&1
+  eventually 20 connects lan-b
+  capture wire outside to-a
+  connects lan-a
+  captured wire
+  only_protected wire 4
+}
+a_range() {
+  part 10.2.0.1-10.2.0.12 10.1.0.0/24
+  has a '.peers[0].tunnels[0].sas[0].remote == "10.2.0.1-10.2.0.12"'
+  pings_both_ways a b
+}
+our_range() {
+  remote_nets=10.2.0.1-10.2.0.12 config a b
+  swan_local_ts=10.2.0.1-10.2.0.12 swan_config b a
+  swan_start b
+  start a
+  we_initiate
+}
+
 we_delete() {
   both_start
   we_initiate
@@ -263,6 +306,10 @@ if [ "$PLANE" = software ]; then
   run "no common transform set" no_common_transform_set
   run "other proxy identities" other_proxy_identities
 fi
+run "they ask for a net within our pair" a_net
+run "they ask for a port within our pair" a_port
+run "they ask for a range within our pair" a_range
+run "a range, we initiate" our_range
 run "we delete" we_delete
 run "they delete" they_delete
 run "they delete the child only" they_delete_the_child_only

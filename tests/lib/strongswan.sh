@@ -6,7 +6,7 @@ if [ "$PLANE" = kernel ]; then swan_plane=kernel; else swan_plane=libipsec; fi
 
 # swan_config SELF PEER: one connection, gw-PEER, with one child, lan. Variables change it: swan_ike and swan_esp
 # (proposals), encap (yes: the plane of user space knows nothing else), swan_keys and swan_child (more keys), psk, family,
-# lan, swan_auth (psk), swan_id, swan_peer_id and swan_peer_address, swan_local and swan_remote (more keys of each side).
+# lan, swan_local_ts and swan_remote_ts (traffic selectors), swan_auth (psk), swan_id, swan_peer_id and swan_peer_address, swan_local and swan_remote (more keys of each side).
 swan_config() {
   local self=$1 peer=$2
   mkdir -p "$work/$self/swan"
@@ -31,8 +31,8 @@ connections {
     }
     children {
       lan {
-        local_ts = $(lan_net "$self")
-        remote_ts = $(lan_net "$peer")
+        local_ts = ${swan_local_ts:-$(lan_net "$self")}
+        remote_ts = ${swan_remote_ts:-$(lan_net "$peer")}
         esp_proposals = ${swan_esp:-aes256-sha256}
         ${swan_child:-}
       }

@@ -237,7 +237,7 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
                         other->second.spec.integrity_key == ours.integrity_key &&
                         other->second.spec.mode == ours.mode &&
                         other->second.spec.bundle.has_value() == ours.bundle.has_value() &&
-                        other->second.spec.selectors.local == ours.selectors.remote;
+                        other->second.spec.selectors.local.canonical() == ours.selectors.remote.canonical();
     if (opened) {
       ++other->second.packets;
       const SaSpec& spec = other->second.spec;

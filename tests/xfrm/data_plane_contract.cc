@@ -25,6 +25,12 @@ IpAddress address(const std::string& text) {
   return IpAddress::parse(text).value();
 }
 
+Selector selector(const std::string& text, std::uint8_t protocol, std::uint16_t port) {
+  const std::size_t dash = text.find('-');
+  if (dash == std::string::npos) return {*Subnet::parse(text), protocol, port};
+  return Selector::of_range({address(text.substr(0, dash)), address(text.substr(dash + 1))}, protocol, port);
+}
+
 // Fixed keys that differ for each SA.
 SecretBytes key(std::size_t size, std::uint32_t spi, std::uint8_t salt) {
   SecretBytes out(size);
@@ -83,8 +89,8 @@ IpAddress host_address(Side side, Family family) {
 }
 
 ProtectPolicy Tunnel::policy(Side side) const {
-  const Selector behind_a{*Subnet::parse(left.empty() ? lan(Side::a, inner) : left), protocol, 0};
-  const Selector behind_b{*Subnet::parse(right.empty() ? lan(Side::b, inner) : right), protocol, right_port};
+  const Selector behind_a = selector(left.empty() ? lan(Side::a, inner) : left, protocol, 0);
+  const Selector behind_b = selector(right.empty() ? lan(Side::b, inner) : right, protocol, right_port);
   ProtectPolicy policy;
   policy.reqid = reqid();
   policy.selectors = side == Side::a ? SelectorPair{behind_a, behind_b} : SelectorPair{behind_b, behind_a};

@@ -72,7 +72,7 @@ struct Tunnel {
   std::uint32_t generation = 1;  // of the SAs: SPIs and keys follow from both
   Family outer = Family::ipv4;
   Family inner = Family::ipv4;
-  std::string left;   // empty: host a's LAN, in the inner family
+  std::string left;   // a subnet or FIRST-LAST; empty: host a's LAN, in the inner family
   std::string right;  // empty: host b's LAN
   std::uint8_t protocol = 0;
   std::uint16_t right_port = 0;

@@ -55,44 +55,38 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
 
 Result<void> Guard::protect(const ProtectPolicy& policy) {
   State& state = *state_;
-  const auto same = state.selectors.find(policy.selectors);
+  const SelectorPair canonical = policy.selectors.canonical();
+  const auto same = state.selectors.find(canonical);
   if (same != state.selectors.end() && same->second != policy.reqid) {
     return fail(ErrorCode::in_use, "the selectors " + policy.selectors.to_string() + " are protected already",
                 "each pair of local and remote subnets in one tunnel only", "remove one of the two tunnels");
   }
-  const Selector& local = policy.selectors.local;
-  if (auto framed = state.frame(local.subnet.family()); !framed) return framed;
+  if (auto framed = state.frame(policy.selectors.local.family()); !framed) return framed;
   GuardPair old;
   const auto known = state.pairs.find(policy.reqid);
   if (known != state.pairs.end()) old = known->second;
   const std::vector<XfrmPolicy> policies = pair_policies(policy, state.software());
-  if (auto put = state.put_policies(policies, old.policies); !put) return put;
+  if (auto claimed = state.claim(policy, policies); !claimed) return claimed;
   // From here on the pair is guarded. An error below leaves it so; protect() or unprotect() may follow.
   if (known != state.pairs.end()) {
-    state.selectors.erase(old.policy.selectors);
+    state.selectors.erase(old.policy.selectors.canonical());
     state.count_peer(old.policy, false);
   }
-  GuardPair& pair = state.pairs[policy.reqid] =
-      GuardPair{policy, {local.subnet, local.protocol}, old.routes, policies};
-  state.selectors[policy.selectors] = policy.reqid;
+  GuardPair& pair = state.pairs[policy.reqid] = GuardPair{policy, table_keys(policy), old.routes, policies};
+  state.selectors[canonical] = policy.reqid;
   state.count_peer(policy, true);
-  const Rule rule = table_rule(local.subnet, local.protocol, state.table_for(pair.table_key));
-  const bool new_table = ++state.tables[pair.table_key].users == 1;
+  const std::vector<GuardTableKey> fresh = state.use_tables(policy);
   FirstError errors;
   errors.note(state.set_routes(policy.reqid, pair));
-  const bool mends = new_table || known != state.pairs.end() || state.concerns_exemptions(policy);
+  const bool mends = !fresh.empty() || known != state.pairs.end() || state.concerns_exemptions(policy);
   if (mends) errors.note(state.mend_exemptions());
-  if (new_table) {  // last: what the rule diverts finds routes
-    errors.note(state.routing.add(rule));
-    state.leftover_rules.erase(rule);
-  }
-  if (known == state.pairs.end()) return std::move(errors).result();
+  errors.note(state.add_rules(fresh));  // last: what the rules divert finds routes
   std::erase_if(old.policies, [&](const XfrmPolicy& before) {
     return std::any_of(policies.begin(), policies.end(),
                        [&](const auto& now) { return now.key() == before.key(); });
   });
-  errors.note(state.drop_policies(old.policies));
-  errors.note(state.leave_table(old.table_key));
+  errors.note(state.give_up(policy.reqid, old.policies));
+  errors.note(state.leave_tables(old.table_keys));
   return std::move(errors).result();
 }
 
@@ -103,12 +97,12 @@ Result<void> Guard::unprotect(Reqid reqid) {
   const GuardPair pair = std::move(found->second);
   const bool mends = state.concerns_exemptions(pair.policy);
   state.pairs.erase(found);
-  state.selectors.erase(pair.policy.selectors);
+  state.selectors.erase(pair.policy.selectors.canonical());
   state.count_peer(pair.policy, false);
   FirstError errors;
-  errors.note(state.leave_table(pair.table_key));
+  errors.note(state.leave_tables(pair.table_keys));
   for (const Route& route : pair.routes) errors.note(state.unwant(reqid.value, route));
-  errors.note(state.drop_policies(pair.policies));
+  errors.note(state.give_up(reqid, pair.policies));
   if (mends || state.pairs.empty()) errors.note(state.mend_exemptions());
   return std::move(errors).result();
 }

@@ -17,6 +17,10 @@
 //   table 11100: 10.2.0.0/24 dev oakgate0 src 10.1.0.1 ...    the same with our address inside the local
 //                unreachable 10.2.0.0/24 metric 65535         subnet; not for wide remote subnets
 //
+// Ranges are the subnets that they consist of, each with its rule, routes and policies, all of one reqid. Two
+// pairs may have such a subnet in common; the policy is then that of the pair with fewer addresses, and the
+// other's again when that pair goes.
+//
 // Wide remote subnets (0.0.0.0/0; 10.0.0.0/8 around our own 10.1.0.0/24). Networks of our LAN side are
 // exempt: those we stand in, and those routed through another device than the peer's, that lie within a
 // protected local subnet; multicast, broadcast and link-local addresses too. An exemption is a `throw` route

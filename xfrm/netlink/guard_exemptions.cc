@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::uint32_t kReqidOfExemptions = 0;  // owns the routes that no single pair owns; no pair has it
 
+std::set<Subnet> subnets_of(const Selector& side) {
+  const std::vector<Subnet> subnets = side.subnets();
+  return {subnets.begin(), subnets.end()};
+}
+
 std::set<XfrmPolicy> as_set(const std::vector<XfrmPolicy>& policies) {
   return {policies.begin(), policies.end()};
 }
@@ -21,7 +26,7 @@ std::vector<Subnet> Guard::State::find_own_networks() {
   std::set<Subnet> locals;
   std::set<IpAddress> gateways;
   for (const auto& [reqid, pair] : pairs) {
-    locals.insert(pair.policy.selectors.local.subnet);
+    locals.merge(subnets_of(pair.policy.selectors.local));
     gateways.insert(pair.policy.local_gateway);
   }
   const std::vector<Subnet> local_list(locals.begin(), locals.end());
@@ -63,17 +68,38 @@ bool Guard::State::holds_peer(const Subnet& remote) const {
 // Whether a pair that comes or goes can change an exemption. Most cannot, and thousands of them are quickly
 // done.
 bool Guard::State::concerns_exemptions(const ProtectPolicy& policy) const {
-  const auto holds = [&](const Subnet& network) {
-    return strictly_contains(policy.selectors.remote.subnet, network);
-  };
-  if (!fragment_policies(policy.selectors, software()).empty()) return true;
-  if (!wide.empty() || std::any_of(exempt.begin(), exempt.end(), holds)) return true;
-  if (holds_peer(policy.selectors.remote.subnet)) return true;
+  if (!fragment_policies(policy.selectors, software()).empty() || !wide.empty()) return true;
+  for (const Subnet& remote : policy.selectors.remote.subnets()) {
+    const auto within = [&](const Subnet& network) { return strictly_contains(remote, network); };
+    if (holds_peer(remote) || std::any_of(exempt.begin(), exempt.end(), within)) return true;
+  }
   // A peer that is new may stand in another pair's remote subnet.
   return policy.remote_gateway && peers.count(*policy.remote_gateway) <= 1 &&
          std::any_of(pairs.begin(), pairs.end(), [&](const auto& entry) {
-           return entry.second.policy.selectors.remote.subnet.contains(*policy.remote_gateway);
+           return entry.second.policy.selectors.remote.addresses().contains(*policy.remote_gateway);
          });
+}
+
+// What one subnet of a pair's remote side leaves out.
+void Guard::State::plan_exemptions(Reqid reqid, const Subnet& remote, std::span<const GuardTableKey> locals,
+                                   std::set<XfrmPolicy>& policies, std::set<Route>& wanted) {
+  for (const Subnet& network : exempt) {
+    if (!strictly_contains(remote, network)) continue;
+    wide.insert(reqid);
+    for (const GuardTableKey& key : locals) {
+      wanted.insert(exemption_route(table_for(key), network));
+      policies.merge(as_set(exemption_policies(key.local, network, software())));
+    }
+  }
+  if (!holds_peer(remote)) return;
+  wide.insert(reqid);
+  if (software()) return;  // the mark on the sockets is enough, and the peer's other traffic is protected
+  for (auto peer = peers.lower_bound(remote.address()); peer != peers.end() && remote.contains(*peer);
+       ++peer) {
+    for (const GuardTableKey& key : locals)
+      wanted.insert(exemption_route(table_for(key), Subnet::host(*peer)));
+    wanted.insert(exemption_route(kRouteTable, Subnet::host(*peer)));
+  }
 }
 
 Result<void> Guard::State::mend_exemptions() {
@@ -84,31 +110,18 @@ Result<void> Guard::State::mend_exemptions() {
   std::set<Route> wanted;
   bool ipv6 = false;
   for (const auto& [reqid, pair] : pairs) {
-    const Subnet& remote = pair.policy.selectors.remote.subnet;
-    const Subnet& local = pair.policy.selectors.local.subnet;
-    const std::uint32_t table = table_for(pair.table_key);
+    const Selector& side = pair.policy.selectors.remote;
     policies.merge(as_set(fragment_policies(pair.policy.selectors, software())));
-    ipv6 = ipv6 || remote.family() == Family::ipv6;
-    for (const Subnet& network : exempt) {
-      if (!strictly_contains(remote, network)) continue;
-      wide.insert(reqid);
-      wanted.insert(exemption_route(table, network));
-      for (const XfrmPolicy& policy : exemption_policies(local, network, software())) policies.insert(policy);
-    }
-    if (!holds_peer(remote)) continue;
-    wide.insert(reqid);
-    if (software()) continue;  // the mark on the sockets is enough, and the peer's other traffic is protected
-    for (auto peer = peers.lower_bound(remote.address()); peer != peers.end() && remote.contains(*peer);
-         ++peer) {
-      wanted.insert(exemption_route(table, Subnet::host(*peer)));
-      wanted.insert(exemption_route(kRouteTable, Subnet::host(*peer)));
-    }
+    ipv6 = ipv6 || side.family() == Family::ipv6;
+    for (const Subnet& remote : side.subnets())
+      plan_exemptions(reqid, remote, pair.table_keys, policies, wanted);
   }
   if (ipv6) policies.merge(as_set(neighbor_discovery_policies()));
   // A pair with the very selectors of an exemption protects them.
   std::erase_if(policies, [&](const XfrmPolicy& policy) {
-    return selectors.contains({policy.source, policy.destination}) ||
-           selectors.contains({policy.destination, policy.source});
+    XfrmPolicy key = policy.key();
+    key.fragments = false;
+    return claims.contains(key);
   });
   FirstError errors;
   errors.note(set_standing(policies));

@@ -156,32 +156,32 @@ Rule table_rule(const Subnet& local, std::uint8_t protocol, std::uint32_t table)
 }
 
 std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software) {
-  const Selector& local = policy.selectors.local;
-  const Selector& remote = policy.selectors.remote;
   const IpAddress& ours = policy.local_gateway;
   const IpAddress theirs = policy.remote_gateway.value_or(IpAddress::any(ours.family()));
   std::vector<XfrmPolicy> policies;
-  for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
-    XfrmPolicy inbound = allow(direction, remote, local, policy_priority(remote, local, false));
-    if (software) inbound.action = PolicyAction::block;
-    inbound.sa = PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode};
-    policies.push_back(inbound);
+  for (const auto& [local, remote] : policy.selectors.subnet_pairs()) {
+    for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
+      XfrmPolicy inbound = allow(direction, remote, local, policy_priority(remote, local, false));
+      if (software) inbound.action = PolicyAction::block;
+      inbound.sa = PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode};
+      policies.push_back(inbound);
+    }
+    if (software) continue;
+    XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
+    outbound.sa = PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode};
+    policies.push_back(outbound);
   }
-  if (software) return policies;
-  XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
-  outbound.sa = PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode};
-  policies.push_back(outbound);
   return policies;
 }
 
 std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool software) {
   if (selectors.local.port == 0 && selectors.remote.port == 0) return {};
-  Selector local = selectors.local;
-  Selector remote = selectors.remote;
-  local.port = remote.port = 0;
   std::vector<XfrmPolicy> policies;
-  policies.push_back(allow(PolicyDirection::forward, remote, local, kPriorityLast));
-  if (!software) policies.push_back(allow(PolicyDirection::out, local, remote, kPriorityLast));
+  for (auto [local, remote] : selectors.subnet_pairs()) {
+    local.port = remote.port = 0;
+    policies.push_back(allow(PolicyDirection::forward, remote, local, kPriorityLast));
+    if (!software) policies.push_back(allow(PolicyDirection::out, local, remote, kPriorityLast));
+  }
   for (XfrmPolicy& policy : policies) {
     policy.action = PolicyAction::block;
     policy.fragments = true;

@@ -53,7 +53,8 @@ struct PairRouting {
 [[nodiscard]] std::vector<Rule> frame_rules(Family family);
 [[nodiscard]] Rule table_rule(const Subnet& local, std::uint8_t protocol, std::uint32_t table);
 
-// The pair's policies: templates on the kernel plane, blocks on the software plane.
+// The pair's policies: templates on the kernel plane, blocks on the software plane. For ranges one of each
+// for each pair of subnets, all of the pair's reqid.
 [[nodiscard]] std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software);
 // Fragments show no ports, so a policy with ports misses them: unless a wider pair protects them they stop
 // here. Several pairs may share them; empty for selectors without ports.

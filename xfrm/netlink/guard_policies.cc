@@ -11,7 +11,7 @@ namespace oakgate {
 Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
                                         const std::vector<XfrmPolicy>& previous) {
   if (nftables) return nftables->change(wanted, {});
-  if (!xfrm) return {};
+  if (!xfrm || wanted.empty()) return {};
   std::vector<NetlinkMessage> messages;
   std::vector<bool> replaces;
   for (const XfrmPolicy& policy : wanted) {
@@ -55,6 +55,55 @@ Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
     if (answer.ok() || answer.error == ENOENT) continue;
     errors.note(fail(netlink_error(answer, "remove the XFRM policy " + policies[i].to_string())));
   }
+  return std::move(errors).result();
+}
+
+// The wanted ones that the pair is the narrowest for go to the kernel, in place of what others have there.
+Result<void> Guard::State::claim(const ProtectPolicy& policy, std::span<const XfrmPolicy> wanted) {
+  std::vector<XfrmPolicy> decided;       // by this pair
+  std::vector<XfrmPolicy> standing_now;  // by whomever until now
+  for (const XfrmPolicy& one : wanted) {
+    const GuardClaim mine{policy.reqid, policy.selectors, one};
+    const auto found = claims.find(one.key());
+    if (found != claims.end() && found->second.front().reqid != policy.reqid &&
+        found->second.front().before(mine)) {
+      continue;
+    }
+    decided.push_back(one);
+    if (found != claims.end()) standing_now.push_back(found->second.front().policy);
+  }
+  if (auto put = put_policies(decided, standing_now); !put) {
+    static_cast<void>(put_policies(standing_now, standing_now));  // what was replaced before the error
+    return put;
+  }
+  for (const XfrmPolicy& one : wanted) {
+    std::vector<GuardClaim>& list = claims[one.key()];
+    std::erase_if(list, [&](const GuardClaim& claim) { return claim.reqid == policy.reqid; });
+    list.push_back({policy.reqid, policy.selectors, one});
+    std::sort(list.begin(), list.end(), [](const GuardClaim& a, const GuardClaim& b) { return a.before(b); });
+  }
+  return {};
+}
+
+// The next narrowest pair's takes its place, without an unguarded moment.
+Result<void> Guard::State::give_up(Reqid reqid, std::span<const XfrmPolicy> policies) {
+  std::vector<XfrmPolicy> heirs;
+  std::vector<XfrmPolicy> gone;
+  for (const XfrmPolicy& policy : policies) {
+    const auto found = claims.find(policy.key());
+    if (found == claims.end()) continue;
+    const bool decided = found->second.front().reqid == reqid;
+    std::erase_if(found->second, [&](const GuardClaim& claim) { return claim.reqid == reqid; });
+    if (found->second.empty()) {
+      claims.erase(found);
+      gone.push_back(policy);
+    } else if (decided) {
+      heirs.push_back(found->second.front().policy);
+    }
+  }
+  FirstError errors;
+  errors.note(put_policies(heirs, heirs));
+  errors.note(drop_policies(gone));
   return std::move(errors).result();
 }
 

@@ -1,6 +1,7 @@
 // The guard's routes, rules and tables.
 
 #include <algorithm>
+#include <utility>
 
 #include "xfrm/netlink/guard_state.h"
 
@@ -62,12 +63,35 @@ std::uint32_t Guard::State::table_for(const GuardTableKey& key) {
   return table.id;
 }
 
-Result<void> Guard::State::leave_table(const GuardTableKey& key) {
-  const auto found = tables.find(key);
-  if (found == tables.end() || --found->second.users != 0) return {};
-  const std::uint32_t id = found->second.id;
-  tables.erase(found);
-  return routing.remove(table_rule(key.local, key.protocol, id));
+std::vector<GuardTableKey> Guard::State::use_tables(const ProtectPolicy& policy) {
+  std::vector<GuardTableKey> fresh;
+  for (const GuardTableKey& key : table_keys(policy)) {
+    static_cast<void>(table_for(key));
+    if (++tables[key].users == 1) fresh.push_back(key);
+  }
+  return fresh;
+}
+
+Result<void> Guard::State::add_rules(std::span<const GuardTableKey> keys) {
+  FirstError errors;
+  for (const GuardTableKey& key : keys) {
+    const Rule rule = table_rule(key.local, key.protocol, table_for(key));
+    errors.note(routing.add(rule));
+    leftover_rules.erase(rule);
+  }
+  return std::move(errors).result();
+}
+
+Result<void> Guard::State::leave_tables(std::span<const GuardTableKey> keys) {
+  FirstError errors;
+  for (const GuardTableKey& key : keys) {
+    const auto found = tables.find(key);
+    if (found == tables.end() || --found->second.users != 0) continue;
+    const std::uint32_t id = found->second.id;
+    tables.erase(found);
+    errors.note(routing.remove(table_rule(key.local, key.protocol, id)));
+  }
+  return std::move(errors).result();
 }
 
 std::optional<unsigned> Guard::State::device_for(const ProtectPolicy& policy) {
@@ -77,24 +101,32 @@ std::optional<unsigned> Guard::State::device_for(const ProtectPolicy& policy) {
   return towards ? std::optional(towards->ifindex) : std::nullopt;
 }
 
-std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy, std::uint32_t table) {
-  const Subnet& remote = policy.selectors.remote.subnet;
-  // Kernel plane, the peer itself: the ordinary route to it serves, and our own would cut ESP off.
-  if (!software() && policy.remote_gateway && remote == Subnet::host(*policy.remote_gateway)) return {};
-  PairRouting wanted{table, device_for(policy), {}};
+std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy) {
+  const std::optional<unsigned> device = device_for(policy);
+  const Selector& local = policy.selectors.local;
   // The gateways' own traffic of one protocol: its source address is the right one anyway, and a suggestion,
   // which knows no protocols, would divert the others, too.
-  const Selector& local = policy.selectors.local;
   const bool own_protocol = local.protocol != 0 && local.subnet == Subnet::host(policy.local_gateway);
-  if (!own_protocol && !is_wide(remote, monitor->addresses())) {
-    wanted.source = source_within(policy.selectors.local.subnet, policy.local_gateway, monitor->addresses());
+  std::optional<IpAddress> source;
+  for (const Subnet& subnet : local.subnets()) {
+    if (!own_protocol && !source) source = source_within(subnet, policy.local_gateway, monitor->addresses());
   }
-  return pair_routes(remote, wanted);
+  std::vector<Route> wanted;
+  for (const Subnet& remote : policy.selectors.remote.subnets()) {
+    // Kernel plane, the peer itself: the ordinary route to it serves, and our own would cut ESP off.
+    if (!software() && policy.remote_gateway && remote == Subnet::host(*policy.remote_gateway)) continue;
+    auto suggested = is_wide(remote, monitor->addresses()) ? std::nullopt : source;
+    for (const GuardTableKey& key : table_keys(policy)) {
+      const auto added = pair_routes(remote, {table_for(key), device, std::exchange(suggested, {})});
+      wanted.insert(wanted.end(), added.begin(), added.end());
+    }
+  }
+  return wanted;
 }
 
 // New routes first, then those the pair no longer wants.
 Result<void> Guard::State::set_routes(Reqid reqid, GuardPair& pair) {
-  const std::vector<Route> wanted = routes_for(pair.policy, table_for(pair.table_key));
+  const std::vector<Route> wanted = routes_for(pair.policy);
   for (const Route& route : wanted) {
     // A device or an address may go in this very moment; then the event that says so brings us here again.
     if (auto added = want(reqid.value, route); !added && added.error().code != ErrorCode::not_found)

@@ -14,6 +14,12 @@ struct GuardTableKey {
   std::uint8_t protocol = 0;
   friend auto operator<=>(const GuardTableKey&, const GuardTableKey&) = default;
 };
+[[nodiscard]] inline std::vector<GuardTableKey> table_keys(const ProtectPolicy& policy) {
+  std::vector<GuardTableKey> keys;
+  for (const Subnet& local : policy.selectors.local.subnets())
+    keys.push_back({local, policy.selectors.local.protocol});
+  return keys;
+}
 struct GuardTable {
   std::uint32_t id = 0;
   std::size_t users = 0;
@@ -32,9 +38,20 @@ inline GuardRouteKey key_of(const Route& route) {
 
 struct GuardPair {
   ProtectPolicy policy;
-  GuardTableKey table_key;
+  std::vector<GuardTableKey> table_keys;  // one for each local subnet
   std::vector<Route> routes;
   std::vector<XfrmPolicy> policies;
+};
+
+// What a pair wants of a policy that others may want, too: parts of ranges may coincide.
+struct GuardClaim {
+  Reqid reqid;
+  SelectorPair selectors;
+  XfrmPolicy policy;
+  [[nodiscard]] bool before(const GuardClaim& other) const {
+    if (selectors.narrower_than(other.selectors)) return true;
+    return !other.selectors.narrower_than(selectors) && reqid < other.reqid;
+  }
 };
 
 // Remembers the first error of a sequence that goes on regardless.
@@ -57,7 +74,9 @@ struct Guard::State {
   std::optional<NftGuard> nftables;  // instead of XFRM's policies, on the software plane
 
   std::map<Reqid, GuardPair> pairs;
-  std::map<SelectorPair, Reqid> selectors;
+  std::map<SelectorPair, Reqid> selectors;  // canonical
+  // By policy key; the kernel has the first one's, whose selectors are the narrowest.
+  std::map<XfrmPolicy, std::vector<GuardClaim>> claims;
   std::map<GuardTableKey, GuardTable> tables;
   // Several pairs may want one route: the owner with the lowest reqid decides what it looks like.
   std::map<GuardRouteKey, std::map<std::uint32_t, Route>> routes;
@@ -82,12 +101,17 @@ struct Guard::State {
   Result<void> unwant(std::uint32_t owner, const Route& route);
   Result<void> frame(Family family);
   std::uint32_t table_for(const GuardTableKey& key);
-  Result<void> leave_table(const GuardTableKey& key);
+  // Returns those that are new.
+  std::vector<GuardTableKey> use_tables(const ProtectPolicy& policy);
+  Result<void> add_rules(std::span<const GuardTableKey> keys);
+  Result<void> leave_tables(std::span<const GuardTableKey> keys);
   std::optional<unsigned> device_for(const ProtectPolicy& policy);
-  std::vector<Route> routes_for(const ProtectPolicy& policy, std::uint32_t table);
+  std::vector<Route> routes_for(const ProtectPolicy& policy);
   Result<void> set_routes(Reqid reqid, GuardPair& pair);
 
   // --- policies
+  Result<void> claim(const ProtectPolicy& policy, std::span<const XfrmPolicy> wanted);
+  Result<void> give_up(Reqid reqid, std::span<const XfrmPolicy> policies);
   Result<void> put_policies(const std::vector<XfrmPolicy>& wanted, const std::vector<XfrmPolicy>& previous);
   Result<void> drop_policies(std::span<const XfrmPolicy> policies);
   Result<void> set_standing(const std::set<XfrmPolicy>& wanted);
@@ -98,6 +122,8 @@ struct Guard::State {
   [[nodiscard]] bool concerns_exemptions(const ProtectPolicy& policy) const;
   std::vector<Subnet> find_own_networks();
   [[nodiscard]] bool leads_outside(unsigned ifindex);
+  void plan_exemptions(Reqid reqid, const Subnet& remote, std::span<const GuardTableKey> locals,
+                       std::set<XfrmPolicy>& policies, std::set<Route>& wanted);
   Result<void> mend_exemptions();
 
   Result<void> take_stock();

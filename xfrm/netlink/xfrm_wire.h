@@ -15,7 +15,7 @@ namespace oakgate {
 [[nodiscard]] xfrm_address_t to_xfrm(const IpAddress& address);
 [[nodiscard]] IpAddress from_xfrm(const xfrm_address_t& address, std::uint16_t family);
 
-// Both sides must be of one family; the protocol is the source's.
+// Both sides must be of one family; the protocol is the source's. Of a range the narrowest subnet around it.
 [[nodiscard]] xfrm_selector to_xfrm(const Selector& source, const Selector& destination);
 struct XfrmSelectors {
   Selector source;

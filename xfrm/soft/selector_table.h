@@ -2,8 +2,9 @@
 // entries.
 //
 // The most specific selector pair wins: longest remote prefix, then longest local prefix, then protocol and
-// ports; between equals the one inserted first. Pairs of one shape (family and the two prefix lengths) share
-// a hash table, so a look-up costs one probe a shape in use, however many policies there are.
+// ports; between equals the one of fewer addresses, then the one inserted first. Pairs of one shape (family
+// and the two prefix lengths) share a hash table, so a look-up costs one probe a shape in use, however many
+// policies there are. A range is in it as the subnets it consists of.
 //
 // Fragments (RFC 4301 section 7.1): a packet without visible ports has ports 0 here, and meets only selectors
 // without ports.
@@ -38,30 +39,13 @@ template <typename T>
 class SelectorTable {
  public:
   // Both sides of `pair` are of one family.
-  void insert(const SelectorPair& pair, T value) {
-    std::vector<Entry>& entries = group_of(pair).entries[key_of(pair)];
-    const auto less_specific = [rank = rank_of(pair)](const Entry& entry) {
-      return rank_of(entry.pair) < rank;
-    };
-    entries.insert(std::find_if(entries.begin(), entries.end(), less_specific),
-                   Entry{pair, std::move(value)});
+  void insert(const SelectorPair& pair, const T& value) {
+    for (const SelectorPair& part : pair.subnet_pairs()) insert_part(part, Entry{pair, value});
   }
 
   // The entry with exactly this pair and value, if there is one.
   void erase(const SelectorPair& pair, const T& value) {
-    const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& candidate) {
-      return candidate.shape == shape_of(pair);
-    });
-    if (group == groups_.end()) return;
-    const auto bucket = group->entries.find(key_of(pair));
-    if (bucket == group->entries.end()) return;
-    std::vector<Entry>& entries = bucket->second;
-    const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
-      return entry.pair == pair && entry.value == value;
-    });
-    if (found != entries.end()) entries.erase(found);
-    if (entries.empty()) group->entries.erase(bucket);
-    if (group->entries.empty()) groups_.erase(group);
+    for (const SelectorPair& part : pair.subnet_pairs()) erase_part(part, pair, value);
   }
 
   // Valid until the next insert or erase; null: no policy.
@@ -115,6 +99,33 @@ class SelectorTable {
   static int rank_of(const SelectorPair& pair) {
     return (pair.remote.port != 0) + (pair.local.port != 0) + (pair.remote.protocol != 0) +
            (pair.local.protocol != 0);
+  }
+
+  // `part`: subnets within the entry's pair.
+  void insert_part(const SelectorPair& part, const Entry& fresh) {
+    std::vector<Entry>& entries = group_of(part).entries[key_of(part)];
+    const auto behind = [&](const Entry& entry) {
+      const int rank = rank_of(entry.pair);
+      return rank < rank_of(fresh.pair) ||
+             (rank == rank_of(fresh.pair) && fresh.pair.narrower_than(entry.pair));
+    };
+    entries.insert(std::find_if(entries.begin(), entries.end(), behind), fresh);
+  }
+
+  void erase_part(const SelectorPair& part, const SelectorPair& pair, const T& value) {
+    const auto group = std::find_if(groups_.begin(), groups_.end(), [&](const Group& candidate) {
+      return candidate.shape == shape_of(part);
+    });
+    if (group == groups_.end()) return;
+    const auto bucket = group->entries.find(key_of(part));
+    if (bucket == group->entries.end()) return;
+    std::vector<Entry>& entries = bucket->second;
+    const auto found = std::find_if(entries.begin(), entries.end(), [&](const Entry& entry) {
+      return entry.pair == pair && entry.value == value;
+    });
+    if (found != entries.end()) entries.erase(found);
+    if (entries.empty()) group->entries.erase(bucket);
+    if (group->entries.empty()) groups_.erase(group);
   }
 
   Group& group_of(const SelectorPair& pair) {

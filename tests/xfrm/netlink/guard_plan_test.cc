@@ -119,6 +119,29 @@ TEST(GuardPlan, KernelPlanePolicies) {
   }
 }
 
+// XFRM knows prefixes only.
+TEST(GuardPlan, ARangeHasPoliciesForEachOfItsSubnetsWithOneReqid) {
+  ProtectPolicy policy = pair();
+  policy.selectors.local = Selector::of_range({address("10.1.0.10"), address("10.1.0.20")}, 6, 80);
+  policy.selectors.remote.protocol = 6;
+  const auto policies = pair_policies(policy, false);
+  ASSERT_EQ(12U, policies.size());
+  std::set<Subnet> locals;
+  for (const XfrmPolicy& one : policies) {
+    const Selector& local = one.direction == PolicyDirection::out ? one.source : one.destination;
+    locals.insert(local.subnet);
+    EXPECT_FALSE(local.range);
+    EXPECT_EQ(6, local.protocol);
+    EXPECT_EQ(80, local.port);
+    EXPECT_EQ(policy.reqid, one.sa->reqid);
+  }
+  EXPECT_EQ((std::set{subnet("10.1.0.10/31"), subnet("10.1.0.12/30"), subnet("10.1.0.16/30"),
+                      subnet("10.1.0.20/32")}),
+            locals);
+  EXPECT_EQ(8U, pair_policies(policy, true).size());
+  EXPECT_EQ(4U, fragment_policies(policy.selectors, true).size());
+}
+
 TEST(GuardPlan, PoliciesNameTheProtocolsAndTheMode) {
   ProtectPolicy bundle = pair();
   bundle.protection = Protection::ah_esp;

@@ -83,6 +83,56 @@ TEST_F(GuardTest, DivertsWhatTheSelectorsProtectAndNothingElse) {
   EXPECT_THAT(route_get("10.2.0.9 from 10.1.0.1 mark 0x6f610000"), HasSubstr("dev outer"));
 }
 
+Selector range_of(const char* first, const char* last) {
+  return Selector::of_range({*IpAddress::parse(first), *IpAddress::parse(last)});
+}
+
+TEST_F(GuardTest, DivertsARangeAndNothingBesideIt) {
+  open(true);
+  ProtectPolicy policy = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+  policy.selectors.local = range_of("10.1.0.10", "10.1.0.20");
+  policy.selectors.remote = range_of("10.2.0.7", "10.2.0.8");
+  protect(policy);
+  for (const char* from : {"10.1.0.10", "10.1.0.13", "10.1.0.20"}) {
+    for (const char* to : {"10.2.0.7", "10.2.0.8"})
+      EXPECT_THAT(route_get(fmt::format("{} from {} iif lan", to, from)), HasSubstr("dev tun"));
+  }
+  EXPECT_THAT(route_get("10.2.0.7 from 10.1.0.9 iif lan"), HasSubstr("dev outer"));
+  EXPECT_THAT(route_get("10.2.0.7 from 10.1.0.21 iif lan"), HasSubstr("dev outer"));
+  EXPECT_THAT(route_get("10.2.0.9 from 10.1.0.10 iif lan"), HasSubstr("dev outer"));
+  EXPECT_TRUE(guard_->unprotect(policy.reqid));
+  EXPECT_THAT(ours(), Not(HasSubstr("10.1.0.")));
+}
+
+// A part of a pair may have subnets of the pair's own ranges: one policy, and who is narrower has it.
+TEST_F(GuardTest, APartTakesItsPoliciesAndGivesThemBack) {
+  open(false);
+  ProtectPolicy whole = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+  whole.selectors.local = range_of("10.1.0.10", "10.1.0.20");
+  ProtectPolicy part = pair(2, "10.1.0.16/30", "10.2.0.0/24");
+  const auto policies = [&](const char* subnet) {
+    return ns_.output(std::string("ip xfrm policy | grep -A3 ") + subnet + " | grep reqid");
+  };
+  const std::string one = "reqid 1868627969";
+  const std::string two = "reqid 1868627970";
+  protect(whole);
+  EXPECT_THAT(policies("10.1.0.16/30"), HasSubstr(one));
+  protect(part);
+  EXPECT_THAT(policies("10.1.0.16/30"), HasSubstr(two));
+  EXPECT_THAT(policies("10.1.0.16/30"), Not(HasSubstr(one)));
+  EXPECT_THAT(policies("10.1.0.12/30"), HasSubstr(one));
+  protect(whole);  // again: it does not take them back
+  EXPECT_THAT(policies("10.1.0.16/30"), HasSubstr(two));
+  EXPECT_TRUE(guard_->unprotect(part.reqid));
+  EXPECT_THAT(policies("10.1.0.16/30"), HasSubstr(one));
+  protect(part);
+  EXPECT_TRUE(guard_->unprotect(whole.reqid));
+  EXPECT_THAT(policies("10.1.0.16/30"), HasSubstr(two));
+  EXPECT_EQ(policies("10.1.0.12/30"), "");
+  EXPECT_TRUE(guard_->unprotect(part.reqid));
+  EXPECT_THAT(ours(), Not(HasSubstr("10.1.0.")));
+}
+
 TEST_F(GuardTest, ProtocolsApart) {
   open(true);
   ProtectPolicy udp = pair(1, "192.0.2.1/32", "198.51.100.2/32");

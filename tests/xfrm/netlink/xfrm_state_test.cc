@@ -57,6 +57,17 @@ TEST(StateMessage, NamesTheSaExclusively) {
   EXPECT_FALSE(message.overflowed());
 }
 
+// The kernel has prefixes only; the policies are exact (guard_plan.h).
+TEST(StateMessage, OfARangeHasTheSubnetAroundIt) {
+  SaSpec sa = example(Direction::in, EspCipher::aes_256, Integrity::sha256);
+  sa.selectors.local = Selector::of_range({address("10.1.0.10"), address("10.1.0.20")}, 6, 80);
+  const NetlinkMessage message = add_state_message(sa);
+  const auto& coming = netlink_header<xfrm_usersa_info>(message.header())->sel;
+  EXPECT_EQ(inet_addr("10.1.0.0"), coming.daddr.a4);
+  EXPECT_EQ(27, coming.prefixlen_d);
+  EXPECT_EQ(htons(80), coming.dport);
+}
+
 SaSpec example_ah(const char* source, const char* destination, Integrity integrity) {
   SaSpec sa = example(Direction::in, EspCipher::aes_256, integrity);
   sa.id = {address(destination), IpsecProtocol::ah, Spi{0x01020304}};

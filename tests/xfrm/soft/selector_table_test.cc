@@ -75,6 +75,32 @@ TEST(SelectorTable, EqualPairsKeepTheirOrderAndLeaveOneByOne) {
   EXPECT_EQ(find(table, flow), 0);
 }
 
+TEST(SelectorTable, ARangeIsAllItsSubnetsAndAPartOfItGoesFirst) {
+  const auto range = [](const char* first, const char* last) {
+    return Selector::of_range({address(first), address(last)});
+  };
+  SelectorTable<int> table;
+  const SelectorPair whole{range("10.1.0.10", "10.1.0.20"), selector("10.2.0.0/24")};
+  const SelectorPair part{range("10.1.0.16", "10.1.0.20"), selector("10.2.0.0/24")};
+  const auto from = [&](const char* host) {
+    return find(table, {address(host), address("10.2.0.9"), 6, 1, 1});
+  };
+  table.insert(whole, 1);
+  for (const char* host : {"10.1.0.10", "10.1.0.15", "10.1.0.16", "10.1.0.20"}) EXPECT_EQ(from(host), 1);
+  for (const char* host : {"10.1.0.9", "10.1.0.21"}) EXPECT_EQ(from(host), 0);
+  table.insert(part, 2);  // two of its subnets are the whole range's, too
+  EXPECT_EQ(from("10.1.0.15"), 1);
+  for (const char* host : {"10.1.0.16", "10.1.0.19", "10.1.0.20"}) EXPECT_EQ(from(host), 2);
+  table.erase(whole, 1);
+  EXPECT_EQ(from("10.1.0.15"), 0);
+  EXPECT_EQ(from("10.1.0.16"), 2);
+  table.insert(whole, 1);
+  table.erase(part, 2);
+  EXPECT_EQ(from("10.1.0.16"), 1);
+  table.erase(whole, 1);
+  EXPECT_EQ(from("10.1.0.16"), 0);
+}
+
 // Against a walk over everything.
 TEST(SelectorTable, AgreesWithTheDefinition) {
   std::mt19937 random(7);
