@@ -123,6 +123,22 @@ void check_pairs_differ(const Draft& draft, Report& report) {
   }
 }
 
+// `comp-deflate` is the kernel's. With `data_plane: auto` it is known only at the start which one there is.
+void check_compression(const Draft& draft, Report& report) {
+  if (draft.gateway.data_plane != DataPlaneChoice::software) return;
+  for (const PeerDraft& peer : draft.peers) {
+    for (const TunnelConfig& tunnel : peer.config.tunnels) {
+      const auto set = std::find_if(tunnel.transform_sets.begin(), tunnel.transform_sets.end(),
+                                    [](const TransformSet& one) { return one.compression.has_value(); });
+      if (set == tunnel.transform_sets.end()) continue;
+      report.add(tunnel.position, tunnel_path(peer.config, tunnel),
+                 {"its transform set " + quote(set->name) + " has " + quote(info(*set->compression).name) +
+                      ", and `data_plane: software` cannot compress",
+                  "`data_plane: kernel`, or a transform set without it"});
+    }
+  }
+}
+
 // ---- allow_weak ----------------------------------------------------------------------------------------
 
 // Weak word -> the places that need it, as key paths.
@@ -200,6 +216,7 @@ void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& s
   check_peers_differ(draft, report);
   check_purposes(draft, report);
   check_pairs_differ(draft, report);
+  check_compression(draft, report);
   for (const PeerDraft& peer : draft.peers) check_waiver(peer, short_psk.contains(peer.config.name), report);
 }
 

@@ -80,6 +80,9 @@ const std::vector<std::string>& transform_words() {
         if (row.configurable) all.push_back(std::string(prefix) + std::string(row.name));
       }
     }
+    for (const CompressionInfo& row : compressions()) {
+      if (row.kernel != nullptr) all.emplace_back(row.name);
+    }
     return all;
   }();
   return words;
@@ -98,6 +101,7 @@ struct Transforms {
   std::optional<EspCipher> cipher;
   std::optional<Integrity> integrity;
   std::optional<Integrity> ah;
+  std::optional<Compression> compression;
   bool good = true;
 };
 
@@ -113,17 +117,20 @@ void add_transform(const Field& item, Transforms& transforms) {
   const auto cipher = find_esp_cipher(*text);
   const auto integrity = text->starts_with(kEsp) ? find_integrity(text->substr(kEsp.size())) : std::nullopt;
   const auto ah = text->starts_with(kAh) ? find_integrity(text->substr(kAh.size())) : std::nullopt;
-  const bool taken = cipher ? transforms.cipher.has_value()
-                     : ah   ? transforms.ah.has_value()
-                            : transforms.integrity.has_value();
-  if (!cipher && !integrity && !ah) {
+  const auto compression = find_compression(*text);
+  const bool taken = cipher        ? transforms.cipher.has_value()
+                     : ah          ? transforms.ah.has_value()
+                     : compression ? transforms.compression.has_value()
+                                   : transforms.integrity.has_value();
+  if (!cipher && !integrity && !ah && !compression) {
     item.fail({quote(*text) + " is not a known transform", any_of(words), nearest(*text, words)});
     transforms.good = false;
   } else if (taken) {
     item.fail({quote(*text) + " is the second " +
-                   (cipher ? "cipher"
-                    : ah   ? "AH transform"
-                           : "authenticator") +
+                   (cipher        ? "cipher"
+                    : ah          ? "AH transform"
+                    : compression ? "compression"
+                                  : "authenticator") +
                    " of this set",
                "one, and another transform set for the other"});
     transforms.good = false;
@@ -131,6 +138,8 @@ void add_transform(const Field& item, Transforms& transforms) {
     transforms.cipher = cipher;
   } else if (ah) {
     transforms.ah = ah;
+  } else if (compression) {
+    transforms.compression = compression;
   } else {
     transforms.integrity = integrity;
   }
@@ -141,7 +150,10 @@ void add_transform(const Field& item, Transforms& transforms) {
 bool check_combination(const Field& field, const Transforms& transforms) {
   if (!transforms.cipher && transforms.ah && !transforms.integrity) return true;  // AH alone
   if (!transforms.cipher) {
-    field.fail({"the set has no cipher", any_of(names_of(esp_ciphers()))});
+    field.fail({transforms.compression && !transforms.integrity
+                    ? "the set compresses and does not protect: it has neither a cipher nor AH"
+                    : "the set has no cipher",
+                any_of(names_of(esp_ciphers()))});
     return false;
   }
   const EspCipherInfo& cipher = info(*transforms.cipher);
@@ -184,6 +196,7 @@ std::optional<TransformSet> read_transform_set(const Field& field, const std::st
   set.cipher = transforms.cipher;
   set.ah = transforms.ah;
   set.integrity = transforms.integrity;
+  set.compression = transforms.compression;
   return set;
 }
 

@@ -2,13 +2,31 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "xfrm/kernel/kernel_data_plane.h"
 #include "xfrm/soft/soft_data_plane.h"
 
 namespace oakgate {
 
+namespace {
+
+// The software plane carries every transform set but those with IPComp.
+Result<std::unique_ptr<DataPlane>> make_software(std::span<const TransformSet> sets) {
+  const auto set = std::find_if(sets.begin(), sets.end(),
+                                [](const TransformSet& one) { return one.compression.has_value(); });
+  if (set == sets.end()) return make_soft_data_plane();
+  return fail(ErrorCode::unsupported,
+              fmt::format("the software data plane cannot compress, and transform set {} has {}", set->name,
+                          info(*set->compression).name),
+              "a kernel with CONFIG_INET_IPCOMP and CONFIG_INET6_IPCOMP, or no such transform set",
+              "load the modules ipcomp and ipcomp6, or take the word out of the transform sets");
+}
+
+}  // namespace
+
 PlaneMakers system_planes(std::span<const TransformSet> sets) {
-  return {[sets] { return make_kernel_data_plane(sets); }, [] { return make_soft_data_plane(); }};
+  return {[sets] { return make_kernel_data_plane(sets); }, [sets] { return make_software(sets); }};
 }
 
 Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {

@@ -99,15 +99,40 @@ Json waiver_json(const ike::WaiverSnapshot& waiver, WallTime now) {
   return json;
 }
 
-// Of a bundle the one that carries the inner packets first, then the AH over it.
-Json spi_json(const SaId& id, const std::optional<SaId>& over) {
+std::string_view protocol_word(IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return "ah";
+    case IpsecProtocol::esp:
+      return "esp";
+    case IpsecProtocol::comp:
+      return "pcp";  // as IOS says
+  }
+  return {};
+}
+
+// ESP, or AH where that is alone, first; then the AH over it and the IPComp inside.
+std::vector<SaId> inbound_of(const SaPairSnapshot& sa) {
+  std::vector<SaId> ids{sa.in};
+  for (const auto& other : {sa.ah_in, sa.comp_in}) {
+    if (other) ids.push_back(*other);
+  }
+  return ids;
+}
+std::vector<SaId> outbound_of(const SaPairSnapshot& sa) {
+  std::vector<SaId> ids{sa.out};
+  for (const auto& other : {sa.ah_out, sa.comp_out}) {
+    if (other) ids.push_back(*other);
+  }
+  return ids;
+}
+
+Json spi_json(const std::vector<SaId>& ids) {
   Json spis = Json::array();
-  const auto add = [&spis](const SaId& one) {
-    spis.push_back({{"protocol", one.protocol == IpsecProtocol::ah ? "ah" : "esp"},
-                    {"spi", fmt::format("0x{:08x}", one.spi.value)}});
-  };
-  add(id);
-  if (over) add(*over);
+  for (const SaId& one : ids) {
+    spis.push_back(
+        {{"protocol", protocol_word(one.protocol)}, {"spi", fmt::format("0x{:08x}", one.spi.value)}});
+  }
   return spis;
 }
 
@@ -152,14 +177,18 @@ Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool det
             {"remote", sa.selectors.remote.to_string()},
             {"narrowed", sa.narrowed},
             {"role", sa.role == ike::SaRole::current ? "current" : "old"},
-            {"in", spi_json(sa.in, sa.ah_in)},
-            {"out", spi_json(sa.out, sa.ah_out)},
+            {"in", spi_json(inbound_of(sa))},
+            {"out", spi_json(outbound_of(sa))},
             {"algorithms", sa.algorithms},
             {"bytes_in", in.bytes},
             {"bytes_out", out.bytes},
             {"packets_in", in.packets},
             {"packets_out", out.packets},
             {"expires_in_s", seconds_until(sa.expires_at, input.now)}};
+  if (sa.comp_in) {
+    json["packets_decompressed"] = counters_of(input, *sa.comp_in).packets;
+    json["packets_compressed"] = counters_of(input, *sa.comp_out).packets;
+  }
   if (detail) {
     json["since"] = calendar_time(sa.established_at, input.now);
     json["rekey_in_s"] = seconds_until(sa.rekey_at, input.now);
@@ -216,12 +245,12 @@ Json kilobytes_left(const SaPairSnapshot& sa, const SaCounters& counters) {
 // IOS shows beside each SA what of the transform set is its own, and the mode.
 std::string transform_of(const TransformSet& set, IpsecProtocol protocol) {
   TransformSet part = set;
-  if (protocol == IpsecProtocol::ah) {
+  if (protocol != IpsecProtocol::esp) {
     part.cipher.reset();
     part.integrity.reset();
-  } else {
-    part.ah.reset();
   }
+  if (protocol != IpsecProtocol::ah) part.ah.reset();
+  if (protocol != IpsecProtocol::comp) part.compression.reset();
   part.mode = EncapsulationMode::tunnel;  // has a word of its own
   return to_string(part);
 }
@@ -230,7 +259,7 @@ Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id
               ConnectionNumbers& numbers) {
   const std::string name =
       fmt::format("{} {} {:08x}", id.destination.to_string(), static_cast<int>(id.protocol), id.spi.value);
-  return {{"protocol", id.protocol == IpsecProtocol::ah ? "ah" : "esp"},
+  return {{"protocol", protocol_word(id.protocol)},
           {"spi", fmt::format("0x{:08x}", id.spi.value)},
           {"transform", transform_of(sa.set, id.protocol)},
           {"mode", sa.set.mode == EncapsulationMode::transport ? "transport" : "tunnel"},
@@ -260,6 +289,8 @@ Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const Tunne
             {"current_outbound_spi", nullptr}};
   SaCounters in;
   SaCounters out;
+  std::uint64_t compressed = 0;
+  std::uint64_t decompressed = 0;
   Json inbound = Json::array();
   Json outbound = Json::array();
   for (const SaPairSnapshot& sa : tunnel.sas) {
@@ -269,13 +300,13 @@ Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const Tunne
     in.packets += received.packets;
     in.not_authentic += errors_of(received);
     out.packets += sent.packets;
-    inbound.push_back(ipsec_sa(input, sa, sa.in, numbers));
-    outbound.push_back(ipsec_sa(input, sa, sa.out, numbers));
-    if (sa.ah_in) {
-      in.not_authentic += errors_of(counters_of(input, *sa.ah_in));
-      inbound.push_back(ipsec_sa(input, sa, *sa.ah_in, numbers));
-      outbound.push_back(ipsec_sa(input, sa, *sa.ah_out, numbers));
+    if (sa.ah_in) in.not_authentic += errors_of(counters_of(input, *sa.ah_in));
+    if (sa.comp_in) {
+      decompressed += counters_of(input, *sa.comp_in).packets;
+      compressed += counters_of(input, *sa.comp_out).packets;
     }
+    for (const SaId& id : inbound_of(sa)) inbound.push_back(ipsec_sa(input, sa, id, numbers));
+    for (const SaId& id : outbound_of(sa)) outbound.push_back(ipsec_sa(input, sa, id, numbers));
     if (sa.role != ike::SaRole::current) continue;
     json["local_endpoint"] = sa.local_gateway.to_string();
     json["remote_endpoint"] = sa.remote_gateway.to_string();
@@ -284,6 +315,8 @@ Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const Tunne
   }
   json["packets_out"] = out.packets;
   json["packets_in"] = in.packets;
+  json["packets_compressed"] = compressed;
+  json["packets_decompressed"] = decompressed;
   json["receive_errors"] = in.not_authentic;
   json["inbound"] = std::move(inbound);
   json["outbound"] = std::move(outbound);
@@ -304,9 +337,8 @@ std::vector<SaId> sa_ids(const std::vector<PeerSnapshot>& peers) {
   for (const PeerSnapshot& peer : peers) {
     for (const TunnelSnapshot& tunnel : peer.tunnels) {
       for (const SaPairSnapshot& sa : tunnel.sas) {
-        ids.push_back(sa.in);
-        ids.push_back(sa.out);
-        if (sa.ah_in) ids.insert(ids.end(), {*sa.ah_in, *sa.ah_out});
+        for (const auto& some : {inbound_of(sa), outbound_of(sa)})
+          ids.insert(ids.end(), some.begin(), some.end());
       }
     }
   }

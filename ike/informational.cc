@@ -161,10 +161,10 @@ void take_notify(Core& core, IkeSa& sa, MessageId id, const wire::NotifyPayload&
 
 void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
   Event event = core.event(EventId::delete_received, sa);
-  event.fields = {{"protocol", deletion.protocol == wire::kProtocolIsakmp ? "ISAKMP"
-                               : deletion.protocol == wire::kProtocolEsp  ? "ESP"
-                               : deletion.protocol == wire::kProtocolAh   ? "AH"
-                                                                          : "other"},
+  const auto ipsec = ipsec_protocol(deletion.protocol);
+  event.fields = {{"protocol", deletion.protocol == wire::kProtocolIsakmp
+                                   ? "ISAKMP"
+                                   : std::string(ipsec ? protocol_name(*ipsec) : "other")},
                   {"count", std::to_string(deletion.spis.size())}};
   // CISCO-DELETE-REASON: a text behind the SPIs.
   if (!deletion.trailing.empty()) {
@@ -187,12 +187,11 @@ void take_delete(Core& core, IkeSa& sa, const wire::DeletePayload& deletion) {
       gone.fields = {{"by", "peer"}, {"reason", "DELETE received"}};
       core.raise(std::move(gone));
       remove_ike_sa(core, *named);
-    } else if (const auto protocol = ipsec_protocol(deletion.protocol); peer != nullptr && protocol) {
-      ByteReader reader(raw);
-      std::uint32_t spi = 0;
-      if (raw.size() != 4 || !reader.u32(spi)) continue;
-      on_peer_deleted(core, *peer, *protocol, Spi{spi});
-      take_delete_of_waiting(core, sa, Spi{spi});
+    } else if (peer != nullptr && ipsec) {
+      const auto spi = read_spi(*ipsec, raw);
+      if (!spi) continue;
+      on_peer_deleted(core, *peer, *ipsec, *spi);
+      take_delete_of_waiting(core, sa, *spi);
     }
   }
 }
@@ -337,6 +336,7 @@ void notify_in_clear(Core& core, IkeSa& sa, NotifyType type) {
   send_datagram(core, sa, std::move(datagram));
 }
 
+// IPComp's SA goes with what is over it, and has no DELETE of its own.
 void send_delete(Core& core, IkeSa& sa, const std::vector<SaId>& inbound) {
   std::vector<Payload> payloads;
   for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {

@@ -27,6 +27,8 @@ struct SaPair {
   SaId out;
   std::optional<SaId> ah_in{};  // the AH over it, of a bundle; both or neither
   std::optional<SaId> ah_out{};
+  std::optional<SaId> comp_in{};  // the IPComp inside them; both or neither
+  std::optional<SaId> comp_out{};
   TransformSet set;
   std::optional<DhGroup> pfs;
   std::optional<UdpEncapsulation> encapsulation;
@@ -47,12 +49,20 @@ struct SaPair {
   TimerId expiry_timer;
   TimerId grace_timer;
   TimerId switch_timer;
-  [[nodiscard]] std::vector<SaId> inbound() const {
-    return ah_in ? std::vector<SaId>{in, *ah_in} : std::vector<SaId>{in};
-  }
+  [[nodiscard]] std::vector<SaId> inbound() const { return those(in, ah_in, comp_in); }
+  [[nodiscard]] std::vector<SaId> outbound() const { return those(out, ah_out, comp_out); }
   [[nodiscard]] std::vector<SaId> ids() const {
-    std::vector<SaId> all{in, out};
-    if (ah_in) all.insert(all.end(), {*ah_in, *ah_out});
+    std::vector<SaId> all = inbound();
+    for (const SaId& other : outbound()) all.push_back(other);
+    return all;
+  }
+
+ private:
+  static std::vector<SaId> those(const SaId& carrier, const std::optional<SaId>& ah,
+                                 const std::optional<SaId>& comp) {
+    std::vector<SaId> all{carrier};
+    if (ah) all.push_back(*ah);
+    if (comp) all.push_back(*comp);
     return all;
   }
 };

@@ -1,6 +1,7 @@
 #include "ike/phase2_keys.h"
 
 #include <algorithm>
+#include <array>
 
 #include "ike/crypto/keys.h"
 
@@ -34,6 +35,7 @@ SaId id_of(const IkeSa& sa, const QuickMode& quick, Direction direction, IpsecPr
 // RFC 2409 section 5.5: KEYMAT is computed for each SPI and protocol by itself; RFC 2407 section 4.5: the
 // cipher's key (and salt) first, then the authenticator's.
 Result<void> derive_keys(const IkeSa& sa, const QuickMode& quick, SaSpec& spec) {
+  if (spec.id.protocol == IpsecProtocol::comp) return {};  // it has none
   const bool esp = spec.id.protocol == IpsecProtocol::esp;
   const std::size_t cipher_bytes =
       esp ? info(spec.cipher).key_bytes + std::size_t{info(spec.cipher).salt_bytes} : 0;
@@ -52,7 +54,8 @@ Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, 
                      Direction direction, IpsecProtocol protocol) {
   const ChosenTransform& chosen = *quick.chosen;
   const bool in = direction == Direction::in;
-  const bool bundle = chosen.set.protection() == Protection::ah_esp;
+  const bool comp = protocol == IpsecProtocol::comp;
+  const bool bundle = chosen.set.protection() == Protection::ah_esp && !comp;
   const bool ah = protocol == IpsecProtocol::ah;
   SaSpec spec;
   spec.direction = direction;
@@ -60,12 +63,14 @@ Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, 
   spec.source = in ? sa.remote.address : sa.local.address;
   spec.reqid = pair.config.reqid;
   spec.selectors = pair.config.selectors;
-  spec.mode = bundle && ah ? EncapsulationMode::transport : chosen.set.mode;
-  if (!ah) spec.cipher = *chosen.set.cipher;
-  spec.integrity = ah ? chosen.set.ah : chosen.set.integrity;
+  spec.over_ipcomp = chosen.set.compression && !comp;
+  spec.mode = (bundle && ah) || spec.over_ipcomp ? EncapsulationMode::transport : chosen.set.mode;
+  if (comp) spec.compression = chosen.set.compression;
+  if (protocol == IpsecProtocol::esp) spec.cipher = *chosen.set.cipher;
+  if (!comp) spec.integrity = ah ? chosen.set.ah : chosen.set.integrity;
   if (bundle) spec.bundle = id_of(sa, quick, direction, ah ? IpsecProtocol::esp : IpsecProtocol::ah);
   spec.replay_window = tunnel.replay_window;
-  spec.encapsulation = encapsulation_of(sa);
+  if (!comp) spec.encapsulation = encapsulation_of(sa);
   spec.hard_time = chosen.lifetime.time;
   if (protocol == carrier(chosen.set)) {
     spec.hard_kilobytes = chosen.lifetime.kilobytes;
@@ -84,34 +89,59 @@ Spi new_spi(Core& core) {
   return spi;
 }
 
+// The next one that is free, from a random one on; none if there is none.
+Spi new_cpi(Core& core) {
+  constexpr std::uint32_t kCpis = kLastCpi - kFirstCpi + 1;
+  const std::uint32_t begin = core.rng().u32() % kCpis;
+  for (std::uint32_t i = 0; i < kCpis; ++i) {
+    const Spi cpi{kFirstCpi + (begin + i) % kCpis};
+    if (core.state().inbound_spis.insert(cpi).second) return cpi;
+  }
+  return {};
+}
+
+// What carries the packets first, then the AH over it, then the IPComp inside.
+constexpr auto kProtocols = std::to_array({IpsecProtocol::esp, IpsecProtocol::ah, IpsecProtocol::comp});
+
+bool has(const TransformSet& set, IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return set.ah.has_value();
+    case IpsecProtocol::esp:
+      return set.cipher.has_value();
+    case IpsecProtocol::comp:
+      return set.compression.has_value();
+  }
+  return false;
+}
+
 }  // namespace
 
 ProtocolSpis new_spis(Core& core, std::span<const TransformSet> sets) {
   ProtocolSpis spis;
-  const auto any = [&](auto has) { return std::any_of(sets.begin(), sets.end(), has); };
-  if (any([](const TransformSet& set) { return set.cipher.has_value(); })) spis.esp = new_spi(core);
-  if (any([](const TransformSet& set) { return set.ah.has_value(); })) spis.ah = new_spi(core);
+  for (const IpsecProtocol protocol : kProtocols) {
+    const bool any =
+        std::any_of(sets.begin(), sets.end(), [&](const TransformSet& set) { return has(set, protocol); });
+    if (any) spis.set(protocol, protocol == IpsecProtocol::comp ? new_cpi(core) : new_spi(core));
+  }
   return spis;
 }
 
 void release_spis(Core& core, const ProtocolSpis& spis) {
-  core.state().inbound_spis.erase(spis.ah);
-  core.state().inbound_spis.erase(spis.esp);
+  for (const IpsecProtocol protocol : kProtocols) core.state().inbound_spis.erase(spis.of(protocol));
 }
 
 void drop_unused_spis(Core& core, QuickMode& quick) {
-  const auto drop = [&](Spi& spi, bool used) {
-    if (used) return;
-    core.state().inbound_spis.erase(spi);
-    spi = Spi{};
-  };
-  drop(quick.our_spis.ah, quick.chosen->set.ah.has_value());
-  drop(quick.our_spis.esp, quick.chosen->set.cipher.has_value());
+  for (const IpsecProtocol protocol : kProtocols) {
+    if (has(quick.chosen->set, protocol)) continue;
+    core.state().inbound_spis.erase(quick.our_spis.of(protocol));
+    quick.our_spis.set(protocol, {});
+  }
 }
 
 std::vector<SaId> phase2_ids(const IkeSa& sa, const QuickMode& quick) {
   std::vector<SaId> ids;
-  for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {
+  for (const IpsecProtocol protocol : kProtocols) {
     if (quick.our_spis.of(protocol) == Spi{}) continue;
     ids.push_back({sa.local.address, protocol, quick.our_spis.of(protocol)});
     if (quick.chosen) ids.push_back(id_of(sa, quick, Direction::out, protocol));
@@ -124,10 +154,8 @@ Result<std::vector<SaSpec>> phase2_sas(const IkeSa& sa, const QuickMode& quick, 
   std::vector<SaSpec> sas;
   for (const Direction direction : {Direction::in, Direction::out}) {
     if (!(direction == Direction::in ? inbound : outbound)) continue;
-    for (const IpsecProtocol protocol : {IpsecProtocol::esp, IpsecProtocol::ah}) {
-      const bool used = protocol == IpsecProtocol::ah ? quick.chosen->set.ah.has_value()
-                                                      : quick.chosen->set.cipher.has_value();
-      if (!used) continue;
+    for (const IpsecProtocol protocol : kProtocols) {
+      if (!has(quick.chosen->set, protocol)) continue;
       auto spec = sa_of(sa, quick, pair, tunnel, direction, protocol);
       if (!spec) return fail(std::move(spec.error()));
       sas.push_back(std::move(*spec));
@@ -146,6 +174,10 @@ SaPair phase2_pair(const IkeSa& sa, const QuickMode& quick, const Pair& pair) {
   if (quick.chosen->set.protection() == Protection::ah_esp) {
     fresh.ah_in = id_of(sa, quick, Direction::in, IpsecProtocol::ah);
     fresh.ah_out = id_of(sa, quick, Direction::out, IpsecProtocol::ah);
+  }
+  if (quick.chosen->set.compression) {
+    fresh.comp_in = id_of(sa, quick, Direction::in, IpsecProtocol::comp);
+    fresh.comp_out = id_of(sa, quick, Direction::out, IpsecProtocol::comp);
   }
   fresh.set = quick.chosen->set;
   fresh.pfs = quick.chosen->pfs;

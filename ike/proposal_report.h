@@ -11,7 +11,7 @@ namespace oakgate::ike {
 
 struct AttributeDifference {
   std::string_view attribute;  // "encryption", "hash", "group", "authentication"; phase 2: "protocols",
-                               // "cipher", "integrity", "ah", "mode", "pfs"
+                               // "cipher", "integrity", "ah", "compression", "mode", "pfs"
   std::string theirs;
   std::string ours;
   friend bool operator==(const AttributeDifference&, const AttributeDifference&) = default;

@@ -421,7 +421,10 @@ Result<void> send_answer(Run& run) {
   auto payloads = negotiation_payloads(run, quick.chosen->reply, quick.nonce_r);
   const OfferedLife& shortened = quick.chosen->shortened;
   if (shortened.time || shortened.kilobytes) {
-    const std::uint8_t protocol = quick.chosen->reply.proposals.front().protocol;
+    // IPComp is never alone, and its life is not what ends first.
+    const auto& chosen = quick.chosen->reply.proposals;
+    const bool comp_first = chosen.front().protocol == wire::kProtocolIpcomp;
+    const std::uint8_t protocol = (comp_first ? chosen.back() : chosen.front()).protocol;
     const Spi spi = quick.our_spis.of(ipsec_protocol(protocol).value_or(IpsecProtocol::esp));
     payloads.emplace_back(phase2_life_notice(protocol, spi, shortened));
   }

@@ -45,6 +45,8 @@ struct SaPairSnapshot {
   SaId out;
   std::optional<SaId> ah_in{};  // AH over ESP
   std::optional<SaId> ah_out{};
+  std::optional<SaId> comp_in{};  // IPComp inside them
+  std::optional<SaId> comp_out{};
   TransformSet set;
   std::string algorithms;  // "esp-aes-256 esp-sha256-hmac"
   std::optional<DhGroup> pfs;

@@ -37,6 +37,8 @@ SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaP
   shot.out = sas.out;
   shot.ah_in = sas.ah_in;
   shot.ah_out = sas.ah_out;
+  shot.comp_in = sas.comp_in;
+  shot.comp_out = sas.comp_out;
   shot.set = sas.set;
   shot.algorithms = to_string(sas.set);
   shot.pfs = sas.pfs;

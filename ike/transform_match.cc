@@ -34,23 +34,38 @@ bool possible(const TransformSet& set, const TransformWishes& wishes) {
   return !set.ah || !wishes.udp_encapsulation;
 }
 
-Bytes spi_bytes(Spi spi) {
+// RFC 3173 section 4.1: "The CPI SHOULD be sent as a 16-bit number".
+Bytes spi_bytes(IpsecProtocol protocol, Spi spi) {
   ByteWriter writer;
-  writer.u32(spi.value);
+  if (protocol == IpsecProtocol::comp) {
+    writer.u16(static_cast<std::uint16_t>(spi.value));
+  } else {
+    writer.u32(spi.value);
+  }
   return std::move(writer).take();
 }
 
-std::optional<Spi> read_spi(const Bytes& raw) {
-  ByteReader reader(raw);
-  std::uint32_t value = 0;
-  if (!reader.u32(value) || !reader.empty() || value < kReservedSpis) return std::nullopt;
-  return Spi{value};
+// What of a set is a protocol's: its transform identifier, and its authentication algorithm.
+std::uint8_t transform_id(const TransformSet& set, IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return info(*set.ah).ah_wire;
+    case IpsecProtocol::esp:
+      return info(*set.cipher).wire;
+    case IpsecProtocol::comp:
+      return info(*set.compression).wire;
+  }
+  return 0;
+}
+
+std::optional<Integrity> integrity_of(const TransformSet& set, IpsecProtocol protocol) {
+  if (protocol == IpsecProtocol::comp) return std::nullopt;
+  return protocol == IpsecProtocol::ah ? set.ah : set.integrity;
 }
 
 // The transform of one protocol of a set.
 Transform transform_of(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes) {
-  const bool ah = protocol == IpsecProtocol::ah;
-  Transform transform{1, ah ? info(*set.ah).ah_wire : info(*set.cipher).wire, {}};
+  Transform transform{1, transform_id(set, protocol), {}};
   auto& list = transform.attributes;
   add_life(list, attribute::life_type, attribute::life_duration, wire::kLifeSeconds,
            static_cast<std::uint64_t>(wishes.lifetime.time.count()));
@@ -60,9 +75,11 @@ Transform transform_of(const TransformSet& set, IpsecProtocol protocol, const Tr
   }
   list.push_back(Attribute::short_form(attribute::encapsulation_mode,
                                        mode_number(mode_of(set, wishes), wishes.udp_encapsulation)));
-  const std::optional<Integrity> integrity = ah ? set.ah : set.integrity;
+  // RFC 3173 section 4.1: no attributes "that are not applicable to IPComp".
+  if (protocol == IpsecProtocol::comp) return transform;
+  const std::optional<Integrity> integrity = integrity_of(set, protocol);
   if (integrity) list.push_back(Attribute::short_form(attribute::authentication, info(*integrity).wire));
-  if (!ah && info(*set.cipher).wire_key_bits != 0)
+  if (protocol == IpsecProtocol::esp && info(*set.cipher).wire_key_bits != 0)
     list.push_back(Attribute::short_form(attribute::key_length, info(*set.cipher).wire_key_bits));
   if (wishes.pfs) {
     list.push_back(
@@ -93,6 +110,17 @@ OfferedTransform read_transform(const Transform& transform) {
   offered.group = find_attribute(list, attribute::group_description);
   offered.life = offered_life(list, attribute::life_type, attribute::life_duration);
   return offered;
+}
+
+// RFC 3173 section 4.1: what other protocols have among the attributes "MUST be ignored"; and "if the
+// Encapsulation Mode is unspecified, the default value of Transport Mode is assumed". Peers behind a NAT say
+// of IPComp that it is in UDP, or leave that to ESP.
+bool matches_compression(const TransformSet& set, const TransformWishes& wishes, const Transform& transform) {
+  const std::uint64_t mode =
+      find_attribute(transform.attributes, attribute::encapsulation_mode).value_or(wire::kModeTransport);
+  const EncapsulationMode wanted = mode_of(set, wishes);
+  return transform.id == info(*set.compression).wire &&
+         (mode == mode_number(wanted, false) || mode == mode_number(wanted, wishes.udp_encapsulation));
 }
 
 bool matches(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes,
@@ -132,11 +160,17 @@ std::string describe_authentication(std::string_view prefix, std::uint64_t numbe
                : std::string(prefix) + "authentication-" + std::to_string(number);
 }
 
+std::string describe_compression(std::uint8_t number) {
+  const auto known = find_compression(number);
+  return known ? std::string(info(*known).name) : "ipcomp transform " + std::to_string(number);
+}
+
 std::string describe_transform(const Proposal& proposal, const Transform& transform) {
   const OfferedTransform offered = read_transform(transform);
   const auto protocol = ipsec_protocol(proposal.protocol);
   if (!protocol) return "protocol " + std::to_string(proposal.protocol);
   std::string text;
+  if (protocol == IpsecProtocol::comp) return describe_compression(transform.id);
   if (protocol == IpsecProtocol::ah) {
     text = offered.authentication ? describe_authentication("ah-", *offered.authentication)
                                   : "ah transform " + std::to_string(transform.id);
@@ -150,6 +184,16 @@ std::string describe_transform(const Proposal& proposal, const Transform& transf
   if (offered.mode == wire::kModeUdpTunnel) text += " udp-encapsulated";
   if (offered.group) text += " group" + std::to_string(*offered.group);
   return text;
+}
+
+bool has_compression(const std::vector<const Proposal*>& group) {
+  return std::any_of(group.begin(), group.end(),
+                     [](const Proposal* one) { return one->protocol == wire::kProtocolIpcomp; });
+}
+
+// There are but 61184 CPIs: with all of them in use there is no more IPComp.
+bool has_spis(const TransformSet& set, const ProtocolSpis& our_spis) {
+  return !set.compression || our_spis.comp != Spi{};
 }
 
 // RFC 2408 section 4.2: proposals with one number belong together, all of them or none.
@@ -207,10 +251,15 @@ std::vector<Candidate> candidates(const TransformSet& set, IpsecProtocol protoco
                                   const TransformWishes& wishes, const Group& group) {
   std::vector<Candidate> found;
   for (const Proposal* proposal : group) {
-    const auto spi = read_spi(proposal->spi);
+    const auto spi = read_spi(protocol, proposal->spi);
     if (ipsec_protocol(proposal->protocol) != protocol || !spi) continue;
     for (const Transform& transform : proposal->transforms) {
       const OfferedTransform offered = read_transform(transform);
+      if (protocol == IpsecProtocol::comp) {
+        if (!found.empty() || !matches_compression(set, wishes, transform)) continue;
+        found.push_back({proposal, &transform, *spi, {}, offered.life});
+        continue;
+      }
       if (!matches(set, protocol, wishes, offered)) continue;
       const Pfs pfs = agree_on_pfs(wishes, offered);
       const bool had = std::any_of(found.begin(), found.end(),
@@ -222,16 +271,13 @@ std::vector<Candidate> candidates(const TransformSet& set, IpsecProtocol protoco
   return found;
 }
 
+// In the order in which they stand in the packet.
 std::vector<IpsecProtocol> protocols_of(const TransformSet& set) {
-  switch (set.protection()) {
-    case Protection::esp:
-      return {IpsecProtocol::esp};
-    case Protection::ah:
-      return {IpsecProtocol::ah};
-    case Protection::ah_esp:
-      return {IpsecProtocol::ah, IpsecProtocol::esp};
-  }
-  return {};
+  std::vector<IpsecProtocol> all;
+  if (set.ah) all.push_back(IpsecProtocol::ah);
+  if (set.cipher) all.push_back(IpsecProtocol::esp);
+  if (set.compression) all.push_back(IpsecProtocol::comp);
+  return all;
 }
 
 OfferedLife shortest(const std::vector<Candidate>& parts) {
@@ -253,10 +299,10 @@ ChosenTransform chosen_of(const TransformSet& set, const TransformWishes& wishes
   chosen.reply.doi = offer.doi;
   for (const Candidate& part : parts) {
     const IpsecProtocol protocol = *ipsec_protocol(part.proposal->protocol);
-    (protocol == IpsecProtocol::ah ? chosen.peer_spis.ah : chosen.peer_spis.esp) = part.spi;
+    chosen.peer_spis.set(protocol, part.spi);
     chosen.reply.proposals.push_back({part.proposal->number,
                                       part.proposal->protocol,
-                                      spi_bytes(our_spis.of(protocol)),
+                                      spi_bytes(protocol, our_spis.of(protocol)),
                                       {*part.transform}});
   }
   const OfferedLife life = shortest(parts);
@@ -284,14 +330,15 @@ std::optional<ChosenTransform> match(const TransformSet& set, const TransformWis
   if (group.size() != protocols.size() || !possible(set, wishes)) return std::nullopt;
   for (const Candidate& first : candidates(set, protocols.front(), wishes, group)) {
     std::vector<Candidate> parts{first};
-    if (protocols.size() == 2) {
-      // RFC 2409 section 5.5: one KE payload serves them all, so they agree on the group.
-      const auto others = candidates(set, protocols.back(), wishes, group);
-      const auto other = std::find_if(others.begin(), others.end(),
-                                      [&](const Candidate& one) { return one.pfs == first.pfs; });
-      if (other == others.end()) continue;
-      parts.push_back(*other);
+    for (std::size_t i = 1; i < protocols.size(); ++i) {
+      // RFC 2409 section 5.5: one KE payload serves them all, so they agree on the group; IPComp has none.
+      const auto others = candidates(set, protocols[i], wishes, group);
+      const auto other = std::find_if(others.begin(), others.end(), [&](const Candidate& one) {
+        return protocols[i] == IpsecProtocol::comp || one.pfs == first.pfs;
+      });
+      if (other != others.end()) parts.push_back(*other);
     }
+    if (parts.size() != protocols.size()) continue;
     return chosen_of(set, wishes, offer, parts, our_spis);
   }
   return std::nullopt;
@@ -299,14 +346,19 @@ std::optional<ChosenTransform> match(const TransformSet& set, const TransformWis
 
 // ---- what differs, for people
 
+std::string protocol_word(IpsecProtocol protocol) {
+  return protocol == IpsecProtocol::ah ? "ah" : protocol == IpsecProtocol::esp ? "esp" : "ipcomp";
+}
+
 std::string protocol_words(const Group& group) {
+  // As protocols_of has them, whatever their order.
+  std::vector<std::uint8_t> numbers;
+  for (const Proposal* proposal : group) numbers.push_back(proposal->protocol);
+  std::sort(numbers.begin(), numbers.end());
   std::string text;
-  for (const Proposal* proposal : group) {
-    const auto protocol = ipsec_protocol(proposal->protocol);
-    text +=
-        (text.empty() ? "" : " ") + (protocol == IpsecProtocol::ah    ? std::string("ah")
-                                     : protocol == IpsecProtocol::esp ? std::string("esp")
-                                                                      : std::to_string(proposal->protocol));
+  for (const std::uint8_t number : numbers) {
+    const auto protocol = ipsec_protocol(number);
+    text += (text.empty() ? "" : " ") + (protocol ? protocol_word(*protocol) : std::to_string(number));
   }
   return text;
 }
@@ -330,6 +382,13 @@ std::string mode_word(std::uint64_t mode) {
 void compare_transform(ProposalComparison& one, const TransformSet& set, IpsecProtocol protocol,
                        const TransformWishes& wishes, const Transform& transform) {
   const OfferedTransform offered = read_transform(transform);
+  if (protocol == IpsecProtocol::comp) {
+    compare(one, "compression", describe_compression(transform.id), std::string(info(*set.compression).name));
+    if (transform.id == info(*set.compression).wire && !matches_compression(set, wishes, transform))
+      one.differences.push_back(
+          {"mode", "another for IPComp", mode_word(mode_number(mode_of(set, wishes), false))});
+    return;
+  }
   const bool ah = protocol == IpsecProtocol::ah;
   const std::string prefix = ah ? "ah-" : "esp-";
   const std::uint64_t authentication = offered.authentication.value_or(0);
@@ -359,15 +418,14 @@ ProposalComparison compare_group(const TransformSet& set, const TransformWishes&
   one.wanted = set.name + " (" + to_string(set) + ")";
   std::string ours;
   for (const IpsecProtocol protocol : protocols_of(set))
-    ours += std::string(ours.empty() ? "" : " ") + (protocol == IpsecProtocol::ah ? "ah" : "esp");
-  std::string theirs = protocol_words(group);
-  if (theirs == "esp ah") theirs = "ah esp";
-  compare(one, "protocols", std::move(theirs), std::move(ours));
+    ours += std::string(ours.empty() ? "" : " ") + protocol_word(protocol);
+  compare(one, "protocols", protocol_words(group), std::move(ours));
   if (!possible(set, wishes)) one.differences.push_back({"mode", "a NAT between us", "no NAT: AH"});
   for (const Proposal* proposal : group) {
     const auto protocol = ipsec_protocol(proposal->protocol);
-    const bool has = protocol == IpsecProtocol::ah ? set.ah.has_value() : set.cipher.has_value();
-    if (!protocol || !has || proposal->transforms.empty()) continue;
+    const auto wanted = protocols_of(set);
+    const bool has = protocol && std::find(wanted.begin(), wanted.end(), *protocol) != wanted.end();
+    if (!has || proposal->transforms.empty()) continue;
     // Of several transforms the one that comes closest.
     std::optional<ProposalComparison> closest;
     const std::size_t shown = std::min(proposal->transforms.size(), kDescribedTransforms);
@@ -391,19 +449,47 @@ bool own_traffic(const SelectorPair& selectors, const IpAddress& local, const Ip
 std::optional<IpsecProtocol> ipsec_protocol(std::uint8_t number) {
   if (number == wire::kProtocolAh) return IpsecProtocol::ah;
   if (number == wire::kProtocolEsp) return IpsecProtocol::esp;
+  if (number == wire::kProtocolIpcomp) return IpsecProtocol::comp;
   return std::nullopt;
+}
+
+std::uint8_t protocol_number(IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return wire::kProtocolAh;
+    case IpsecProtocol::esp:
+      return wire::kProtocolEsp;
+    case IpsecProtocol::comp:
+      return wire::kProtocolIpcomp;
+  }
+  return 0;
+}
+
+std::optional<Spi> read_spi(IpsecProtocol protocol, const Bytes& raw) {
+  ByteReader reader(raw);
+  std::uint32_t value = 0;
+  std::uint16_t low = 0;
+  if (protocol == IpsecProtocol::comp && raw.size() == 2) {
+    if (!reader.u16(low)) return std::nullopt;
+    value = low;
+  } else if (!reader.u32(value) || !reader.empty()) {
+    return std::nullopt;
+  }
+  if (protocol == IpsecProtocol::comp) value &= 0xffffU;
+  if (value < kReservedSpis) return std::nullopt;
+  return Spi{value};
 }
 
 Result<SaPayload> offer_transforms(const TransformWishes& wishes, const ProtocolSpis& our_spis) {
   SaPayload sa;
   std::uint8_t number = 0;
   for (const TransformSet& set : wishes.sets) {
-    if (!possible(set, wishes)) continue;
+    if (!possible(set, wishes) || !has_spis(set, our_spis)) continue;
     ++number;
     for (const IpsecProtocol protocol : protocols_of(set)) {
       sa.proposals.push_back({number,
-                              protocol == IpsecProtocol::ah ? wire::kProtocolAh : wire::kProtocolEsp,
-                              spi_bytes(our_spis.of(protocol)),
+                              protocol_number(protocol),
+                              spi_bytes(protocol, our_spis.of(protocol)),
                               {transform_of(set, protocol, wishes)}});
     }
   }
@@ -418,6 +504,7 @@ Result<ChosenTransform> choose_transform(const TransformWishes& wishes, const Sa
                                          const ProtocolSpis& our_spis) {
   const std::vector<Group> groups = groups_of(offer);
   for (const TransformSet& set : wishes.sets) {
+    if (!has_spis(set, our_spis)) continue;
     for (const Group& group : groups) {
       if (auto chosen = match(set, wishes, offer, group, our_spis)) return std::move(*chosen);
     }
@@ -445,7 +532,10 @@ Result<ChosenTransform> check_chosen_transform(const TransformWishes& wishes, co
   const std::vector<Group> groups = groups_of(reply);
   const bool one_each = std::all_of(reply.proposals.begin(), reply.proposals.end(),
                                     [](const Proposal& one) { return one.transforms.size() == 1; });
-  if (groups.size() != 1 || !one_each) {
+  // strongSwan answers an offer of IPComp as it makes one: its choice, and the same again without IPComp
+  // behind it. It has taken the first.
+  const bool chosen_first = groups.size() == 2 && has_compression(groups.front());
+  if ((groups.size() != 1 && !chosen_first) || !one_each) {
     return reject(NotifyType::bad_proposal_syntax, ErrorCode::malformed,
                   "the peer's SA payload does not choose exactly one transform",
                   "proposals of one number, one transform each");

@@ -1,7 +1,8 @@
 // Phase 2 proposals: RFC 2409 section 5.5, RFC 2407 section 4.5. Each of a tunnel's transform sets becomes a
 // proposal with one transform, as IOS writes them; a set of AH and ESP becomes two with one number, which are
-// ANDed (RFC 2408 section 4.2). A peer's are compared by content, whatever their numbers and order: those
-// with one number are one offer, of which every protocol must fit a set, and no protocol may be left over.
+// ANDed (RFC 2408 section 4.2), and so is IPComp (RFC 3173 section 4.1). A peer's are compared by content,
+// whatever their numbers and order: those with one number are one offer, of which every protocol must fit a
+// set, and no protocol may be left over.
 #pragma once
 
 #include <optional>
@@ -33,14 +34,28 @@ struct TransformWishes {
 struct ProtocolSpis {
   Spi ah;
   Spi esp;
-  [[nodiscard]] Spi of(IpsecProtocol protocol) const { return protocol == IpsecProtocol::ah ? ah : esp; }
+  Spi comp{};  // the CPI
+  [[nodiscard]] Spi of(IpsecProtocol protocol) const {
+    return protocol == IpsecProtocol::ah ? ah : protocol == IpsecProtocol::esp ? esp : comp;
+  }
+  void set(IpsecProtocol protocol, Spi spi) {
+    (protocol == IpsecProtocol::ah ? ah : protocol == IpsecProtocol::esp ? esp : comp) = spi;
+  }
   // Of what carries the inner packets: ESP, or AH where that is alone.
   [[nodiscard]] Spi carrier() const { return esp != Spi{} ? esp : ah; }
-  [[nodiscard]] bool has(Spi spi) const { return spi != Spi{} && (spi == ah || spi == esp); }
+  [[nodiscard]] bool has(Spi spi) const { return spi != Spi{} && (spi == ah || spi == esp || spi == comp); }
   friend auto operator<=>(const ProtocolSpis&, const ProtocolSpis&) = default;
 };
-// A DELETE's or a proposal's protocol; nothing if it is neither AH nor ESP.
+// RFC 3173 section 3.3: CPIs from 256 to 61439 are negotiated; below are the well-known ones, above private
+// ones.
+inline constexpr std::uint32_t kFirstCpi = 256;
+inline constexpr std::uint32_t kLastCpi = 61439;
+// A DELETE's or a proposal's protocol; nothing if it is none of AH, ESP and IPComp.
 [[nodiscard]] std::optional<IpsecProtocol> ipsec_protocol(std::uint8_t number);
+[[nodiscard]] std::uint8_t protocol_number(IpsecProtocol protocol);
+// Its SPI field there; nothing if it is none that an SA can have. A CPI has 2 bytes or 4, of which the upper
+// two "MUST be ignored" (RFC 3173 section 4.1).
+[[nodiscard]] std::optional<Spi> read_spi(IpsecProtocol protocol, const Bytes& raw);
 
 // Sets that this moment does not allow are left out; ErrorCode::unsupported if none is left: AH covers the
 // addresses, so it cannot pass a NAT (RFC 3947 section 1).

@@ -205,7 +205,7 @@ bool remove_by_outbound(Core& core, Peer& peer, std::optional<IpsecProtocol> pro
   };
   for (auto& [reqid, pair] : peer.pairs) {
     for (const SaPair& sas : pair.sas) {
-      if (!names(sas.out) && !names(sas.ah_out)) continue;
+      if (!names(sas.out) && !names(sas.ah_out) && !names(sas.comp_out)) continue;
       remove_sa_pair(core, pair, sas.id, "peer", reason);
       return true;
     }
@@ -281,6 +281,7 @@ void guard(Core& core, Peer& peer, Pair& pair, const SaPair* coming) {
   }
   const TransformSet& set = carrier == nullptr ? config_of(peer, pair).transform_sets.front() : carrier->set;
   policy.protection = set.protection();
+  policy.compression = set.compression.has_value();
   policy.mode = set.mode;
   if (carrier == nullptr &&
       !own_traffic(pair.config.selectors, policy.local_gateway,
@@ -450,8 +451,7 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
        {&found->rekey_timer, &found->expiry_timer, &found->grace_timer, &found->switch_timer})
     core.cancel(*timer);
   core.effect(RemoveSas{found->ids()});
-  core.state().inbound_spis.erase(found->in.spi);
-  if (found->ah_in) core.state().inbound_spis.erase(found->ah_in->spi);
+  for (const SaId& one : found->inbound()) core.state().inbound_spis.erase(one.spi);
   core.state().sa_pairs.erase(id);
   pair.sas.erase(found);
   after_removal(core, *peer, pair);
@@ -567,9 +567,7 @@ void on_phase2_replaced(Core& core, SaPairId id) {
   }
   send_delete(core, *sa, sas->inbound());
   sas->peer_told = true;
-  std::vector<SaId> outbound{sas->out};
-  if (sas->ah_out) outbound.push_back(*sas->ah_out);
-  core.effect(RemoveSas{std::move(outbound)});
+  core.effect(RemoveSas{sas->outbound()});
   let_send(core, pair, pair.sas.front());
   sas->grace_timer = core.arm(core.limits().last_packets, {TimerKind::phase2_replaced, id.value, 0});
 }

@@ -7,8 +7,9 @@ import re
 
 NAME = re.compile(r"^(we|they) initiate, ([^,]+(?:, aggressive)?), (.+)$")
 COLUMNS = [("we", "software"), ("they", "software"), ("we", "kernel"), ("they", "kernel")]
-# (peer, plane, part of the algorithms): libreswan has no data plane but the kernel's, strongSwan's own has no GMAC
-IMPOSSIBLE = [("libreswan", "software", ""), ("strongswan", "software", "gmac")]
+# (peer, plane, part of the algorithms): libreswan has no data plane but the kernel's, strongSwan's own has no GMAC, and
+# neither it nor ours compresses
+IMPOSSIBLE = [("libreswan", "software", ""), ("strongswan", "software", "gmac"), ("strongswan", "software", "comp-deflate")]
 HEAD = """| peer | authentication | phase 1; phase 2 | we initiate, software | they initiate, software | we initiate, kernel | they \
 initiate, kernel |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -97,6 +97,8 @@ std::string ident_block(const Json& ident) {
   out += "     PERMIT, flags={origin_is_acl,}\n";
   out += fmt::format("    #pkts encaps: {0}, #pkts encrypt: {0}, #pkts digest: {0}\n", sent);
   out += fmt::format("    #pkts decaps: {0}, #pkts decrypt: {0}, #pkts verify: {0}\n", received);
+  out += fmt::format("    #pkts compressed: {}, #pkts decompressed: {}\n",
+                     number(ident, "packets_compressed"), number(ident, "packets_decompressed"));
   out += fmt::format("    #send errors 0, #recv errors {}\n\n", number(ident, "receive_errors"));
   out += fmt::format("     local crypto endpt.: {}, remote crypto endpt.: {}\n", local, remote);
   out += fmt::format("     current outbound spi: {}\n", ios_spi(ident["current_outbound_spi"]));
@@ -104,7 +106,7 @@ std::string ident_block(const Json& ident) {
   out += fmt::format("     PFS (Y/N): {}, DH group: {}\n", pfs ? "Y" : "N",
                      pfs ? fmt::format("group{}", number(ident, "pfs_group")) : "none");
   for (const char* direction : {"inbound", "outbound"}) {
-    for (const char* protocol : {"esp", "ah"}) out += sa_list(ident, direction, protocol, map);
+    for (const char* protocol : {"esp", "ah", "pcp"}) out += sa_list(ident, direction, protocol, map);
   }
   return out;
 }

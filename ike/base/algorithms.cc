@@ -180,6 +180,10 @@ constexpr auto kIntegrities = std::to_array<IntegrityInfo>({
     {Integrity::aes_xcbc, "aes-xcbc", MacKind::xcbc, 9, 9, 16, 12, "xcbc(aes)", "AES-128-CBC", {}, true},
 });
 
+// LZS is patented history that no kernel has; IOS offers it as `comp-lzs`.
+constexpr auto kCompressions = std::to_array<CompressionInfo>(
+    {{Compression::deflate, "comp-deflate", 2, "deflate"}, {Compression::lzs, "comp-lzs", 3, nullptr}});
+
 // Rows stand in the order of their enumerators (checked by the unit tests), so a lookup is an index.
 template <typename Table, typename Id>
 constexpr const auto& row(const Table& table, Id id) {
@@ -239,6 +243,10 @@ std::span<const IntegrityInfo> integrities() {
   return kIntegrities;
 }
 
+std::span<const CompressionInfo> compressions() {
+  return kCompressions;
+}
+
 const IkeCipherInfo& info(IkeCipher id) {
   return row(kIkeCiphers, id);
 }
@@ -257,6 +265,9 @@ const EspCipherInfo& info(EspCipher id) {
 }
 const IntegrityInfo& info(Integrity id) {
   return row(kIntegrities, id);
+}
+const CompressionInfo& info(Compression id) {
+  return row(kCompressions, id);
 }
 
 std::optional<IkeCipher> find_ike_cipher(std::string_view name) {
@@ -306,6 +317,12 @@ std::optional<Integrity> find_integrity(std::string_view name) {
 }
 std::optional<Integrity> find_integrity(std::uint16_t wire) {
   return find_id(kIntegrities, [=](const auto& r) { return r.configurable && r.wire == wire; });
+}
+std::optional<Compression> find_compression(std::string_view name) {
+  return find_id(kCompressions, [name](const auto& r) { return r.kernel != nullptr && r.name == name; });
+}
+std::optional<Compression> find_compression(std::uint8_t wire) {
+  return find_id(kCompressions, [=](const auto& r) { return r.wire == wire; });
 }
 
 }  // namespace oakgate

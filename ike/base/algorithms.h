@@ -210,15 +210,28 @@ struct IntegrityInfo {
   bool configurable;
 };
 
+// IPComp, RFC 2407 section 4.4.5 and RFC 3173: it makes packets smaller and protects nothing.
+enum class Compression : std::uint8_t { deflate, lzs };
+struct CompressionInfo {
+  Compression id;
+  std::string_view name;  // "comp-deflate"
+  std::uint8_t wire;      // IPCOMP transform identifier
+  const char* kernel;     // XFRM name; nullptr: known by name only, and no word of transform sets
+};
+
 [[nodiscard]] std::span<const EspCipherInfo> esp_ciphers();
 [[nodiscard]] std::span<const IntegrityInfo> integrities();
+[[nodiscard]] std::span<const CompressionInfo> compressions();
 [[nodiscard]] const EspCipherInfo& info(EspCipher id);
 [[nodiscard]] const IntegrityInfo& info(Integrity id);
+[[nodiscard]] const CompressionInfo& info(Compression id);
 [[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::string_view name);
 [[nodiscard]] std::optional<EspCipher> find_esp_cipher(std::uint8_t wire,
                                                        std::uint16_t key_bits);  // likewise
 // `name` without the "esp-" or "ah-" prefix.
 [[nodiscard]] std::optional<Integrity> find_integrity(std::string_view name);
 [[nodiscard]] std::optional<Integrity> find_integrity(std::uint16_t wire);
+[[nodiscard]] std::optional<Compression> find_compression(std::string_view name);
+[[nodiscard]] std::optional<Compression> find_compression(std::uint8_t wire);
 
 }  // namespace oakgate

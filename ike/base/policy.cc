@@ -12,6 +12,18 @@ void add(std::vector<Weak>& words, std::optional<Weak> word) {
 
 }  // namespace
 
+std::string_view protocol_name(IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return "AH";
+    case IpsecProtocol::esp:
+      return "ESP";
+    case IpsecProtocol::comp:
+      return "IPComp";
+  }
+  return {};
+}
+
 std::string Identity::to_string() const {
   switch (kind) {
     case IdentityKind::address:
@@ -64,6 +76,7 @@ std::string to_string(const TransformSet& set) {
   if (set.ah) add("ah-", info(*set.ah).name);
   if (set.cipher) add("", info(*set.cipher).name);
   if (set.integrity) add("esp-", info(*set.integrity).name);
+  if (set.compression) add("", info(*set.compression).name);
   if (set.mode == EncapsulationMode::transport) add("", "transport");
   return text;
 }

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "ike/base/algorithms.h"
@@ -24,7 +25,8 @@ struct IsakmpPolicy {
   friend bool operator==(const IsakmpPolicy&, const IsakmpPolicy&) = default;
 };
 
-enum class IpsecProtocol : std::uint8_t { ah = 51, esp = 50 };  // IP protocol numbers
+enum class IpsecProtocol : std::uint8_t { ah = 51, esp = 50, comp = 108 };  // IP protocol numbers
+[[nodiscard]] std::string_view protocol_name(IpsecProtocol protocol);       // "AH", "ESP", "IPComp"
 enum class EncapsulationMode : std::uint8_t { tunnel, transport };
 
 // Which protocols protect a packet. Of both, ESP is applied first and AH goes over it: on the wire
@@ -41,6 +43,9 @@ struct TransformSet {
   // other pair of selectors, and through a NAT, such a set means tunnel mode, as IOS has it.
   EncapsulationMode mode = EncapsulationMode::tunnel;
   std::optional<Integrity> ah{};
+  // IPComp inside the others, in the kernel's data plane alone: the packet is compressed before it is
+  // protected.
+  std::optional<Compression> compression{};
   [[nodiscard]] Protection protection() const {
     return !ah ? Protection::esp : cipher ? Protection::ah_esp : Protection::ah;
   }
@@ -99,8 +104,8 @@ enum class AcceptMode : std::uint8_t { exact, subset };
 [[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
 [[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);
 
-// "aes-256 sha256 group14 pre-share" and "ah-sha-hmac esp-aes-256 esp-sha256-hmac transport", as the
-// configuration spells them; tunnel mode is not named.
+// "aes-256 sha256 group14 pre-share" and "ah-sha-hmac esp-aes-256 esp-sha256-hmac comp-deflate transport", as
+// the configuration spells them; tunnel mode is not named.
 [[nodiscard]] std::string to_string(const IsakmpPolicy& policy);
 [[nodiscard]] std::string to_string(const TransformSet& set);
 

@@ -14,6 +14,12 @@
 // packet is `IP | AH | ESP | inner packet` with one outer header. Inbound, ESP of a bundle is taken only out
 // of an AH packet that verified, of an SA of the same reqid, and that AH carries nothing but ESP.
 //
+// IPComp (RFC 3173), kernel plane only, is one more SA a direction, installed in the same call, whose SPI is
+// the CPI. It takes the inner packets and has the mode that was negotiated; what protects them then is over
+// it
+// (`over_ipcomp`), in transport mode: `IP | AH | ESP | IPComp | inner packet`. A packet that compression does
+// not make smaller travels without the IPComp header, and is taken so (RFC 3173 section 2.2).
+//
 // Transport mode: the selectors' addresses are the SA's own two, source and destination.
 //
 // Threads: every function is called on the daemon's loop thread. An implementation may run worker threads;
@@ -62,6 +68,8 @@ struct SaSpec {
   SelectorPair selectors;                              // `local` is our LAN whatever the direction
   EncapsulationMode mode = EncapsulationMode::tunnel;  // AH over ESP: transport
   EspCipher cipher{};                                  // of ESP only
+  std::optional<Compression> compression{};            // of IPComp only, which has no keys and no window
+  bool over_ipcomp = false;  // ESP or AH: what it carries has been through the IPComp SA of the same reqid
   std::optional<Integrity> integrity;  // AH: always. ESP: absent if the cipher is an AEAD, or AH covers it
   SecretBytes encryption_key;          // info(cipher).key_bytes + salt_bytes, key first; of ESP only
   SecretBytes integrity_key;           // info(integrity).key_bytes
@@ -88,12 +96,14 @@ struct ProtectPolicy {
   // What inbound traffic must have been protected by and outbound will be, and `mode`: of the newest SAs, or
   // as configured before there are any.
   Protection protection = Protection::esp;
+  bool compression = false;  // likewise: IPComp inside it
   friend bool operator==(const ProtectPolicy&, const ProtectPolicy&) = default;
 };
 
 struct SaCounters {
   SaId id;
-  std::uint64_t bytes = 0;  // of inner packets
+  std::uint64_t bytes = 0;  // of inner packets; over IPComp: of what that makes of them
+  // IPComp: `out` those that were given to it, `in` those that came with its header.
   std::uint64_t packets = 0;
   std::uint64_t replayed = 0;           // `in`: dropped by the anti-replay window
   std::uint64_t not_authentic = 0;      // `in`: tag did not verify

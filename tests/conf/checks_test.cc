@@ -53,6 +53,24 @@ TEST(Checks, EachPairOfSubnetsHasOneTunnel) {
                   "peers.a.tunnels.lan (line 8) already; expected each pair of subnets in one tunnel"));
 }
 
+// ---- what the data plane cannot do ---------------------------------------------------------------------
+
+TEST(Checks, CompressionIsTheKernelsAlone) {
+  const auto with = [](const std::string& gateway) {
+    return errors("gateway: {" + gateway + "}\n" + std::string(kProposals) +
+                  "  small: [esp-gcm, comp-deflate]\n" + "peers:\n" +
+                  peer("a", "policies: 10, address: 192.0.2.2", "10.2.0.0/24", "[strong, small]") +
+                  peer("b", "policies: 10, address: 192.0.2.3", "10.3.0.0/24"));
+  };
+  EXPECT_THAT(with("data_plane: kernel"), ElementsAre());
+  EXPECT_THAT(with("data_plane: auto"), ElementsAre());
+  EXPECT_THAT(
+      with("data_plane: software"),
+      ElementsAre(testing::HasSubstr(
+          "peers.a.tunnels.lan: its transform set `small` has `comp-deflate`, and `data_plane: software` "
+          "cannot compress; expected `data_plane: kernel`, or a transform set without it")));
+}
+
 // ---- weak things ---------------------------------------------------------------------------------------
 
 TEST(Checks, WhatNobodyUsesMayBeWeak) {

@@ -58,7 +58,8 @@ TEST(TransformSets, TakeBothFormsAndIosWords) {
       "  pix: [ah-sha-hmac, esp-3des, esp-sha-hmac]\n"
       "  gre: {transforms: [esp-aes, esp-sha-hmac], mode: transport}\n"
       "  ah: [ah-sha256-hmac]\n"
-      "  covered: [esp-aes, ah-sha-hmac]\n",
+      "  covered: [esp-aes, ah-sha-hmac]\n"
+      "  small: {transforms: [comp-deflate, esp-aes, esp-sha-hmac], mode: transport}\n",
       "f.yaml");
   ASSERT_TRUE(outcome.config) << lines(outcome)[0];
   std::vector<std::string> sets;
@@ -69,7 +70,8 @@ TEST(TransformSets, TakeBothFormsAndIosWords) {
                                 "k: esp-camellia-128 esp-sha512-hmac", "8: esp-gcm8-256", "12: esp-gcm12-128",
                                 "m: esp-gmac-192", "pix: ah-sha-hmac esp-3des esp-sha-hmac",
                                 "gre: esp-aes-128 esp-sha-hmac transport", "ah: ah-sha256-hmac",
-                                "covered: ah-sha-hmac esp-aes-128"));
+                                "covered: ah-sha-hmac esp-aes-128",
+                                "small: esp-aes-128 esp-sha-hmac comp-deflate transport"));
 }
 
 struct Case {
@@ -172,7 +174,7 @@ INSTANTIATE_TEST_SUITE_P(
               "authenticator; expected `esp-gmac-128` alone, without `esp-md5-hmac`"}},
         Case{set("[esp-aes, esp-sha256-hmac-96]"),
              {"f.yaml:1:31: transform_sets.s: `esp-sha256-hmac-96` is not a known transform; expected " +
-              kEspFirst + ", esp-gmac-256 or another of 36; did you mean `esp-sha256-hmac`?"}},
+              kEspFirst + ", esp-gmac-256 or another of 37; did you mean `esp-sha256-hmac`?"}},
         Case{set("[esp-sha-hmac]"),
              {"f.yaml:1:18: transform_sets.s: the set has no cipher; expected " + kEspFirst +
               " or esp-gmac-256"}},
@@ -186,6 +188,16 @@ INSTANTIATE_TEST_SUITE_P(
         Case{set("[ah-sha-hmac, ah-sha256-hmac, esp-aes]"),
              {"f.yaml:1:35: transform_sets.s: `ah-sha256-hmac` is the second AH transform of this set; "
               "expected one, and another transform set for the other"}},
+        Case{set("[comp-deflate]"),
+             {"f.yaml:1:18: transform_sets.s: the set compresses and does not protect: it has neither a "
+              "cipher nor AH; expected " +
+              kEspFirst + " or esp-gmac-256"}},
+        Case{set("[comp-deflate, esp-gcm, comp-deflate]"),
+             {"f.yaml:1:45: transform_sets.s: `comp-deflate` is the second compression of this set; expected "
+              "one, and another transform set for the other"}},
+        Case{set("[comp-lzs, esp-gcm]"),
+             {"f.yaml:1:22: transform_sets.s: `comp-lzs` is not a known transform; expected " + kEspFirst +
+              ", esp-gmac-256 or another of 37"}},
         Case{set("[ah-sha-hmac, esp-gcm, esp-sha-hmac]"),
              {"f.yaml:1:18: transform_sets.s: `esp-gcm-128` authenticates by itself and takes no "
               "authenticator; expected `esp-gcm-128` alone, without `esp-sha-hmac`"}},

@@ -39,6 +39,19 @@ TEST(DataPlaneChoice, WithNeitherItTellsBothReasons) {
   EXPECT_NE(chosen.error().text.find("no /dev/net/tun"), std::string::npos);
 }
 
+TEST(DataPlaneChoice, TheSoftwarePlaneSaysThatItCannotCompress) {
+  TransformSet set{"small", EspCipher::aes_128, Integrity::sha};
+  set.compression = Compression::deflate;
+  const std::vector<TransformSet> sets{set};
+  const auto refused = choose_data_plane(
+      Choice::automatic, {refuses(ErrorCode::unsupported, "no ipcomp module"), system_planes(sets).software});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().text,
+            "no data plane: kernel: no ipcomp module; software: the software data plane cannot compress, and "
+            "transform set small has comp-deflate");
+  EXPECT_NE(refused.error().expected.find("CONFIG_INET_IPCOMP"), std::string::npos);
+}
+
 TEST(DataPlaneChoice, TheConfiguredOneIsTheOnlyOne) {
   const MakePlane no = refuses(ErrorCode::unsupported, "refused");
   EXPECT_FALSE(choose_data_plane(Choice::kernel, {no, makes("software")}));

@@ -6,7 +6,7 @@
 #     2001:db8:1::10   2001:db8:1::1        2001:db8::1        2001:db8::2        2001:db8:2::1  2001:db8:2::10
 #
 # planes: kernel
-# time limit: 180 s
+# time limit: 300 s
 # usage: data_plane.sh [BUILD_DIR [--gtest_filter=...]]
 set -uo pipefail
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin

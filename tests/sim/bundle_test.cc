@@ -2,6 +2,9 @@
 // 2409 section 5.5. That both SAs of a bundle come, are renewed and go together, and what a NAT forbids.
 #include <gtest/gtest.h>
 
+#include <map>
+
+#include "ike/transform_match.h"
 #include "ike/wire/message.h"
 #include "tests/sim/two_gateways.h"
 
@@ -11,6 +14,11 @@ namespace {
 const TransformSet kPix{"pix", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel, Integrity::sha};
 const TransformSet kAhAlone{"ah", {}, {}, EncapsulationMode::tunnel, Integrity::sha256};
 const TransformSet kPlain{"esp", EspCipher::aes_128, Integrity::sha, EncapsulationMode::tunnel};
+
+TransformSet compressing(TransformSet set) {
+  set.compression = Compression::deflate;
+  return set;
+}
 
 struct Gateways : TwoGateways {
   Gateways(std::uint64_t seed, const TransformSet& set, StartMode start = StartMode::on_start)
@@ -84,6 +92,71 @@ TEST(Bundle, ComesUpThroughLossAndIsRenewedWhole) {
       }
     }
   }
+}
+
+// IPComp (RFC 3173) in the same proposal: one more SA a direction, which comes, is renewed and goes with the
+// rest.
+TEST(Bundle, IpcompIsTheInnermost) {
+  for (const TransformSet& protection : {kPlain, kAhAlone, kPix}) {
+    Gateways two(1, compressing(protection));
+    two.start();
+    ASSERT_TRUE(two.up_within(Seconds(5)));
+    EXPECT_TRUE(carries(two.a, two.b, 1));
+    for (const auto& [id, held] : two.a.plane()) {
+      const bool comp = id.protocol == IpsecProtocol::comp;
+      EXPECT_EQ(held.spec.mode, comp ? EncapsulationMode::tunnel : EncapsulationMode::transport);
+      EXPECT_EQ(held.spec.over_ipcomp, !comp);
+      EXPECT_EQ(held.spec.compression, comp ? std::optional(Compression::deflate) : std::nullopt);
+      EXPECT_EQ(held.spec.integrity.has_value(), !comp);
+      EXPECT_EQ(held.spec.integrity_key.empty() && held.spec.encryption_key.empty(), comp);
+      if (!comp) continue;
+      EXPECT_GE(id.spi.value, ike::kFirstCpi);
+      EXPECT_LE(id.spi.value, ike::kLastCpi);
+      EXPECT_FALSE(held.spec.bundle);
+      EXPECT_TRUE(two.b.plane().contains(id)) << "the other end has the same";
+    }
+    const ike::SaPairSnapshot sas = two.sas();
+    ASSERT_TRUE(sas.comp_in && sas.comp_out);
+    EXPECT_EQ(sas.algorithms, to_string(protection) + " comp-deflate");
+    const std::size_t expected = protection.protection() == Protection::ah_esp ? 6 : 4;
+    EXPECT_EQ(two.a.plane().size(), expected);
+    two.a.command(ike::Down{ike::CommandId{2}, "gw-b", "lan"});
+    two.net.run_for(Seconds(5));
+    EXPECT_TRUE(two.a.plane().empty());
+    EXPECT_TRUE(two.b.plane().empty());
+  }
+}
+
+TEST(Bundle, IpcompIsRenewedThroughLossAndLeavesNothing) {
+  for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+    Gateways two(seed, compressing(kPlain));
+    two.a.config().peers.front().tunnels.front().lifetime.time = Seconds(600);
+    two.net.faults.loss = 0.2;
+    two.start();
+    ASSERT_TRUE(two.up_within(Seconds(600))) << "seed " << seed;
+    two.net.run_for(Seconds(1500));
+    two.net.faults.loss = 0;
+    ASSERT_TRUE(two.up_within(Seconds(600))) << "seed " << seed;
+    two.net.run_for(Seconds(120));
+    EXPECT_TRUE(carries(two.a, two.b, 1)) << "seed " << seed;
+    for (const Gateway* gateway : {&two.a, &two.b}) {
+      std::map<Direction, int> balance;  // a renewal may be under way
+      for (const auto& [id, held] : gateway->plane())
+        balance[held.spec.direction] += held.spec.over_ipcomp ? 1 : -1;
+      for (const auto& [direction, left] : balance) EXPECT_EQ(left, 0) << "seed " << seed << ": half of it";
+      EXPECT_LE(gateway->plane().size(), 8U) << "seed " << seed;
+    }
+  }
+}
+
+// Offered with and without it, as peers do: who does not want it takes the other.
+TEST(Bundle, IpcompIsLeftAloneByWhoDoesNotWantIt) {
+  Gateways two(1, kPlain);
+  two.use({compressing(kPlain), kPlain}, {kPlain});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  EXPECT_EQ(two.sas().algorithms, to_string(kPlain));
+  EXPECT_EQ(two.a.plane().size(), 2U);
 }
 
 TEST(Bundle, ADeleteNamesBothSas) {

@@ -208,7 +208,7 @@ void Gateway::count_traffic(const ike::CountTraffic& counting) {
 bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
   HeldSa* newest = nullptr;
   for (auto& [id, held] : plane_) {
-    if (held.spec.direction != Direction::out || held.spec.reqid != reqid) continue;
+    if (held.spec.direction != Direction::out || held.spec.reqid != reqid || held.spec.compression) continue;
     if (newest == nullptr || held.order > newest->order) newest = &held;
   }
   if (newest == nullptr) {
@@ -250,6 +250,12 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
     }
     return opened;
   };
+  // What is over IPComp needs it at both ends.
+  const bool compressed = std::any_of(plane_.begin(), plane_.end(), [&](const auto& entry) {
+    const SaSpec& spec = entry.second.spec;
+    return spec.compression && spec.direction == Direction::out && spec.reqid == reqid && opens(spec);
+  });
+  if (newest->spec.over_ipcomp && !compressed) return false;
   if (!newest->spec.bundle) return opens(newest->spec);
   // Of AH and ESP in one proposal both must be there, and be different.
   const auto partner = plane_.find(*newest->spec.bundle);

@@ -77,6 +77,7 @@ void Watch::look_at_planes() {
       if (++count[held.spec.reqid] > kSasOfSelector) fail(*gateway, "too many SAs of one selector");
       if (held.order <= seen) continue;
       newest = std::max(newest, held.order);
+      if (held.spec.compression) continue;  // IPComp has no key
       const ByteView key = held.spec.encryption_key.view();
       const auto [owner, fresh] = keys_.emplace(std::string(key.begin(), key.end()), id);
       // Both ends hold it; behind a NAT each has its own idea of where it leads.

@@ -99,46 +99,56 @@ ProtectPolicy Tunnel::policy(Side side) const {
   policy.acquire = acquire;
   policy.mode = mode;
   policy.protection = protection;
+  policy.compression = compression;
   return policy;
 }
 
 SaId Tunnel::inbound(Side side, IpsecProtocol of) const {
+  // A CPI has 16 bits (RFC 3173).
+  const std::uint32_t cpi = (side == Side::a ? 0x1000U : 0x2000U) + number * 0x10U + generation;
+  if (of == IpsecProtocol::comp) return {outer_address(side, outer), of, Spi{cpi}};
   const std::uint32_t spi = 0x1000'0000U * (side == Side::a ? 1 : 2) + number * 0x1'0000U + generation * 2;
   return {outer_address(side, outer), of, Spi{of == IpsecProtocol::ah ? spi + 1 : spi}};
 }
 
 std::vector<SaSpec> Tunnel::sas(Side side) const {
   std::vector<SaSpec> specs;
-  const std::vector<IpsecProtocol> both{IpsecProtocol::esp, IpsecProtocol::ah};
-  const std::vector<IpsecProtocol> one{carrier()};
   const bool bundle = protection == Protection::ah_esp;
   const auto make = [&](Direction direction, IpsecProtocol of) {
     const bool in = direction == Direction::in;
     const bool is_ah = of == IpsecProtocol::ah;
+    const bool is_comp = of == IpsecProtocol::comp;
     const Side receiver = in ? side : other(side);
     SaSpec sa;
     sa.direction = direction;
     sa.id = inbound(receiver, of);
-    sa.mode = bundle && is_ah ? EncapsulationMode::transport : mode;
-    if (bundle) sa.bundle = inbound(receiver, is_ah ? IpsecProtocol::esp : IpsecProtocol::ah);
+    sa.over_ipcomp = compression && !is_comp;
+    sa.mode = (bundle && is_ah) || sa.over_ipcomp ? EncapsulationMode::transport : mode;
+    if (bundle && !is_comp) sa.bundle = inbound(receiver, is_ah ? IpsecProtocol::esp : IpsecProtocol::ah);
     sa.source = outer_address(in ? other(side) : side, outer);
     sa.reqid = reqid();
     sa.selectors = policy(side).selectors;
-    sa.integrity = is_ah ? std::optional(ah) : integrity;
-    if (!is_ah) {
+    if (is_comp) {
+      sa.compression = Compression::deflate;
+    } else {
+      sa.integrity = is_ah ? std::optional(ah) : integrity;
+    }
+    if (of == IpsecProtocol::esp) {
       sa.cipher = cipher;
       sa.encryption_key = key(info(cipher).key_bytes + info(cipher).salt_bytes, sa.id.spi.value, 1);
     }
     if (sa.integrity) sa.integrity_key = key(info(*sa.integrity).key_bytes, sa.id.spi.value, 2);
     sa.replay_window = replay_window;
-    if (udp) sa.encapsulation = UdpEncapsulation{};
+    if (udp && !is_comp) sa.encapsulation = UdpEncapsulation{};
     sa.hard_time = hard_time;
     sa.hard_kilobytes = hard_kilobytes;
     sa.soft_kilobytes = soft_kilobytes;
     specs.push_back(std::move(sa));
   };
   for (const Direction direction : {Direction::in, Direction::out}) {
-    for (const IpsecProtocol of : bundle ? both : one) make(direction, of);
+    make(direction, carrier());
+    if (bundle) make(direction, IpsecProtocol::ah);
+    if (compression) make(direction, IpsecProtocol::comp);
   }
   return specs;
 }

@@ -81,6 +81,7 @@ struct Tunnel {
   Protection protection = Protection::esp;
   EncapsulationMode mode = EncapsulationMode::tunnel;
   Integrity ah = Integrity::sha256;
+  bool compression = false;
   bool udp = false;
   bool acquire = false;
   std::uint16_t replay_window = 64;

@@ -25,7 +25,7 @@ namespace {
 constexpr auto kAcquirePause = std::chrono::seconds(1);  // at most one acquire a second a reqid
 
 std::string describe(const SaId& id) {
-  return fmt::format("{} SA {:#010x} to {}", id.protocol == IpsecProtocol::ah ? "AH" : "ESP", id.spi.value,
+  return fmt::format("{} SA {:#010x} to {}", protocol_name(id.protocol), id.spi.value,
                      id.destination.to_string());
 }
 
@@ -197,11 +197,11 @@ Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
   static_cast<void>(remove(installed));  // the error that is reported is the one that led here
   const SaId& id = sas[static_cast<std::size_t>(failed - answers->begin())].id;
   Error error = netlink_error(*failed, "install the " + describe(id));
-  // What probe_esp did not try: a kernel may have ESP without AH.
-  if (id.protocol == IpsecProtocol::ah && failed->error == EPROTONOSUPPORT) {
+  // What probe_esp did not try: a kernel may have ESP without the others.
+  if (id.protocol != IpsecProtocol::esp && failed->error == EPROTONOSUPPORT) {
     error.code = ErrorCode::unsupported;
-    error.expected = "a kernel with CONFIG_INET_AH and CONFIG_INET6_AH";
-    error.remedy = "load the modules ah4 and ah6, or configure `data_plane: software`";
+    error.expected = kernel_option(id.protocol);
+    error.remedy = kernel_remedy(id.protocol);
   }
   return fail(std::move(error));
 }

@@ -163,12 +163,14 @@ std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software
     for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
       XfrmPolicy inbound = allow(direction, remote, local, policy_priority(remote, local, false));
       if (software) inbound.action = PolicyAction::block;
-      inbound.sa = PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode};
+      inbound.sa =
+          PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode, policy.compression};
       policies.push_back(inbound);
     }
     if (software) continue;
     XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
-    outbound.sa = PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode};
+    outbound.sa =
+        PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode, policy.compression};
     policies.push_back(outbound);
   }
   return policies;

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 #include "xfrm/netlink/routes.h"
 #include "xfrm/netlink/xfrm_wire.h"
@@ -32,28 +33,42 @@ xfrm_user_tmpl kernel_template(const PolicyTemplate& sa, IpsecProtocol protocol,
   return out;
 }
 
-// In the order the kernel applies them to what goes out.
-Bytes kernel_templates(const PolicyTemplate& sa) {
+// In the order the kernel applies them to what goes out: the first one has the mode that was negotiated.
+Bytes kernel_templates(const PolicyTemplate& sa, PolicyDirection direction) {
   Bytes all;
-  const auto add = [&](IpsecProtocol protocol, EncapsulationMode mode) {
-    const xfrm_user_tmpl one = kernel_template(sa, protocol, mode);
+  EncapsulationMode mode = sa.mode;
+  const auto add = [&](IpsecProtocol protocol) {
+    xfrm_user_tmpl one = kernel_template(sa, protocol, std::exchange(mode, EncapsulationMode::transport));
+    one.optional = protocol == IpsecProtocol::comp && direction != PolicyDirection::out ? 1 : 0;
     const std::size_t at = all.size();
     all.resize(at + sizeof(one));
     std::memcpy(&all[at], &one, sizeof(one));
   };
-  if (sa.protection != Protection::ah) add(IpsecProtocol::esp, sa.mode);
-  if (sa.protection == Protection::ah) add(IpsecProtocol::ah, sa.mode);
-  if (sa.protection == Protection::ah_esp) add(IpsecProtocol::ah, EncapsulationMode::transport);
+  if (sa.compression) add(IpsecProtocol::comp);
+  if (sa.protection != Protection::ah) add(IpsecProtocol::esp);
+  if (sa.protection != Protection::esp) add(IpsecProtocol::ah);
   return all;
 }
 
-PolicyTemplate read_templates(const xfrm_user_tmpl& first, bool two) {
+// Nothing if they are none of ours.
+std::optional<PolicyTemplate> read_templates(ByteView all) {
   PolicyTemplate sa;
-  sa.source = from_xfrm(first.saddr, first.family);
-  sa.destination = from_xfrm(first.id.daddr, first.family);
-  sa.reqid = Reqid{first.reqid};
-  sa.protection = two ? Protection::ah_esp : first.id.proto == IPPROTO_AH ? Protection::ah : Protection::esp;
-  sa.mode = first.mode == XFRM_MODE_TUNNEL ? EncapsulationMode::tunnel : EncapsulationMode::transport;
+  bool esp = false;
+  bool ah = false;
+  for (std::size_t at = 0; at + sizeof(xfrm_user_tmpl) <= all.size(); at += sizeof(xfrm_user_tmpl)) {
+    xfrm_user_tmpl one{};
+    std::memcpy(&one, &all[at], sizeof(one));
+    esp = esp || one.id.proto == IPPROTO_ESP;
+    ah = ah || one.id.proto == IPPROTO_AH;
+    sa.compression = sa.compression || one.id.proto == IPPROTO_COMP;
+    if (at != 0) continue;
+    sa.source = from_xfrm(one.saddr, one.family);
+    sa.destination = from_xfrm(one.id.daddr, one.family);
+    sa.reqid = Reqid{one.reqid};
+    sa.mode = one.mode == XFRM_MODE_TUNNEL ? EncapsulationMode::tunnel : EncapsulationMode::transport;
+  }
+  if (all.size() < sizeof(xfrm_user_tmpl)) return std::nullopt;
+  sa.protection = esp && ah ? Protection::ah_esp : ah ? Protection::ah : Protection::esp;
   return sa;
 }
 
@@ -107,7 +122,7 @@ std::uint32_t policy_priority(const Selector& source, const Selector& destinatio
 NetlinkMessage policy_message(const XfrmPolicy& policy, PolicyUpdate update) {
   NetlinkMessage message(update == PolicyUpdate::replace ? XFRM_MSG_UPDPOLICY : XFRM_MSG_NEWPOLICY, 0);
   message.put_header<xfrm_userpolicy_info>() = policy_info(policy);
-  if (policy.sa) message.put(XFRMA_TMPL, kernel_templates(*policy.sa));
+  if (policy.sa) message.put(XFRMA_TMPL, kernel_templates(*policy.sa, policy.direction));
   return message;
 }
 
@@ -134,9 +149,7 @@ std::optional<XfrmPolicy> parse_policy(const nlmsghdr& message) {
   policy.priority = info->priority;
   policy.index = info->index & ~7U;
   const NetlinkAttributes attributes(message, sizeof(xfrm_userpolicy_info));
-  if (const auto tmpl = attributes.as<xfrm_user_tmpl>(XFRMA_TMPL)) {
-    policy.sa = read_templates(*tmpl, attributes.get(XFRMA_TMPL).size() >= 2 * sizeof(xfrm_user_tmpl));
-  }
+  policy.sa = read_templates(attributes.get(XFRMA_TMPL));
   return policy;
 }
 

@@ -30,13 +30,15 @@ inline constexpr std::uint32_t kPolicyIndexEnd = 0x6f62'0000;
 // What protects between two gateways; in tunnel mode an address that is any (0.0.0.0, ::) matches all
 // inbound, and finds no SA outbound, so such a policy drops and raises acquires. AH and ESP together are two
 // of the kernel's templates, ESP in `mode` first and AH in transport mode over it: that is also what inbound
-// packets must have gone through.
+// packets must have gone through. IPComp is one more template before them and takes the mode; inbound it is
+// optional, for packets that it does not make smaller come without it.
 struct PolicyTemplate {
   IpAddress source;
   IpAddress destination;
   Reqid reqid;
   Protection protection = Protection::esp;
   EncapsulationMode mode = EncapsulationMode::tunnel;
+  bool compression = false;
   friend auto operator<=>(const PolicyTemplate&, const PolicyTemplate&) = default;
 };
 

@@ -25,16 +25,21 @@ xfrm_usersa_id kernel_id(const SaId& id) {
   return out;
 }
 
-bool over_esp(const SaSpec& sa) {
-  return sa.id.protocol == IpsecProtocol::ah && sa.bundle.has_value();
+// Whether it takes what another SA of ours has made, not the inner packet.
+bool over_another(const SaSpec& sa) {
+  return sa.over_ipcomp || (sa.id.protocol == IpsecProtocol::ah && sa.bundle.has_value());
+}
+
+bool has_window(const SaSpec& sa) {
+  return sa.id.protocol != IpsecProtocol::comp;
 }
 
 xfrm_usersa_info state_info(const SaSpec& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_usersa_info info{};
   // The inner packet's selectors, of the inner family: inbound the kernel checks each decrypted packet
-  // against them. AH over ESP has none: ESP's decide, and the inner family may be another.
-  if (!over_esp(sa)) {
+  // against them. What is over ESP or IPComp has none: theirs decide, and the inner family may be another.
+  if (!over_another(sa)) {
     info.sel = in ? to_xfrm(sa.selectors.remote, sa.selectors.local)
                   : to_xfrm(sa.selectors.local, sa.selectors.remote);
   }
@@ -49,13 +54,14 @@ xfrm_usersa_info state_info(const SaSpec& sa) {
   // both unless it is told.
   if (sa.id.protocol == IpsecProtocol::ah && sa.source.is_v4()) info.flags |= XFRM_STATE_ALIGN4;
   // Without selectors the state would get the outer family for one, and serve no inner packet of the other.
-  if (over_esp(sa)) info.flags |= XFRM_STATE_AF_UNSPEC;
+  if (over_another(sa)) info.flags |= XFRM_STATE_AF_UNSPEC;
   info.lft = unlimited_lifetime();
   info.lft.hard_add_expires_seconds = static_cast<std::uint64_t>(sa.hard_time.count());
   if (sa.hard_kilobytes.value != 0) info.lft.hard_byte_limit = sa.hard_kilobytes.value * 1024;
   if (sa.soft_kilobytes.value != 0) info.lft.soft_byte_limit = sa.soft_kilobytes.value * 1024;
   // The old field ends at 32 packets; more needs XFRMA_REPLAY_ESN_VAL, which then must stand alone.
-  if (in && sa.replay_window <= 32) info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
+  if (in && has_window(sa) && sa.replay_window <= 32)
+    info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
   return info;
 }
 
@@ -72,6 +78,10 @@ void put_algorithm(NetlinkMessage& message, std::uint16_t attribute, Algorithm a
 }
 
 void put_algorithms(NetlinkMessage& message, const SaSpec& sa) {
+  if (sa.id.protocol == IpsecProtocol::comp) {
+    if (sa.compression) put_algorithm(message, XFRMA_ALG_COMP, xfrm_algo{}, info(*sa.compression).kernel, {});
+    return;
+  }
   if (sa.id.protocol == IpsecProtocol::esp) {
     const EspCipherInfo& cipher = info(sa.cipher);
     if (cipher.aead()) {
@@ -113,7 +123,8 @@ NetlinkMessage add_state_message(const SaSpec& sa) {
   NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
   message.put_header<xfrm_usersa_info>() = state_info(sa);
   put_algorithms(message, sa);
-  if (sa.direction == Direction::in && sa.replay_window > 32) put_replay_window(message, sa.replay_window);
+  if (sa.direction == Direction::in && has_window(sa) && sa.replay_window > 32)
+    put_replay_window(message, sa.replay_window);
   if (sa.encapsulation) put_encapsulation(message, sa);
   return message;
 }
@@ -133,7 +144,8 @@ NetlinkMessage query_state_message(const SaId& id) {
 std::optional<StateReport> parse_state(const nlmsghdr& message) {
   const auto* header = netlink_header<xfrm_usersa_info>(message);
   if (message.nlmsg_type != XFRM_MSG_NEWSA || header == nullptr) return std::nullopt;
-  if (header->id.proto != IPPROTO_ESP && header->id.proto != IPPROTO_AH) return std::nullopt;
+  if (header->id.proto != IPPROTO_ESP && header->id.proto != IPPROTO_AH && header->id.proto != IPPROTO_COMP)
+    return std::nullopt;
   StateReport report;
   report.id = {from_xfrm(header->id.daddr, header->family), IpsecProtocol{header->id.proto},
                Spi{ntohl(header->id.spi)}};
@@ -144,6 +156,23 @@ std::optional<StateReport> parse_state(const nlmsghdr& message) {
   report.counters.replayed = std::uint64_t{header->stats.replay} + header->stats.replay_window;
   report.counters.not_authentic = header->stats.integrity_failed;
   return report;
+}
+
+std::string kernel_option(IpsecProtocol protocol) {
+  const std::string name = protocol == IpsecProtocol::comp ? "IPCOMP" : std::string(protocol_name(protocol));
+  return "a kernel with CONFIG_INET_" + name + ", CONFIG_INET6_" + name;
+}
+
+std::string kernel_remedy(IpsecProtocol protocol) {
+  switch (protocol) {
+    case IpsecProtocol::ah:
+      return "load the modules ah4 and ah6, or configure `data_plane: software`";
+    case IpsecProtocol::esp:
+      return "load the modules esp4 and esp6, or configure `data_plane: software`";
+    case IpsecProtocol::comp:
+      return "load the modules ipcomp and ipcomp6, or take comp-deflate out of the transform sets";
+  }
+  return {};
 }
 
 Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm) {
@@ -160,6 +189,8 @@ Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm) {
 }
 
 namespace {
+
+constexpr std::uint32_t kTrialCpi = 0xff00;  // of the private range, RFC 3173 section 3.3
 
 SecretBytes trial_key(std::size_t size) {
   SecretBytes key(size);
@@ -196,13 +227,29 @@ std::vector<SaSpec> trial_sas(Family family, std::span<const TransformSet> sets)
   add_esp(EspCipher::aes_128, Integrity::sha);
   for (const TransformSet& set : sets) {
     if (set.cipher) add_esp(*set.cipher, set.integrity);
-    if (!set.ah) continue;
-    SaSpec& sa = next();
-    sa.id.protocol = IpsecProtocol::ah;
-    sa.integrity = set.ah;
-    sa.integrity_key = trial_key(info(*set.ah).key_bytes);
+    if (set.ah) {
+      SaSpec& sa = next();
+      sa.id.protocol = IpsecProtocol::ah;
+      sa.integrity = set.ah;
+      sa.integrity_key = trial_key(info(*set.ah).key_bytes);
+    }
+    if (set.compression) {
+      SaSpec& sa = next();
+      sa.id = {sa.source, IpsecProtocol::comp, Spi{kTrialCpi + static_cast<std::uint32_t>(sas.size()) % 256}};
+      sa.compression = set.compression;
+    }
   }
   return sas;
+}
+
+// The part of a transform set that a trial stands for.
+TransformSet tried_by(const SaSpec& sa) {
+  TransformSet tried;
+  const IpsecProtocol protocol = sa.id.protocol;
+  (protocol == IpsecProtocol::ah ? tried.ah : tried.integrity) = sa.integrity;
+  if (protocol == IpsecProtocol::esp) tried.cipher = sa.cipher;
+  tried.compression = sa.compression;
+  return tried;
 }
 
 bool has_family(Family family) {
@@ -225,20 +272,15 @@ Result<void> probe_family(NetlinkSocket& xfrm, Family family, std::span<const Tr
   for (std::size_t i = 0; i < sas.size(); ++i) {
     const NetlinkAnswer& answer = (*answers)[i];
     if (answer.ok()) continue;
-    TransformSet tried;
-    const bool ah = sas[i].id.protocol == IpsecProtocol::ah;
-    (ah ? tried.ah : tried.integrity) = sas[i].integrity;
-    if (!ah) tried.cipher = sas[i].cipher;
-    const std::string what = "install an " + std::string(ah ? "AH" : "ESP") + " SA over " +
+    const IpsecProtocol protocol = sas[i].id.protocol;
+    const std::string what = "install an " + std::string(protocol_name(protocol)) + " SA over " +
                              std::string(family == Family::ipv4 ? "IPv4" : "IPv6") + " with " +
-                             to_string(tried);
+                             to_string(tried_by(sas[i]));
     Error error = netlink_error(answer, what);
     if (error.code == ErrorCode::not_permitted) return fail(std::move(error));
     error.code = ErrorCode::unsupported;
-    error.expected = "a kernel with CONFIG_INET_" + std::string(ah ? "AH" : "ESP") + ", CONFIG_INET6_" +
-                     (ah ? "AH" : "ESP") + " and this algorithm";
-    error.remedy = std::string(ah ? "load the modules ah4 and ah6" : "load the modules esp4 and esp6") +
-                   ", or configure `data_plane: software`";
+    error.expected = kernel_option(protocol) + " and this algorithm";
+    error.remedy = kernel_remedy(protocol);
     return fail(std::move(error));
   }
   return {};

@@ -11,7 +11,9 @@
 #include <span>
 #include <vector>
 
+#include <string>
 #include "ike/base/result.h"
+
 #include "ike/ports/data_plane.h"
 #include "xfrm/netlink/netlink_socket.h"
 
@@ -32,10 +34,14 @@ struct StateReport {
 // Those whose reqid is ours.
 [[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm);
 
-// Adds and removes ESP and AH SAs of ours for each of the transform sets, and one with AES-CBC and HMAC-SHA-1
-// besides, over IPv4 and (where the machine has it) IPv6: kernels differ in the rarer ciphers, and what
-// nobody configured need not be there. The error says in words what this kernel refused: the daemon's reason
-// for `software`.
+// What a kernel must have for a protocol, and what to do where it has not.
+[[nodiscard]] std::string kernel_option(IpsecProtocol protocol);
+[[nodiscard]] std::string kernel_remedy(IpsecProtocol protocol);
+
+// Adds and removes ESP, AH and IPComp SAs of ours for each of the transform sets, and one with AES-CBC and
+// HMAC-SHA-1 besides, over IPv4 and (where the machine has it) IPv6: kernels differ in the rarer ciphers, and
+// what nobody configured need not be there. The error says in words what this kernel refused: the daemon's
+// reason for `software`.
 [[nodiscard]] Result<void> probe_esp(std::span<const TransformSet> sets);
 
 }  // namespace oakgate

@@ -31,6 +31,9 @@ bool between_its_ends(const SaSpec& spec) {
 Result<SaState> make_state(const SaSpec& spec, Instant now) {
   const bool transport = spec.mode == EncapsulationMode::transport;
   const bool ah = spec.id.protocol == IpsecProtocol::ah;
+  if (spec.id.protocol == IpsecProtocol::comp || spec.over_ipcomp) {
+    return unsupported(spec, "it does not compress", "the kernel's data plane, or no comp-deflate");
+  }
   if (spec.encapsulation && (ah || transport)) {
     return unsupported(spec, ah ? "AH in UDP" : "transport mode in UDP", "ESP in tunnel mode through a NAT");
   }

@@ -148,6 +148,7 @@ interface: software
      PERMIT, flags={origin_is_acl,}
     #pkts encaps: 20, #pkts encrypt: 20, #pkts digest: 20
     #pkts decaps: 10, #pkts decrypt: 10, #pkts verify: 10
+    #pkts compressed: 0, #pkts decompressed: 0
     #send errors 0, #recv errors 2
 
      local crypto endpt.: 192.0.2.1, remote crypto endpt.: 192.0.2.2
@@ -165,6 +166,8 @@ interface: software
 
      inbound ah sas:
 
+     inbound pcp sas:
+
      outbound esp sas:
       spi: 0x662500(6694144)
         transform: esp-256-aes esp-sha256-hmac ,
@@ -176,6 +179,8 @@ interface: software
 
      outbound ah sas:
 
+     outbound pcp sas:
+
     Crypto map tag: branch-8/voice, local addr (unknown)
 
    local  ident (addr/mask/prot/port): (10.1.0.0/255.255.255.0/0/0)
@@ -184,6 +189,7 @@ interface: software
      PERMIT, flags={origin_is_acl,}
     #pkts encaps: 0, #pkts encrypt: 0, #pkts digest: 0
     #pkts decaps: 0, #pkts decrypt: 0, #pkts verify: 0
+    #pkts compressed: 0, #pkts decompressed: 0
     #send errors 0, #recv errors 0
 
      local crypto endpt.: (unknown), remote crypto endpt.: (unknown)
@@ -194,9 +200,13 @@ interface: software
 
      inbound ah sas:
 
+     inbound pcp sas:
+
      outbound esp sas:
 
      outbound ah sas:
+
+     outbound pcp sas:
 )");
 }
 

@@ -15,6 +15,7 @@ TEST(Algorithms, RowsStandInTheOrderOfTheirEnumerators) {
   for (const auto& row : auth_methods()) EXPECT_EQ(info(row.id).name, row.name);
   for (const auto& row : esp_ciphers()) EXPECT_EQ(info(row.id).name, row.name);
   for (const auto& row : integrities()) EXPECT_EQ(info(row.id).name, row.name);
+  for (const auto& row : compressions()) EXPECT_EQ(info(row.id).name, row.name);
 }
 
 TEST(Algorithms, EveryNameAndWireNumberFindsItsOwnRow) {
@@ -33,6 +34,10 @@ TEST(Algorithms, EveryNameAndWireNumberFindsItsOwnRow) {
     if (row.configurable) {
       EXPECT_EQ(find_integrity(row.wire), row.id);
     }
+  }
+  for (const auto& row : compressions()) {
+    EXPECT_EQ(find_compression(row.wire), row.id);
+    EXPECT_EQ(find_compression(row.name), row.kernel != nullptr ? std::optional(row.id) : std::nullopt);
   }
   for (const auto& row : dh_groups()) EXPECT_EQ(find_dh_group(static_cast<std::uint32_t>(row.id)), row.id);
   for (const auto& row : ike_hashes()) EXPECT_EQ(find_ike_hash(row.wire), row.id);

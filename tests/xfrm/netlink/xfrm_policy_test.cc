@@ -84,15 +84,43 @@ TEST(PolicyMessage, ABundleIsEspInItsModeAndAhInTransportModeOverIt) {
   for (const xfrm_user_tmpl& one : templates) EXPECT_EQ(kReqidBase + 1, one.reqid);
 }
 
+TEST(PolicyMessage, IpcompComesFirstInTheModeAndIsOptionalInbound) {
+  for (const PolicyDirection direction :
+       {PolicyDirection::in, PolicyDirection::out, PolicyDirection::forward}) {
+    XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+    policy.direction = direction;
+    policy.sa->protection = Protection::ah_esp;
+    policy.sa->compression = true;
+    const NetlinkMessage message = policy_message(policy, PolicyUpdate::exclusive);
+    const ByteView raw = NetlinkAttributes(message.header(), sizeof(xfrm_userpolicy_info)).get(XFRMA_TMPL);
+    ASSERT_EQ(3 * sizeof(xfrm_user_tmpl), raw.size());
+    std::array<xfrm_user_tmpl, 3> templates{};
+    std::memcpy(templates.data(), raw.data(), raw.size());
+    EXPECT_EQ(IPPROTO_COMP, templates[0].id.proto);
+    EXPECT_EQ(XFRM_MODE_TUNNEL, templates[0].mode);
+    EXPECT_EQ(direction != PolicyDirection::out, templates[0].optional == 1)
+        << "RFC 3173 section 2.2: what does not become smaller comes without it";
+    EXPECT_EQ(IPPROTO_ESP, templates[1].id.proto);
+    EXPECT_EQ(IPPROTO_AH, templates[2].id.proto);
+    for (const std::size_t over : {1U, 2U}) {
+      EXPECT_EQ(XFRM_MODE_TRANSPORT, templates[over].mode);
+      EXPECT_EQ(0, templates[over].optional) << "protection never is";
+    }
+  }
+}
+
 TEST(PolicyMessage, IsReadBackWithItsProtocolsAndMode) {
   for (const Protection protection : {Protection::esp, Protection::ah, Protection::ah_esp}) {
     for (const EncapsulationMode mode : {EncapsulationMode::tunnel, EncapsulationMode::transport}) {
-      XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
-      policy.sa->protection = protection;
-      policy.sa->mode = mode;
-      const auto read = parse_policy(policy_message(policy, PolicyUpdate::exclusive).header());
-      ASSERT_TRUE(read.has_value());
-      EXPECT_EQ(policy, *read);
+      for (const bool compression : {false, true}) {
+        XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+        policy.sa->protection = protection;
+        policy.sa->mode = mode;
+        policy.sa->compression = compression;
+        const auto read = parse_policy(policy_message(policy, PolicyUpdate::exclusive).header());
+        ASSERT_TRUE(read.has_value());
+        EXPECT_EQ(policy, *read);
+      }
     }
   }
 }

@@ -106,6 +106,39 @@ TEST(StateMessage, AhOverEspIsInTransportModeWithoutSelectors) {
   EXPECT_NE(0, header->flags & XFRM_STATE_AF_UNSPEC) << "the kernel takes the outer family else";
 }
 
+TEST(StateMessage, IpcompHasAnAlgorithmAndNothingElse) {
+  SaSpec sa = example(Direction::in, EspCipher::aes_256, {});
+  sa.id = {address("192.0.2.2"), IpsecProtocol::comp, Spi{0x1234}};
+  sa.encryption_key = SecretBytes();
+  sa.compression = Compression::deflate;
+  sa.replay_window = 64;
+  const NetlinkMessage message = add_state_message(sa);
+  const auto* header = netlink_header<xfrm_usersa_info>(message.header());
+  EXPECT_EQ(IPPROTO_COMP, header->id.proto);
+  EXPECT_EQ(htonl(0x1234), header->id.spi) << "the CPI in the lower bytes";
+  EXPECT_EQ(XFRM_MODE_TUNNEL, header->mode);
+  EXPECT_EQ(0, header->replay_window);
+  EXPECT_EQ(inet_addr("10.2.0.0"), header->sel.saddr.a4) << "the inner packets are its";
+  const auto* algorithm = flexible<xfrm_algo>(attributes_of(message).get(XFRMA_ALG_COMP));
+  ASSERT_NE(nullptr, algorithm);
+  EXPECT_STREQ("deflate", algorithm->alg_name);
+  EXPECT_EQ(0U, algorithm->alg_key_len);
+  for (const int other : {XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC, XFRMA_REPLAY_ESN_VAL})
+    EXPECT_FALSE(attributes_of(message).has(static_cast<std::uint16_t>(other))) << other;
+}
+
+TEST(StateMessage, WhatIsOverIpcompHasNoSelectors) {
+  SaSpec sa = example(Direction::in, EspCipher::aes_256, Integrity::sha);
+  sa.mode = EncapsulationMode::transport;
+  sa.over_ipcomp = true;
+  const NetlinkMessage message = add_state_message(sa);
+  const auto* header = netlink_header<xfrm_usersa_info>(message.header());
+  EXPECT_EQ(XFRM_MODE_TRANSPORT, header->mode);
+  EXPECT_EQ(0U, header->sel.saddr.a4);
+  EXPECT_EQ(0, header->sel.family);
+  EXPECT_NE(0, header->flags & XFRM_STATE_AF_UNSPEC);
+}
+
 TEST(StateMessage, EspUnderAhMayHaveNoIntegrity) {
   SaSpec sa = example(Direction::out, EspCipher::aes_128, std::nullopt);
   sa.bundle = SaId{address("192.0.2.2"), IpsecProtocol::ah, Spi{0x01020305}};
