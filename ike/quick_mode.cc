@@ -196,6 +196,7 @@ void read_notifies(const Run& run, ChosenTransform& chosen) {
 Result<void> take_choice(Run& run) {
   QuickMode& quick = quick_of(run);
   if (auto verified = check_hash(run, 2); !verified) return verified;
+  quick.withdrawn = false;  // it had arrived, after all
   const TransformWishes wishes = wishes_of(run, peer_of(run), pair_of(run));
   const wire::SaPayload& reply = *payload_of<wire::SaPayload>(run.message->body);
   auto chosen = check_chosen_transform(wishes, reply);
