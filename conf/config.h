@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ike/base/nat_forms.h"
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
 #include "ike/base/trust.h"
@@ -25,7 +26,6 @@ struct Position {
 };
 
 enum class DataPlaneChoice : std::uint8_t { automatic, kernel, software };
-enum class NatTraversal : std::uint8_t { rfc, off };  // RFC 3947, or none
 
 // `half_open:`, what a responder puts up with before its peers are authenticated.
 struct HalfOpenLimits {
@@ -104,6 +104,7 @@ struct PeerConfig {
   SendCertificate send_certificate = SendCertificate::on_request;
   std::optional<WeakWaiver> allow_weak;
   NatTraversal nat_traversal = NatTraversal::rfc;
+  bool fragmentation = true;
   DeadPeerDetection dpd;
   std::vector<TunnelConfig> tunnels;  // in the order written, at least one
   Position position;

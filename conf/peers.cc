@@ -9,7 +9,6 @@ namespace oakgate::conf {
 
 namespace {
 
-constexpr Word<NatTraversal> kNatTraversal[] = {{"rfc", NatTraversal::rfc}, {"off", NatTraversal::off}};
 constexpr Word<SendCertificate> kSendCertificate[] = {{"always", SendCertificate::always},
                                                       {"on-request", SendCertificate::on_request},
                                                       {"never", SendCertificate::never}};
@@ -70,10 +69,25 @@ DeadPeerDetection read_dpd(const Field& field) {
   return dpd;
 }
 
+// A form of NAT traversal, or `off`.
+NatTraversal read_nat_traversal(const Field& field) {
+  std::vector<std::string_view> words;
+  std::vector<NatTraversal> forms;
+  for (const NatForm& form : nat_form_table()) {
+    words.push_back(form.word);
+    forms.push_back(form.id);
+  }
+  words.emplace_back("off");
+  forms.push_back(NatTraversal::off);
+  const auto index = choose(field, words);
+  return index ? forms[*index] : NatTraversal::rfc;
+}
+
 PeerDraft read_peer(const Member& member, const PeerContext& context) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
-       "send_certificate", "allow_weak", "nat_traversal", "sha256_truncation", "dpd", "tunnels"});
+       "send_certificate", "allow_weak", "nat_traversal", "fragmentation", "sha256_truncation", "dpd",
+       "tunnels"});
   PeerDraft draft;
   PeerConfig& peer = draft.config;
   peer.name = member.name;
@@ -98,7 +112,10 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
     draft.waiver_known = report.count() == before;
   }
   if (const auto field = map.optional("nat_traversal")) {
-    peer.nat_traversal = choice(*field, kNatTraversal).value_or(NatTraversal::rfc);
+    peer.nat_traversal = read_nat_traversal(*field);
+  }
+  if (const auto field = map.optional("fragmentation")) {
+    peer.fragmentation = read_boolean(*field).value_or(true);
   }
   if (const auto field = map.optional("dpd")) peer.dpd = read_dpd(*field);
   if (const auto field = map.required("tunnels", "a map of tunnels by name, at least one")) {

@@ -154,15 +154,46 @@ Result<void> Daemon::attach_sockets() {
     const Result<void> exempt = plane_->exempt_socket(fd, socket.bound.address.family());
     if (!exempt) return fail(exempt.error());
     if (socket.encapsulation) {
-      const Result<void> attached = plane_->attach_encapsulation_socket(fd, socket.bound);
+      const Result<void> attached = plane_->attach_encapsulation_socket(fd, socket.bound, false);
       if (!attached) return fail(attached.error());
       if (plane_->reads_encapsulation_socket()) continue;
     }
-    watches_.push_back(Watch::readable(*loop_, fd, [this, &socket] {
-      sockets_->receive(socket, [this](const ike::Datagram& datagram) { driver_->on_datagram(datagram); });
-    }));
+    listen_to(socket);
   }
+  carry_old_drafts(config_);
   return {};
+}
+
+void Daemon::listen_to(const UdpSocket& socket) {
+  const int fd = socket.fd.get();
+  ike_watches_[fd] = Watch::readable(*loop_, fd, [this, &socket] {
+    sockets_->receive(socket, [this](const ike::Datagram& datagram) { driver_->on_datagram(datagram); });
+  });
+}
+
+// Drafts 00 and 01 of NAT traversal have ESP on IKE's own port: the data plane takes part there as long as a
+// peer wants that, and no longer.
+void Daemon::carry_old_drafts(const conf::Config& config) {
+  const bool wanted = std::any_of(config.peers.begin(), config.peers.end(), [](const conf::PeerConfig& peer) {
+    const NatForm* form = find_nat_form(peer.nat_traversal);
+    return form != nullptr && !form->floats;
+  });
+  if (wanted == std::exchange(old_drafts_, wanted)) return;
+  for (const UdpSocket& socket : sockets_->all()) {
+    const int fd = socket.fd.get();
+    if (socket.encapsulation) continue;
+    if (!wanted) {
+      plane_->detach_encapsulation_socket(fd);
+      listen_to(socket);
+      continue;
+    }
+    if (const auto attached = plane_->attach_encapsulation_socket(fd, socket.bound, true); !attached) {
+      // Peers without such a NAT, and all others, go on; SAs that would need it say so.
+      log_.error(printable(error_text(attached.error()), 1024));
+    } else if (plane_->reads_encapsulation_socket()) {
+      ike_watches_.erase(fd);
+    }
+  }
 }
 
 void Daemon::assemble() {
@@ -269,6 +300,7 @@ void Daemon::run() {
   notify_ready(fmt::format("{} peers configured", config_.peers.size()));
   loop_->run();
   watches_.clear();
+  ike_watches_.clear();
   server_->flush();
   plane_->shut_down();
   plane_.reset();
@@ -318,6 +350,7 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
   }
   notify_reloading();
   config_ = std::move(config);
+  carry_old_drafts(config_);
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
   driver_->on_command(ike::Reconfigure{std::move(*engine)});

@@ -1,6 +1,7 @@
 // oakgated put together: owns every part, brings what happens outside to the core, and ends in order.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -52,6 +53,8 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] Result<void> make_trust();
   [[nodiscard]] Result<void> open_network();
   [[nodiscard]] Result<void> attach_sockets();
+  void listen_to(const UdpSocket& socket);
+  void carry_old_drafts(const conf::Config& config);
   void assemble();
 
   void start_core();
@@ -113,6 +116,8 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<Timer> network_timer_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::unique_ptr<Watch>> watches_;
+  std::map<int, std::unique_ptr<Watch>> ike_watches_;  // by descriptor: the sockets that we read ourselves
+  bool old_drafts_ = false;  // ESP goes beside IKE on its port: drafts 00 and 01 of NAT traversal
   std::string status_;
   bool network_timer_armed_ = false;
   bool shutting_down_ = false;

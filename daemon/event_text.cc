@@ -95,7 +95,7 @@ constexpr std::array kMessages{
              "ISAKMP: {address} set the commit bit, await(): its CONNECTED for {selectors}"},
     EventRow{EventId::commit_unanswered, LogLevel::warning,
              "ISAKMP: no CONNECTED from {address} in {seconds} s for {selectors}: going on without"},
-    EventRow{EventId::nat_detected, LogLevel::info, "ISAKMP: NAT found with {remote}: {where}"},
+    EventRow{EventId::nat_detected, LogLevel::info, "ISAKMP: NAT found with {remote}: {where}, {form}"},
     EventRow{EventId::endpoint_changed, LogLevel::notice, "ISAKMP: the peer moved from {from} to {to}"},
     EventRow{EventId::peer_silent, LogLevel::info,
              "ISAKMP: DPD: nothing from {remote} for {seconds} s, sending R-U-THERE, try {try}"},

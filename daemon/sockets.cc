@@ -192,8 +192,9 @@ void UdpSockets::receive(const UdpSocket& socket, const Receiver& receiver) {
     const std::optional<Endpoint> remote = from_socket_address(batch.from[i]);
     if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 || !remote) continue;
     ByteView data(batch.data[i].data(), batch.messages[i].msg_len);
+    if (data.size() == 1 && data[0] == kKeepalive) continue;
     if (socket.encapsulation) {
-      // Without the marker it is ESP for an SA nobody has any more, or a keep-alive (the byte 0xff).
+      // Without the marker it is ESP for an SA nobody has any more.
       if (data.size() < kNonEspMarker.size() ||
           !std::equal(kNonEspMarker.begin(), kNonEspMarker.end(), data.begin())) {
         continue;

@@ -121,7 +121,8 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const L
     peer.policies = from.policies;
     peer.waiver = from.allow_weak.value_or(WeakWaiver{});
     peer.needs_waiver = needs_waiver(from, keys);
-    peer.nat_traversal = from.nat_traversal == conf::NatTraversal::rfc;
+    peer.nat_traversal = from.nat_traversal;
+    peer.fragmentation = from.fragmentation;
     peer.aggressive = from.aggressive;
     peer.dpd = from.dpd;
     peer.send_certificate = from.send_certificate;

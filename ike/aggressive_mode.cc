@@ -64,7 +64,7 @@ Result<void> send_offer(Run& run) {
   std::vector<Payload> payloads{offer, wire::KeyExchangePayload{public_of(run, Role::initiator)},
                                 wire::NoncePayload{run.exchange.nonce_i}, *phase1_of(run).own_id};
   append_certificate_requests(run, policies->front(), payloads);
-  append_vendor_ids(peer, payloads);
+  append_vendor_ids(peer, run.sa.capabilities, payloads);
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::aggressive, payloads, Expect::answer);
 }
 
@@ -105,7 +105,7 @@ Result<void> send_answer(Run& run, std::vector<Payload> proof) {
                   std::make_move_iterator(proof.end()));
   append_certificate_requests(run, *run.sa.policy, payloads);
   if (auto appended = append_nat_detection(run, payloads); !appended) return appended;
-  append_vendor_ids(peer_of(run), payloads);
+  append_vendor_ids(peer_of(run), run.sa.capabilities, payloads);
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::aggressive, payloads, Expect::nothing);
 }
 

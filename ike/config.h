@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "ike/base/nat_forms.h"
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
 #include "ike/base/trust.h"
@@ -63,9 +64,10 @@ struct PeerConfig {
   std::vector<IsakmpPolicy> policies;  // in order of priority
   WeakWaiver waiver;
   std::vector<Weak> needs_waiver;  // weak things this peer can use; empty: the waiver's end does not matter
-  bool nat_traversal = true;       // RFC 3947
-  bool aggressive = false;         // Aggressive Mode: we begin with it, and answer it
-  DeadPeerDetection dpd;           // RFC 3706
+  NatTraversal nat_traversal = NatTraversal::rfc;
+  bool fragmentation = true;  // IKE fragmentation: announced, taken, and done if the peer announces it
+  bool aggressive = false;    // Aggressive Mode: we begin with it, and answer it
+  DeadPeerDetection dpd;      // RFC 3706
   SendCertificate send_certificate = SendCertificate::on_request;
   std::string trustpoint;  // for signatures: what proves us, and whom the peer must chain to; empty: none
   std::optional<RsaEncryption> rsa_encryption;
@@ -99,6 +101,7 @@ struct Limits {
   Milliseconds switch_delay{8000};        // a renewed SA pair sends so long after message 3 (tunnels.h)
   Milliseconds connected_wait{3000};      // for a peer's CONNECTED, if it set the commit bit
   Milliseconds keepalive{20000};          // NAT keep-alives, RFC 3948 section 4
+  Milliseconds reassembly{30000};         // fragments of a message are kept for so long
   Milliseconds probe_pause{60000};        // between probes that unauthenticated messages cause
   Milliseconds unknown_spi_pause{10000};  // between INVALID-SPI notifies to one peer
   Milliseconds move_pause{5000};          // between two moves of one peer behind a NAT

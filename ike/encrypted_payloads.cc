@@ -20,7 +20,7 @@ wire::IdPayload id_of_body(ByteView body) {
   return id;
 }
 
-std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body) {
+std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body, PayloadType nat_d) {
   std::vector<EncryptedBody> found;
   for (const wire::Payload& payload : body.payloads) {
     if (const auto* ke = std::get_if<wire::KeyExchangePayload>(&payload)) {
@@ -34,7 +34,7 @@ std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body) {
     } else if (const auto* nonce = std::get_if<wire::NoncePayload>(&payload)) {
       found.push_back({PayloadType::nonce, nonce->data});
     } else if (const auto* nat = std::get_if<wire::NatDetectionPayload>(&payload)) {
-      if (nat->type == PayloadType::nat_d) found.push_back({PayloadType::nat_d, nat->hash});
+      if (nat->type == nat_d) found.push_back({nat_d, nat->hash});
     }
   }
   return found;

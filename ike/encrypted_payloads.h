@@ -24,8 +24,8 @@ struct EncryptedBody {
   Bytes data;
 };
 // KE, ID, NONCE, CERT and NAT-D of a message parsed with Identities::opaque, in its order; nothing else is
-// ever encrypted to us.
-[[nodiscard]] std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body);
+// ever encrypted to us. NAT-D: of the type that was agreed on; `none`: on none.
+[[nodiscard]] std::vector<EncryptedBody> encrypted_bodies(const wire::Body& body, wire::PayloadType nat_d);
 
 // Ke_i or Ke_r at work: CBC through the bodies of a message, from an IV of zeros on; "the IV for subsequent
 // payloads ... is the last ciphertext block of the previous payload". Ephemeral, secret.

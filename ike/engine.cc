@@ -45,6 +45,9 @@ void on_ike_sa_timer(Core& core, const Timer& timer) {
     case TimerKind::dead_peer_due:
       on_dead_peer_due(core, *sa);
       return;
+    case TimerKind::fragments_expired:
+      on_fragments_expired(*sa);
+      return;
     case TimerKind::keepalive_due:
       on_keepalive_due(core, *sa);
       return;

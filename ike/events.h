@@ -58,7 +58,7 @@ enum class EventId : std::uint8_t {
   group_refused,        // New Group Mode: ATTRIBUTES-NOT-SUPPORTED
   commit_awaited,       // the peer set the commit bit: its new SAs are used once it says CONNECTED
   commit_unanswered,    // and it did not; fields: seconds
-  nat_detected,         // fields: where
+  nat_detected,         // fields: where, form ("rfc", "draft-02": how it will be passed)
   endpoint_changed,     // the authenticated peer moved; fields: from, to
   peer_silent,          // R-U-THERE sent, after so many seconds without a sign of life; fields: seconds, try
   peer_dead,            // and none came: its SAs are gone; error

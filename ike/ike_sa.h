@@ -10,12 +10,14 @@
 #include <unordered_set>
 #include <vector>
 
+#include "ike/base/nat_forms.h"
 #include "ike/base/policy.h"
 #include "ike/base/result.h"
 #include "ike/crypto/dh.h"
 #include "ike/crypto/keys.h"
 #include "ike/effects.h"
 #include "ike/encrypted_payloads.h"
+#include "ike/fragments.h"
 #include "ike/nat_traversal.h"
 #include "ike/states.h"
 #include "ike/timers.h"
@@ -61,8 +63,10 @@ struct HeldMessage {
 };
 
 struct PeerCapabilities {
-  bool nat_traversal = false;
+  const NatForm* nat_traversal = nullptr;  // the form that both sides speak; null: none
+  std::optional<VendorId> nat_vendor_id;   // by which the peer announced it: it is answered by the same
   bool dead_peer_detection = false;
+  bool fragmentation = false;  // it takes fragments, and we send them
 };
 
 // Where an exchange, and the SA it makes, stood before a message was taken. What a message says may prove
@@ -209,6 +213,8 @@ struct IkeSa {
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId keepalive_timer;
+  Reassembly fragments;  // of the message that is coming in pieces
+  TimerId fragments_timer;
   DeadPeerWatch watch;
   std::optional<Instant> told_unknown_spi;  // when we last sent INVALID-SPI
   std::optional<Endpoint> proved_at;        // where an authentic message just came from

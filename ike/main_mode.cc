@@ -20,10 +20,10 @@ using wire::PayloadType;
 
 // ---- the policy, for every method
 
-std::vector<Payload> first_payloads(const Peer& peer, wire::SaPayload sa) {
+std::vector<Payload> first_payloads(const Peer& peer, const IkeSa& ike_sa, wire::SaPayload sa) {
   std::vector<Payload> payloads;
   payloads.emplace_back(std::move(sa));
-  append_vendor_ids(peer, payloads);
+  append_vendor_ids(peer, ike_sa.capabilities, payloads);
   return payloads;
 }
 
@@ -31,7 +31,7 @@ std::vector<Payload> first_payloads(const Peer& peer, wire::SaPayload sa) {
 Result<void> take_offer(Run& run) {
   auto reply = take_offered_policy(run, usable_policies(run.core, peer_of(run)));
   if (!reply) return fail(std::move(reply.error()));
-  std::vector<Payload> payloads = first_payloads(peer_of(run), std::move(*reply));
+  std::vector<Payload> payloads = first_payloads(peer_of(run), run.sa, std::move(*reply));
   leave_out_what_does_not_fit(run, payloads);
   return send_clear(run.core, run.sa, run.exchange, ExchangeType::identity_protection, payloads,
                     Expect::nothing);
@@ -211,7 +211,7 @@ Result<void> send_first_offer(Core& core, IkeSa& sa, const Peer& peer) {
   if (!policies) return fail(std::move(policies.error()));
   const wire::SaPayload offer = offer_policies(*policies);
   sa.phase1->sa_body = wire::encode_sa_body(offer);
-  return send_clear(core, sa, *sa.phase1, ExchangeType::identity_protection, first_payloads(peer, offer),
+  return send_clear(core, sa, *sa.phase1, ExchangeType::identity_protection, first_payloads(peer, sa, offer),
                     Expect::answer);
 }
 

@@ -14,7 +14,9 @@ namespace {
 bool may_be_at(const IkeSa& sa, const Peer& peer, const Endpoint& place) {
   const bool called_from = std::any_of(peer.called_from.begin(), peer.called_from.end(),
                                        [&](const Subnet& subnet) { return subnet.contains(place.address); });
-  return sa.nat.remote && sa.local.port == kNatTraversalPort && called_from;
+  const NatForm* form = sa.capabilities.nat_traversal;
+  const bool in_udp = form != nullptr && (!form->floats || sa.local.port == kNatTraversalPort);
+  return sa.nat.remote && in_udp && called_from;
 }
 
 // Quick Modes under way have SAs to the old address: they begin anew.

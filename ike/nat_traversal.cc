@@ -19,14 +19,19 @@ Result<Bytes> nat_hash(IkeHash hash, const CookiePair& cookies, const Endpoint& 
 }
 
 Result<std::vector<wire::Payload>> nat_detection_payloads(IkeHash hash, const CookiePair& cookies,
-                                                          const Endpoint& local, const Endpoint& remote) {
+                                                          const Endpoint& local, const Endpoint& remote,
+                                                          const NatForm& form) {
   std::vector<wire::Payload> payloads;
   for (const Endpoint* endpoint : {&remote, &local}) {
     auto digest = nat_hash(hash, cookies, *endpoint);
     if (!digest) return fail(std::move(digest.error()));
-    payloads.emplace_back(wire::NatDetectionPayload{wire::PayloadType::nat_d, std::move(*digest)});
+    payloads.emplace_back(wire::NatDetectionPayload{nat_d_type(form), std::move(*digest)});
   }
   return payloads;
+}
+
+wire::PayloadType nat_d_type(const NatForm& form) {
+  return static_cast<wire::PayloadType>(form.nat_d);
 }
 
 Result<NatSituation> detect_nat(IkeHash hash, const CookiePair& cookies, const Endpoint& local,

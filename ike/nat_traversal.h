@@ -1,10 +1,11 @@
-// NAT detection: RFC 3947 section 3.2. Each side sends hashes of the addresses and ports it believes in; the
-// other compares them with what it sees.
+// NAT detection: RFC 3947 section 3.2, and the drafts before it (base/nat_forms.h). Each side sends hashes of
+// the addresses and ports it believes in; the other compares them with what it sees.
 #pragma once
 
 #include <vector>
 
 #include "ike/base/algorithms.h"
+#include "ike/base/nat_forms.h"
 #include "ike/base/net.h"
 #include "ike/base/result.h"
 #include "ike/base/types.h"
@@ -26,7 +27,9 @@ struct NatSituation {
 [[nodiscard]] Result<std::vector<wire::Payload>> nat_detection_payloads(IkeHash hash,
                                                                         const CookiePair& cookies,
                                                                         const Endpoint& local,
-                                                                        const Endpoint& remote);
+                                                                        const Endpoint& remote,
+                                                                        const NatForm& form);
+[[nodiscard]] wire::PayloadType nat_d_type(const NatForm& form);
 // What the NAT-D payloads of a message that came from `remote` to `local` say. Fewer than two: no NAT, as the
 // peer did not take part.
 [[nodiscard]] Result<NatSituation> detect_nat(IkeHash hash, const CookiePair& cookies, const Endpoint& local,

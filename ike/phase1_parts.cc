@@ -64,18 +64,24 @@ wire::ExchangeType exchange_type(const Run& run) {
 
 // ---- vendor IDs
 
-void append_vendor_ids(const Peer& peer, std::vector<Payload>& payloads) {
+void append_vendor_ids(const Peer& peer, const PeerCapabilities& theirs, std::vector<Payload>& payloads) {
   const auto add = [&](VendorId id) {
     payloads.emplace_back(wire::VendorIdPayload{*from_hex(vendor_id_info(id).hex)});
   };
-  if (peer.config.nat_traversal) add(VendorId::nat_t_rfc3947);
+  if (const NatForm* form = find_nat_form(peer.config.nat_traversal))
+    add(theirs.nat_vendor_id.value_or(form->announced));
   add(VendorId::dpd);
+  if (peer.config.fragmentation) add(VendorId::fragmentation);
 }
 
 void read_vendor_ids(Run& run) {
+  PeerCapabilities& theirs = run.sa.capabilities;
+  const NatForm* form = find_nat_form(peer_of(run).config.nat_traversal);
   for (const auto* payload : payloads_of<wire::VendorIdPayload>(run.message->body)) {
-    if (find_vendor_id(payload->data) == VendorId::nat_t_rfc3947)
-      run.sa.capabilities.nat_traversal = peer_of(run).config.nat_traversal;
+    const auto known = find_vendor_id(payload->data);
+    if (form == nullptr || (known != form->announced && known != form->also)) continue;
+    theirs.nat_traversal = form;
+    if (theirs.nat_vendor_id != form->announced) theirs.nat_vendor_id = known;
   }
   read_late_vendor_ids(run);
 }
@@ -84,6 +90,8 @@ void read_late_vendor_ids(Run& run) {
   for (const auto* payload : payloads_of<wire::VendorIdPayload>(run.message->body)) {
     const auto known = find_vendor_id(payload->data);
     if (known == VendorId::dpd) run.sa.capabilities.dead_peer_detection = true;
+    if (peer_of(run).config.fragmentation && announces_fragments(payload->data, exchange_type(run)))
+      run.sa.capabilities.fragmentation = true;
     Event event = run.core.event(EventId::vendor_id_received, run.sa);
     const ByteView body(payload->data);
     event.fields = {{"name", known ? std::string(vendor_id_info(*known).name)
@@ -168,36 +176,42 @@ Result<void> read_key_exchange(Run& run) {
 }
 
 Result<void> read_nat(Run& run) {
+  const NatForm* form = run.sa.capabilities.nat_traversal;
+  if (form == nullptr) return {};
   std::vector<Bytes> hashes;
   for (const auto* payload : payloads_of<wire::NatDetectionPayload>(run.message->body)) {
-    if (payload->type == PayloadType::nat_d) hashes.push_back(payload->hash);
+    if (payload->type == nat_d_type(*form)) hashes.push_back(payload->hash);
   }
   return judge_nat(run, run.message->datagram.local, run.message->datagram.remote, hashes);
 }
 
 Result<void> judge_nat(Run& run, const Endpoint& local, const Endpoint& remote,
                        const std::vector<Bytes>& hashes) {
-  if (!run.sa.capabilities.nat_traversal) return {};
+  const NatForm* form = run.sa.capabilities.nat_traversal;
+  if (form == nullptr) return {};
   auto nat = detect_nat(run.sa.policy->hash, run.sa.cookies, local, remote, hashes);
   if (!nat) return fail(std::move(nat.error()));
   run.sa.nat = *nat;
   if (!nat->any()) return {};
   Event event = run.core.event(EventId::nat_detected, run.sa);
-  event.fields = {{"where", nat->to_string()}};
+  event.fields = {{"where", nat->to_string()}, {"form", std::string(form->word)}};
   event.authenticated = false;
   run.core.raise(std::move(event));
   return {};
 }
 
 Result<void> append_nat_detection(const Run& run, std::vector<Payload>& payloads) {
-  if (!run.sa.capabilities.nat_traversal) return {};
-  auto detection = nat_detection_payloads(run.sa.policy->hash, run.sa.cookies, run.sa.local, run.sa.remote);
+  const NatForm* form = run.sa.capabilities.nat_traversal;
+  if (form == nullptr) return {};
+  auto detection =
+      nat_detection_payloads(run.sa.policy->hash, run.sa.cookies, run.sa.local, run.sa.remote, *form);
   if (!detection) return fail(std::move(detection.error()));
   payloads.insert(payloads.end(), detection->begin(), detection->end());
   return {};
 }
 
 void float_ports(IkeSa& sa) {
+  if (sa.capabilities.nat_traversal == nullptr || !sa.capabilities.nat_traversal->floats) return;
   sa.local.port = kNatTraversalPort;
   if (sa.remote.port == kIkePort) sa.remote.port = kNatTraversalPort;
 }
@@ -272,7 +286,8 @@ void keep_proof(Run& run) {
 
 void settle_nat(Run& run) {
   const bool floated = phase1_of(run).proof_local.port == kNatTraversalPort;
-  if (!run.sa.capabilities.nat_traversal || floated == run.sa.nat.any()) return;
+  const NatForm* form = run.sa.capabilities.nat_traversal;
+  if (form == nullptr || !form->floats || floated == run.sa.nat.any()) return;
   run.sa.nat = floated ? NatSituation{false, true} : NatSituation{};
 }
 

@@ -21,8 +21,10 @@ inline constexpr std::uint8_t kManyPayloads = 64;
 [[nodiscard]] Role other(Role role);
 [[nodiscard]] wire::ExchangeType exchange_type(const Run& run);
 
-// ---- vendor IDs: the first message of each side
-void append_vendor_ids(const Peer& peer, std::vector<wire::Payload>& payloads);
+// ---- vendor IDs: the first message of each side. A responder answers a form of NAT traversal by the vendor
+// ID that announced it.
+void append_vendor_ids(const Peer& peer, const PeerCapabilities& theirs,
+                       std::vector<wire::Payload>& payloads);
 void read_vendor_ids(Run& run);
 // IOS sends some of them with its key exchange only. Not about NAT-T: for that it is too late by then.
 void read_late_vendor_ids(Run& run);
@@ -46,13 +48,14 @@ using Policies = Result<std::vector<IsakmpPolicy>>;
 [[nodiscard]] Result<void> check_nonce(ByteView nonce);
 // KE and NONCE of a message in clear, checked and kept.
 [[nodiscard]] Result<void> read_key_exchange(Run& run);
-// NAT-D, if both sides speak RFC 3947: what is found is kept and told.
+// NAT-D of the form that both sides speak: what is found is kept and told. Others mean nothing.
 [[nodiscard]] Result<void> read_nat(Run& run);
 // The same, of NAT-D hashes that came from `remote` to `local`.
 [[nodiscard]] Result<void> judge_nat(Run& run, const Endpoint& local, const Endpoint& remote,
                                      const std::vector<Bytes>& hashes);
 [[nodiscard]] Result<void> append_nat_detection(const Run& run, std::vector<wire::Payload>& payloads);
-// RFC 3947 section 4: from message 5 (Aggressive Mode: 3) on port 4500 is used if there is a NAT.
+// RFC 3947 section 4: from message 5 (Aggressive Mode: 3) on port 4500 is used if there is a NAT; drafts 00
+// and 01 stay where they are.
 void float_ports(IkeSa& sa);
 
 // Our key pair has been made; our nonce with it.

@@ -12,8 +12,9 @@ namespace {
 constexpr std::uint32_t kReservedSpis = 256;
 
 std::optional<UdpEncapsulation> encapsulation_of(const IkeSa& sa) {
-  if (!sa.nat.any()) return std::nullopt;
-  return UdpEncapsulation{sa.local.port, sa.remote.port};
+  const NatForm* form = sa.capabilities.nat_traversal;
+  if (!sa.nat.any() || form == nullptr) return std::nullopt;
+  return UdpEncapsulation{sa.local.port, sa.remote.port, !form->floats};
 }
 
 // Past the soft limit the pair is renewed, with the rest of the kilobytes left for that. 0: never.

@@ -47,9 +47,14 @@ TransformWishes wishes_of(Run& run, const Peer& peer, const Pair& pair) {
   const WeakWaiver& waiver = peer.config.waiver;
   const bool holds = !waiver.expired(run.core.now().wall);
   const IkeSa& sa = run.sa;
-  return {tunnel.transform_sets,     tunnel.pfs,
-          tunnel.lifetime,           sa.nat.any(),
-          holds ? &waiver : nullptr, own_traffic(pair.config.selectors, sa.local.address, sa.remote.address)};
+  const NatForm* form = sa.capabilities.nat_traversal;
+  return {tunnel.transform_sets,
+          tunnel.pfs,
+          tunnel.lifetime,
+          sa.nat.any(),
+          holds ? &waiver : nullptr,
+          own_traffic(pair.config.selectors, sa.local.address, sa.remote.address),
+          form == nullptr ? NatTraversal::off : form->id};
 }
 
 Event pair_event(Run& run, EventId id) {
@@ -196,7 +201,6 @@ void read_notifies(const Run& run, ChosenTransform& chosen) {
 Result<void> take_choice(Run& run) {
   QuickMode& quick = quick_of(run);
   if (auto verified = check_hash(run, 2); !verified) return verified;
-  quick.withdrawn = false;  // it had arrived, after all
   const TransformWishes wishes = wishes_of(run, peer_of(run), pair_of(run));
   const wire::SaPayload& reply = *payload_of<wire::SaPayload>(run.message->body);
   auto chosen = check_chosen_transform(wishes, reply);
@@ -445,7 +449,8 @@ constexpr std::array kOfferPayloads{
     PayloadRule{PayloadType::hash, 1, 1},           PayloadRule{PayloadType::sa, 1, 1},
     PayloadRule{PayloadType::nonce, 1, 1},          PayloadRule{PayloadType::key_exchange, 0, 1},
     PayloadRule{PayloadType::identification, 0, 2}, PayloadRule{PayloadType::notification, 0, kMany},
-    PayloadRule{PayloadType::nat_oa, 0, 2},         PayloadRule{PayloadType::vendor_id, 0, kMany}};
+    PayloadRule{PayloadType::nat_oa, 0, 2},         PayloadRule{PayloadType::nat_oa_draft, 0, 2},
+    PayloadRule{PayloadType::vendor_id, 0, kMany}};
 constexpr std::array kConfirmPayloads{PayloadRule{PayloadType::hash, 1, 1},
                                       PayloadRule{PayloadType::notification, 0, kMany}};
 

@@ -127,7 +127,7 @@ Result<std::vector<Payload>> revised_payloads(Run& run, const RsaEncryption& key
   for (const Payload& payload : detection) {
     auto sealed = cipher->seal(std::get<wire::NatDetectionPayload>(payload).hash);
     if (!sealed) return fail(std::move(sealed.error()));
-    payloads.emplace_back(wire::NatDetectionPayload{PayloadType::nat_d, std::move(*sealed)});
+    payloads.emplace_back(wire::NatDetectionPayload{wire::type_of(payload), std::move(*sealed)});
   }
   return payloads;
 }
@@ -189,7 +189,9 @@ Result<void> take_encrypted(Run& run) {
   const auto keys = rsa_encryption_of(peer_of(run));
   if (!keys) return fail(keys.error());
   EncryptedNonces& state = state_of(run);
-  state.received = encrypted_bodies(run.message->body);
+  const NatForm* form = run.sa.capabilities.nat_traversal;
+  const PayloadType nat_d = form == nullptr ? PayloadType::nat_d : nat_d_type(*form);
+  state.received = encrypted_bodies(run.message->body, nat_d);
   state.local = run.message->datagram.local;
   state.remote = run.message->datagram.remote;
   DecryptBlocks job{(*keys)->own_key, {}};
@@ -223,12 +225,13 @@ Result<void> open_revised(Run& run) {
   for (const EncryptedBody& body : state.received) {
     if (body.type == PayloadType::nonce) continue;
     // Not every peer encrypts NAT-D, which is younger than this mode; encrypted ones are longer.
-    if (body.type == PayloadType::nat_d && body.data.size() == hash_bytes) {
+    const bool nat = body.type == PayloadType::nat_d || body.type == PayloadType::nat_d_draft;
+    if (nat && body.data.size() == hash_bytes) {
       state.nat_hashes.push_back(body.data);
       continue;
     }
     auto opened = cipher->open(body.data);
-    if (body.type == PayloadType::nat_d) {
+    if (nat) {
       if (opened && opened->size() == hash_bytes) state.nat_hashes.push_back(to_bytes(opened->view()));
     } else if (body.type == PayloadType::key_exchange) {
       state.hopeless = state.hopeless || !opened || opened->size() != info(policy.group).public_bytes;

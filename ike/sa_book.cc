@@ -114,7 +114,8 @@ void remove_ike_sa(Core& core, IkeSa& sa) {
   for (const MessageId id : ids) abandon_quick_mode(core, sa, *sa.quick_modes.at(id));
   forget_phase1(core, sa);
   stop_watching(core, sa);
-  for (TimerId* timer : {&sa.rekey_timer, &sa.expiry_timer, &sa.keepalive_timer}) core.cancel(*timer);
+  for (TimerId* timer : {&sa.rekey_timer, &sa.expiry_timer, &sa.keepalive_timer, &sa.fragments_timer})
+    core.cancel(*timer);
   if (const auto found = state.by_cookies.find(sa.cookies);
       found != state.by_cookies.end() && found->second == sa.id) {
     state.by_cookies.erase(found);

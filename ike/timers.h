@@ -25,6 +25,7 @@ enum class TimerKind : std::uint8_t {
   pair_retry_due,      // a failed selector pair may start again; subject: reqid
   dead_peer_due,       // the peer's silence is looked at, RFC 3706; subject: IKE SA
   keepalive_due,       // NAT keep-alive, RFC 3948 section 4; subject: IKE SA
+  fragments_expired,   // the rest of a message in fragments has not come; subject: IKE SA
 };
 
 struct Timer {

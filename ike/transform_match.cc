@@ -17,9 +17,22 @@ namespace attribute = wire::ipsec_attribute;
 constexpr std::size_t kDescribedTransforms = 8;
 constexpr std::uint32_t kReservedSpis = 256;  // RFC 2406 section 2.1: 1-255 are reserved, 0 is local
 
-std::uint16_t mode_number(EncapsulationMode mode, bool udp) {
-  if (mode == EncapsulationMode::transport) return wire::kModeTransport;
-  return udp ? wire::kModeUdpTunnel : wire::kModeTunnel;
+// The first form that calls an encapsulation mode in UDP so; null: it is none in UDP.
+const NatForm* form_of_mode(std::uint64_t mode) {
+  const auto table = nat_form_table();
+  const auto found = std::find_if(table.begin(), table.end(), [mode](const NatForm& form) {
+    return mode == form.udp_tunnel || mode == form.udp_transport;
+  });
+  return found == table.end() ? nullptr : &*found;
+}
+
+std::uint16_t plain_mode(EncapsulationMode mode) {
+  return mode == EncapsulationMode::transport ? wire::kModeTransport : wire::kModeTunnel;
+}
+
+std::uint16_t mode_number(EncapsulationMode mode, const TransformWishes& wishes) {
+  const NatForm* form = wishes.udp_encapsulation ? find_nat_form(wishes.nat_form) : nullptr;
+  return form == nullptr || mode == EncapsulationMode::transport ? plain_mode(mode) : form->udp_tunnel;
 }
 
 // IOS: a set's transport mode is for traffic between the peers themselves, else it is not heeded. Through a
@@ -73,8 +86,8 @@ Transform transform_of(const TransformSet& set, IpsecProtocol protocol, const Tr
     add_life(list, attribute::life_type, attribute::life_duration, wire::kLifeKilobytes,
              wishes.lifetime.kilobytes.value);
   }
-  list.push_back(Attribute::short_form(attribute::encapsulation_mode,
-                                       mode_number(mode_of(set, wishes), wishes.udp_encapsulation)));
+  list.push_back(
+      Attribute::short_form(attribute::encapsulation_mode, mode_number(mode_of(set, wishes), wishes)));
   // RFC 3173 section 4.1: no attributes "that are not applicable to IPComp".
   if (protocol == IpsecProtocol::comp) return transform;
   const std::optional<Integrity> integrity = integrity_of(set, protocol);
@@ -120,12 +133,12 @@ bool matches_compression(const TransformSet& set, const TransformWishes& wishes,
       find_attribute(transform.attributes, attribute::encapsulation_mode).value_or(wire::kModeTransport);
   const EncapsulationMode wanted = mode_of(set, wishes);
   return transform.id == info(*set.compression).wire &&
-         (mode == mode_number(wanted, false) || mode == mode_number(wanted, wishes.udp_encapsulation));
+         (mode == plain_mode(wanted) || mode == mode_number(wanted, wishes));
 }
 
 bool matches(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes,
              const OfferedTransform& offered) {
-  if (offered.mode != mode_number(mode_of(set, wishes), wishes.udp_encapsulation)) return false;
+  if (offered.mode != mode_number(mode_of(set, wishes), wishes)) return false;
   if (protocol == IpsecProtocol::ah) {
     return offered.id == info(*set.ah).ah_wire && offered.authentication == info(*set.ah).wire;
   }
@@ -180,8 +193,11 @@ std::string describe_transform(const Proposal& proposal, const Transform& transf
     if (offered.authentication.value_or(0) != 0)
       text += " " + describe_authentication("esp-", *offered.authentication);
   }
-  if (offered.mode == wire::kModeTransport || offered.mode == wire::kModeUdpTransport) text += " transport";
-  if (offered.mode == wire::kModeUdpTunnel) text += " udp-encapsulated";
+  const NatForm* form = form_of_mode(offered.mode);
+  const bool transport =
+      form == nullptr ? offered.mode == wire::kModeTransport : offered.mode == form->udp_transport;
+  if (transport) text += " transport";
+  if (form != nullptr) text += " udp-encapsulated";
   if (offered.group) text += " group" + std::to_string(*offered.group);
   return text;
 }
@@ -369,13 +385,13 @@ std::string mode_word(std::uint64_t mode) {
       return "tunnel";
     case wire::kModeTransport:
       return "transport";
-    case wire::kModeUdpTunnel:
-      return "tunnel udp-encapsulated";
-    case wire::kModeUdpTransport:
-      return "transport udp-encapsulated";
     default:
-      return std::to_string(mode);
+      break;
   }
+  const NatForm* form = form_of_mode(mode);
+  if (form == nullptr) return std::to_string(mode);
+  return std::string(mode == form->udp_tunnel ? "tunnel" : "transport") + " udp-encapsulated" +
+         (form->id == NatTraversal::rfc ? "" : " as in the drafts");
 }
 
 // One transform of a protocol the set has, too.
@@ -385,8 +401,7 @@ void compare_transform(ProposalComparison& one, const TransformSet& set, IpsecPr
   if (protocol == IpsecProtocol::comp) {
     compare(one, "compression", describe_compression(transform.id), std::string(info(*set.compression).name));
     if (transform.id == info(*set.compression).wire && !matches_compression(set, wishes, transform))
-      one.differences.push_back(
-          {"mode", "another for IPComp", mode_word(mode_number(mode_of(set, wishes), false))});
+      one.differences.push_back({"mode", "another for IPComp", mode_word(plain_mode(mode_of(set, wishes)))});
     return;
   }
   const bool ah = protocol == IpsecProtocol::ah;
@@ -402,8 +417,7 @@ void compare_transform(ProposalComparison& one, const TransformSet& set, IpsecPr
   compare(one, ah ? "ah" : "integrity",
           authentication == 0 ? "none" : describe_authentication(prefix, authentication),
           wanted ? prefix + std::string(info(*wanted).name) : "none");
-  compare(one, "mode", mode_word(offered.mode),
-          mode_word(mode_number(mode_of(set, wishes), wishes.udp_encapsulation)));
+  compare(one, "mode", mode_word(offered.mode), mode_word(mode_number(mode_of(set, wishes), wishes)));
   if (!agree_on_pfs(wishes, offered).agreed) {
     one.differences.push_back({"pfs", offered.group ? "group" + std::to_string(*offered.group) : "none",
                                wishes.pfs ? std::string(info(*wishes.pfs).name) : "any strong group"});

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "ike/attributes.h"
+#include "ike/base/nat_forms.h"
 #include "ike/base/policy.h"
 #include "ike/base/result.h"
 #include "ike/proposal_report.h"
@@ -25,6 +26,7 @@ struct TransformWishes {
   bool udp_encapsulation = false;  // a NAT was found: RFC 3947 section 5.1
   const WeakWaiver* waiver = nullptr;
   bool own_traffic = false;  // the selectors are the two gateways: transport mode means what it says
+  NatTraversal nat_form = NatTraversal::rfc;  // with udp_encapsulation: how its modes are numbered
 };
 // Whether `selectors` are for the two gateways' own traffic, of whatever protocol and ports.
 [[nodiscard]] bool own_traffic(const SelectorPair& selectors, const IpAddress& local,

@@ -186,6 +186,45 @@ wire::Header header_for(const IkeSa& sa, wire::ExchangeType type, MessageId id) 
   return header;
 }
 
+// The SA that a fragment may be collected for: its sender has seen our cookie, so it receives at its address
+// and the SA counts as that source's (half_open.h), and we have told it that we take fragments.
+Result<IkeSa*> sa_for_fragment(Core& core, const wire::Header& header) {
+  IkeSa* sa = header.cookies.responder == Cookie{} ? nullptr : sa_for(core, header);
+  if (sa == nullptr) {
+    return fail(ErrorCode::malformed, "a fragment of a message for an SA that is not here",
+                "fragments once vendor IDs are exchanged");
+  }
+  const Peer* peer = core.find_peer(sa->peer);
+  if (peer == nullptr || !peer->config.fragmentation) {
+    return fail(ErrorCode::unsupported, "a fragment, though none was asked for", "whole messages",
+                "set `fragmentation: true` for this peer");
+  }
+  const bool first = sa->half_open() && sa->phase1 != nullptr && sa->phase1->kind == ExchangeKind::main_mode;
+  if (auto proved = first ? cookie_came_back(core, *sa) : Result<void>{}; !proved)
+    return fail(proved.error());
+  return sa;
+}
+
+// The whole message of which `datagram` is the fragment that was missing.
+Result<std::optional<Bytes>> take_fragment(Core& core, const Datagram& datagram, const wire::Header& header) {
+  auto sa = sa_for_fragment(core, header);
+  if (!sa) return fail(std::move(sa.error()));
+  auto body =
+      wire::parse_body(header.next_payload, wire::body_of(header, datagram.data), wire::Padding::none);
+  if (!body) return fail(std::move(body.error()));
+  const auto* fragment = std::get_if<wire::FragmentPayload>(&body->payloads.front());
+  if (fragment == nullptr || body->payloads.size() != 1) {
+    return fail(ErrorCode::malformed, "a fragment with other payloads behind it", "one fragment a message");
+  }
+  Reassembly& fragments = (*sa)->fragments;
+  auto whole = fragments.take(header, *fragment);
+  if (whole && (*sa)->fragments_timer == TimerId{}) {
+    (*sa)->fragments_timer =
+        core.arm(core.limits().reassembly, {TimerKind::fragments_expired, (*sa)->id.value, 0});
+  }
+  return whole;
+}
+
 // A peer that has lost its SAs says so under cookies nobody knows.
 void heed_stray(Core& core, Received& message) {
   if (message.header.exchange != wire::ExchangeType::informational || message.header.encrypted()) return;
@@ -197,6 +236,25 @@ void heed_stray(Core& core, Received& message) {
                   [](const auto* notify) { return notify->type == NotifyType::invalid_spi; })) {
     probe_on_hint(core, *sa);
   }
+}
+
+// What comes in fragments is a message like any other once it is whole, but for a header that is not theirs.
+void on_fragment(Core& core, const Datagram& datagram, const wire::Header& header) {
+  auto whole = take_fragment(core, datagram, header);
+  if (!whole) {
+    reject_unknown(core, datagram, std::move(whole.error()), core.find_sa(header.cookies));
+    return;
+  }
+  if (!*whole) return;
+  const auto inner = wire::parse_header(**whole);
+  if (!inner || inner->cookies != header.cookies || inner->next_payload == wire::PayloadType::fragment) {
+    reject_unknown(core, datagram,
+                   inner ? Error{ErrorCode::malformed, "fragments of a message of another SA", {}, {}, {}}
+                         : inner.error(),
+                   core.find_sa(header.cookies));
+    return;
+  }
+  on_message(core, Datagram{datagram.local, datagram.remote, **whole});
 }
 
 int tries_of(const Core& core, const IkeSa& sa) {
@@ -218,6 +276,10 @@ void on_message(Core& core, const Datagram& datagram) {
   auto header = wire::parse_header(datagram.data);
   if (!header) {
     reject_unknown(core, datagram, std::move(header.error()));
+    return;
+  }
+  if (header->next_payload == wire::PayloadType::fragment) {
+    on_fragment(core, datagram, *header);
     return;
   }
   Received message{datagram, *header, {}, {}, {}, {}};
@@ -247,6 +309,11 @@ void on_message(Core& core, const Datagram& datagram) {
                          "harmless after a restart: the peer will notice and begin anew",
                          {}});
   }
+}
+
+void on_fragments_expired(IkeSa& sa) {
+  sa.fragments_timer = TimerId{};
+  sa.fragments.clear();
 }
 
 void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
@@ -289,7 +356,12 @@ Result<void> send_encrypted(Core& core, IkeSa& sa, Exchange& exchange, wire::Exc
 }
 
 void send_datagram(Core& core, const IkeSa& sa, Bytes datagram) {
-  core.effect(SendDatagram{sa.local, sa.remote, std::move(datagram), false});
+  if (!sa.capabilities.fragmentation) {
+    core.effect(SendDatagram{sa.local, sa.remote, std::move(datagram), false});
+    return;
+  }
+  for (Bytes& part : fragments_of(datagram, sa.remote.address.family()))
+    core.effect(SendDatagram{sa.local, sa.remote, std::move(part), false});
 }
 
 Result<void> parse_clear(Received& message) {

@@ -11,6 +11,8 @@ namespace oakgate::ike {
 
 // A datagram from the network, or one that was held while a job was under way.
 void on_message(Core& core, const Datagram& datagram);
+// The rest of a message that came in fragments is not awaited any more.
+void on_fragments_expired(IkeSa& sa);
 // An exchange's last message got no answer in time.
 void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange);
 

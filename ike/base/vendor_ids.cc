@@ -11,7 +11,7 @@ constexpr auto kTable = std::to_array<VendorIdInfo>({
     {VendorId::unity, "Unity", "12f5f28c457168a9702d9fe274cc0100", 14},
     {VendorId::dpd, "DPD", "afcad71368a1f1c96b8696fc77570100", 16},
     {VendorId::xauth, "XAUTH", "09002689dfd6b712", 8},
-    {VendorId::fragmentation, "FRAGMENTATION", "4048b7d56ebce88525e7de7f00d6c2d3", 16},
+    {VendorId::fragmentation, "FRAGMENTATION", "4048b7d56ebce88525e7de7f00d6c2d3c0000000", 16},
     {VendorId::vpn3000, "VPN3000", "1f07f70eaa6514d3b0fa96542a500100", 14},
     {VendorId::nat_t_rfc3947, "NAT-T RFC 3947", "4a131c81070358455c5728f20e95452f", 16},
     {VendorId::nat_t_draft_03, "NAT-T draft 03", "7d9419a65310ca6f2c179d9215529d56", 16},

@@ -44,10 +44,12 @@ namespace oakgate {
 
 enum class Direction : std::uint8_t { in, out };
 
-// RFC 3948 encapsulation of one SA; ports in host order, as seen by this gateway: `local` is ours.
+// UDP encapsulation of one SA; ports in host order, as seen by this gateway: `local` is ours. RFC 3948, or
+// with `non_ike_marker` its drafts 00 and 01: on the IKE port, ESP behind 8 zero bytes.
 struct UdpEncapsulation {
   std::uint16_t local_port = 4500;
   std::uint16_t remote_port = 4500;
+  bool non_ike_marker = false;
   friend auto operator<=>(const UdpEncapsulation&, const UdpEncapsulation&) = default;
 };
 
@@ -146,11 +148,15 @@ class DataPlane {
 
   // Every socket that carries IKE: the protected selectors must never swallow it, on either direction.
   [[nodiscard]] virtual Result<void> exempt_socket(int socket_fd, Family family) = 0;
-  // A bound UDP socket on the encapsulation port (4500). The kernel plane turns UDP_ENCAP_ESPINUDP on and the
-  // daemon goes on reading IKE from it. The software plane duplicates the descriptor, reads it from now on
+  // A bound UDP socket that carries ESP beside IKE: on the encapsulation port (4500), or, with
+  // `non_ike_marker`, on the IKE port (500), as drafts 00 and 01 of NAT traversal have it (UdpEncapsulation).
+  // SAs of the one form never use sockets of the other. The kernel plane has the kernel take ESP off it
+  // (ErrorCode::unsupported: newer kernels than 6.9 know no non-IKE marker any more) and the daemon goes on
+  // reading IKE from it. The software plane duplicates the descriptor, reads it from now on
   // (reads_encapsulation_socket() is true), and hands IKE up through on_ike_datagram.
   // Both send ESP from it. `local` is the address the socket is bound to: any, or one of ours.
-  [[nodiscard]] virtual Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local) = 0;
+  [[nodiscard]] virtual Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local,
+                                                                 bool non_ike_marker) = 0;
   virtual void detach_encapsulation_socket(int socket_fd) = 0;
   [[nodiscard]] virtual bool reads_encapsulation_socket() const = 0;
 

@@ -75,8 +75,6 @@ inline constexpr std::uint16_t kLifeSeconds = 1;
 inline constexpr std::uint16_t kLifeKilobytes = 2;
 inline constexpr std::uint16_t kModeTunnel = 1;
 inline constexpr std::uint16_t kModeTransport = 2;
-inline constexpr std::uint16_t kModeUdpTunnel = 3;  // RFC 3947 section 5.1
-inline constexpr std::uint16_t kModeUdpTransport = 4;
 
 // draft-dukes-ike-mode-cfg-02 section 3.3: of an attributes payload.
 enum class ConfigurationType : std::uint8_t { request = 1, reply = 2, set = 3, ack = 4 };

@@ -26,10 +26,23 @@ TEST(Peers, Defaults) {
   EXPECT_EQ(peer.pre_shared_key->name, "b.psk");
   EXPECT_EQ(peer.pre_shared_key->position.line, 10);
   EXPECT_EQ(peer.nat_traversal, NatTraversal::rfc);
+  EXPECT_TRUE(peer.fragmentation);
   EXPECT_EQ(peer.dpd, (DeadPeerDetection{DpdMode::on_demand, Seconds(30), Seconds(120)}));
   EXPECT_EQ(peer.position.line, 8);
   EXPECT_EQ(peer.tunnels.size(), 1U);
   EXPECT_FALSE(peer.allow_weak->until);
+}
+
+TEST(Peers, EveryFormOfNatTraversal) {
+  for (const NatForm& form : nat_form_table()) {
+    const std::string line = "allow_weak: {algorithms: [3des, group2]}\n    nat_traversal: ";
+    EXPECT_EQ(only_peer(with_peer(line + std::string(form.word))).nat_traversal, form.id) << form.word;
+  }
+}
+
+TEST(Peers, WithoutFragmentation) {
+  EXPECT_FALSE(only_peer(with_peer("allow_weak: {algorithms: [3des, group2]}\n    fragmentation: false"))
+                   .fragmentation);
 }
 
 TEST(Peers, WithoutDeadPeerDetection) {
@@ -139,7 +152,7 @@ INSTANTIATE_TEST_SUITE_P(
             "b:",
             {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation, dpd or tunnels"}},
+             "fragmentation, sha256_truncation, dpd or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
@@ -152,13 +165,13 @@ INSTANTIATE_TEST_SUITE_P(
             with("dpdd: {interval: 30s}"),
             {"f.yaml:8:7: peers.b.dpdd: `dpdd` is not a known key; expected address, identity, policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation, dpd or tunnels; did you mean `dpd`?"}},
+             "fragmentation, sha256_truncation, dpd or tunnels; did you mean `dpd`?"}},
         Case{
             with("identiy: address"),
             {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "sha256_truncation, dpd or tunnels; did you mean `identity`?"}},
+             "fragmentation, sha256_truncation, dpd or tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "
@@ -167,8 +180,11 @@ INSTANTIATE_TEST_SUITE_P(
              {"f.yaml:8:3: peers.yes: `yes` is a boolean to other readers of YAML; expected a name, in "
               "quotes if the "
               "very word is meant"}},
-        Case{with("nat_traversal: draft-02"),
-             {"f.yaml:8:22: peers.b.nat_traversal: `draft-02` is not known here; expected rfc or off"}},
+        Case{with("nat_traversal: draft-04"),
+             {"f.yaml:8:22: peers.b.nat_traversal: `draft-04` is not known here; expected rfc, draft-03, "
+              "draft-02, draft-01, draft-00 or off; did you mean `draft-03`?"}},
+        Case{with("fragmentation: yes"),
+             {"f.yaml:8:22: peers.b.fragmentation: `yes` is not known here; expected true or false"}},
         Case{with("sha256_truncation: 112"),
              {"f.yaml:8:26: peers.b.sha256_truncation: `112` is not known here; expected 128 or 96"}},
         Case{with("dpd: on"),

@@ -14,7 +14,10 @@ class NoPlane final : public DataPlane {
   int fd() const override { return -1; }
   void dispatch(DataPlaneListener& /*listener*/) override {}
   Result<void> exempt_socket(int /*fd*/, Family /*family*/) override { return {}; }
-  Result<void> attach_encapsulation_socket(int /*fd*/, const Endpoint& /*local*/) override { return {}; }
+  Result<void> attach_encapsulation_socket(int /*fd*/, const Endpoint& /*local*/,
+                                           bool /*non_ike_marker*/) override {
+    return {};
+  }
   void detach_encapsulation_socket(int /*fd*/) override {}
   bool reads_encapsulation_socket() const override { return false; }
   Result<void> protect(const ProtectPolicy& /*policy*/) override { return {}; }

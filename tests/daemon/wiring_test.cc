@@ -45,7 +45,8 @@ LoadedKeys keys_of(const char* name, std::string_view key) {
 
 TEST(Wiring, CarriesEveryFieldOver) {
   conf::Config config = config_of({peer("branch-7")});
-  config.peers[0].nat_traversal = conf::NatTraversal::off;
+  config.peers[0].nat_traversal = NatTraversal::draft_02;
+  config.peers[0].fragmentation = false;
   config.peers[0].dpd = {DpdMode::periodic, Seconds(10), Seconds(50)};
   config.gateway.half_open = {64, 8, 30};
   ReqidTable reqids;
@@ -57,7 +58,8 @@ TEST(Wiring, CarriesEveryFieldOver) {
   EXPECT_EQ(made.name, "branch-7");
   EXPECT_EQ(made.called_from, std::vector{Subnet::host(ip("192.0.2.2"))});
   EXPECT_EQ(made.policies, config.peers[0].policies);
-  EXPECT_FALSE(made.nat_traversal);
+  EXPECT_EQ(made.nat_traversal, NatTraversal::draft_02);
+  EXPECT_FALSE(made.fragmentation);
   EXPECT_EQ(made.dpd, config.peers[0].dpd);
   EXPECT_EQ(engine->limits.half_open_total, 64U);
   EXPECT_EQ(engine->limits.half_open_per_source, 8U);

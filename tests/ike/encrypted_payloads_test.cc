@@ -71,7 +71,7 @@ TEST(EncryptedBodies, KeepTheirBytesAndTheirOrder) {
                    wire::CertificatePayload{4, Bytes(4, 6)},
                    wire::NatDetectionPayload{wire::PayloadType::nat_d_draft, Bytes(20, 4)},
                    wire::NatDetectionPayload{wire::PayloadType::nat_d, Bytes(20, 5)}};
-  const auto bodies = encrypted_bodies(body);
+  const auto bodies = encrypted_bodies(body, wire::PayloadType::nat_d);
   ASSERT_EQ(bodies.size(), 5U);
   EXPECT_EQ(bodies[0].type, wire::PayloadType::nonce);
   EXPECT_EQ(bodies[1].data, block);

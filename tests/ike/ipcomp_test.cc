@@ -136,13 +136,13 @@ TEST(IpcompProposal, WithoutAModeItMeansTransport) {
 TEST(IpcompProposal, ThroughANatItMayBeInUdpOrNot) {
   TransformWishes nat = wishes(kSets);
   nat.udp_encapsulation = true;
-  for (const std::uint16_t mode : {wire::kModeTunnel, wire::kModeUdpTunnel}) {
+  for (const std::uint16_t mode : {wire::kModeTunnel, find_nat_form(NatTraversal::rfc)->udp_tunnel}) {
     wire::SaPayload sa = *offer_transforms(nat, kTheirs);
     put_mode(ipcomp_of(sa), mode);
     EXPECT_TRUE(choose_transform(nat, sa, kOurs)) << mode;
   }
   wire::SaPayload sa = offer();
-  put_mode(ipcomp_of(sa), wire::kModeUdpTunnel);
+  put_mode(ipcomp_of(sa), find_nat_form(NatTraversal::rfc)->udp_tunnel);
   EXPECT_FALSE(choose_transform(wishes(kSets), sa, kOurs)) << "there is none";
 }
 

@@ -5,13 +5,14 @@
 namespace oakgate::ike {
 namespace {
 
+const NatForm& kRfc = *find_nat_form(NatTraversal::rfc);
 const CookiePair kCookies{{1, 2, 3, 4, 5, 6, 7, 8}, {9, 10, 11, 12, 13, 14, 15, 16}};
 const Endpoint kHere{*IpAddress::parse("192.0.2.1"), 500};
 const Endpoint kThere{*IpAddress::parse("192.0.2.2"), 500};
 
 std::vector<Bytes> sent_by(const Endpoint& local, const Endpoint& remote) {
   std::vector<Bytes> hashes;
-  const auto payloads = nat_detection_payloads(IkeHash::sha, kCookies, local, remote);
+  const auto payloads = nat_detection_payloads(IkeHash::sha, kCookies, local, remote, kRfc);
   for (const auto& payload : *payloads) hashes.push_back(std::get<wire::NatDetectionPayload>(payload).hash);
   return hashes;
 }
@@ -45,6 +46,18 @@ TEST(NatDetection, APeerWithSeveralAddressesMatchesByAny) {
 TEST(NatDetection, WithoutPayloadsThereIsNothingToFind) {
   EXPECT_EQ(seen({}, kHere, kThere), "none");
   EXPECT_EQ(seen({Bytes(20, 0)}, kHere, kThere), "none");
+}
+
+TEST(NatDetection, IsOfTheFormThatWasAgreedOn) {
+  const auto type = [](NatTraversal form) {
+    return wire::type_of(
+        nat_detection_payloads(IkeHash::sha, kCookies, kHere, kThere, *find_nat_form(form))->front());
+  };
+  EXPECT_EQ(type(NatTraversal::rfc), wire::PayloadType::nat_d);
+  for (const NatTraversal draft :
+       {NatTraversal::draft_00, NatTraversal::draft_01, NatTraversal::draft_02, NatTraversal::draft_03}) {
+    EXPECT_EQ(type(draft), wire::PayloadType::nat_d_draft);
+  }
 }
 
 // RFC 3947 section 3.2: HASH(CKY-I | CKY-R | IP | Port), computed independently.

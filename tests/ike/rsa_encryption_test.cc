@@ -329,8 +329,9 @@ TEST(RsaEncryption, TheRevisedModesNonceComesFirstAndHashMayStandBeforeIt) {
 TEST(RsaEncryption, TheRevisedModesNatDetectionMayBeInClear) {
   const Honest honest({AuthMethod::rsa_encr_rev});
   std::vector<Payload> payloads = parse(honest.messages[2]).payloads;
-  auto plain = nat_detection_payloads(IkeHash::sha, wire::parse_header(honest.messages[2])->cookies,
-                                      kInitiator, {*IpAddress::parse("198.51.100.1"), 500});
+  auto plain =
+      nat_detection_payloads(IkeHash::sha, wire::parse_header(honest.messages[2])->cookies, kInitiator,
+                             {*IpAddress::parse("198.51.100.1"), 500}, *find_nat_form(NatTraversal::rfc));
   payloads.resize(3);
   payloads.insert(payloads.end(), plain->begin(), plain->end());
   const auto side = honest.fresh_responder();

@@ -326,7 +326,7 @@ TEST(OfferTransforms, TransportModeIsForTheGatewaysOwnTraffic) {
   EXPECT_EQ(chosen->set.mode, EncapsulationMode::transport);
   EXPECT_FALSE(choose_transform(wishing(kTransport), *offer_transforms(wanted, kTheirs), kOurs));
   wanted.udp_encapsulation = true;
-  EXPECT_EQ(mode(wanted), wire::kModeUdpTunnel);
+  EXPECT_EQ(mode(wanted), find_nat_form(NatTraversal::rfc)->udp_tunnel);
   EXPECT_EQ(choose_transform(wanted, *offer_transforms(wanted, kTheirs), kOurs)->set.mode,
             EncapsulationMode::tunnel);
 }

@@ -96,6 +96,16 @@ intermediate() {
   start_with_them
   both_ways
 }
+# The router drops every fragment of IP: messages 5 and 6 come in IKE's own (payload type 132), both ways.
+in_fragments() {
+  local cut="(udp port 500 and udp[24] = 132) or (udp port 4500 and udp[8:4] = 0 and udp[28] = 132)" swan_keys="fragmentation = yes"
+  at outside nft 'add table inet whole; add chain inet whole forward { type filter hook forward priority 0; };
+    add rule inet whole forward ip frag-off & 0x3fff != 0 drop'
+  intermediate
+  at outside nft delete table inet whole
+  [ "$(count wire "src host $(outer a) and ($cut)")" -ge 4 ]
+  [ "$(count wire "src host $(outer b) and ($cut)")" -ge 4 ]
+}
 host_names() {
   local gateway_keys="  identity: hostname:gw-a.example.net" peer_keys="    identity: hostname:gw-b.example.net"
   local swan_id=gw-b.example.net swan_peer_id=gw-a.example.net
@@ -147,6 +157,7 @@ aggressive_rsa() {
 transforms="esp-aes-256 esp-sha256-hmac"
 in_the_table rsa-sig "aes-256 sha256 group 14; $transforms" 'authentication of .192.0.2.1. with RSA.* successful' rsa
 run "RSA signatures, an intermediate" intermediate
+run "RSA signatures, an intermediate, in fragments" in_fragments
 run "RSA signatures, host names" host_names
 if [ "$PLANE" = software ]; then run "RSA signatures, distinguished names" subjects; fi
 in_the_table ecdsa-sig "P-256, aes-256 sha256 group 14; $transforms" 'with ECDSA.* successful' ecdsa P-256 sha256

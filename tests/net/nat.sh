@@ -10,9 +10,12 @@
 topology a b
 masquerade b
 
+# configs [TUNNEL-KEYS]: nat_form, a form of NAT traversal, of both
 configs() {
-  gateway_keys="  identity: hostname:gw-a.example.net" tunnel=${1:-start: responder} config a b
-  peer_address=198.51.100.254 peer_keys="    identity: hostname:gw-a.example.net" config b a
+  local form="    nat_traversal: ${nat_form:-rfc}"
+  gateway_keys="  identity: hostname:gw-a.example.net" tunnel=${1:-start: responder} peer_keys=$form config a b
+  peer_address=198.51.100.254 peer_keys="    identity: hostname:gw-a.example.net
+$form" config b a
 }
 
 behind_nat() {
@@ -28,6 +31,63 @@ behind_nat() {
   only_protected wire 300
   [ "$(count wire 'ip proto 50')" = 0 ]
   [ "$(count wire 'src host 198.51.100.254 and udp dst port 4500 and udp src portrange 20000-30000')" -gt 100 ]
+}
+
+# FORM: as peers from before RFC 3947 have it; whoever calls, and after both have forgotten everything
+in_the_form() {
+  local nat_form=$1
+  behind_nat
+  logged b "NAT found with .*: remote, $1"
+  stop b KILL
+  stop a KILL
+  start a b
+  exits 0 og a up gw-b
+  pings_both_ways a b
+}
+
+# FORM: drafts 00 and 01 stay on port 500, where ESP stands behind 8 zero bytes and IKE does not
+on_ikes_port() {
+  local nat_form=$1 marked='udp port 500 and udp[8:4] = 0 and udp[12:4] = 0'
+  configs
+  start a b
+  capture wire outside to-b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  bulk a b 2
+  bulk b a 2
+  captured wire
+  logged b "NAT found with .*: remote, $1"
+  no_plaintext wire
+  [ "$(count wire 'udp port 4500')" = 0 ]
+  [ "$(count wire 'ip proto 50')" = 0 ]
+  [ "$(count wire "$marked and src host 198.51.100.254 and udp dst port 500")" -gt 100 ]
+  [ "$(count wire "$marked and src host 198.51.100.2")" -gt 100 ]
+}
+
+# A reload brings draft 00, and takes it away: IKE on port 500 goes on for the others.
+on_ikes_port_from_now_on() {
+  local nat_form=rfc
+  configs
+  start a b
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  nat_form=draft-00 configs
+  exits 0 og b reload
+  exits 0 og a reload
+  capture wire outside to-b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  captured wire
+  [ "$(count wire 'udp port 4500')" = 0 ]
+  [ "$(count wire 'udp port 500 and udp[8:4] = 0 and udp[12:4] = 0')" -ge 12 ]
+  nat_form=rfc configs
+  exits 0 og b reload
+  exits 0 og a reload
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
 }
 
 keepalive_seen() { [ "$(count wire 'udp dst port 4500 and udp[4:2] = 9 and udp[8] = 0xff')" -ge 1 ]; }
@@ -83,4 +143,9 @@ run "keep-alives from behind the translation only" keepalives
 run "on-traffic through the translation" on_traffic
 run "two tunnels through the translation" several
 run "the translation changes" rebound
+run "as draft 03 has it" in_the_form draft-03
+run "as draft 02 has it" in_the_form draft-02
+run "as draft 01 has it" on_ikes_port draft-01
+run "as draft 00 has it" on_ikes_port draft-00
+if [ "$PLANE" = software ]; then run "draft 00 comes and goes with a reload" on_ikes_port_from_now_on; fi
 finish

@@ -205,6 +205,11 @@ void Gateway::count_traffic(const ike::CountTraffic& counting) {
   });
 }
 
+// Whether ESP goes in UDP, and behind which marker; `in` looks for what `out` has.
+std::pair<bool, bool> marker_of(const SaSpec& spec) {
+  return {spec.encapsulation.has_value(), spec.encapsulation && spec.encapsulation->non_ike_marker};
+}
+
 bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
   HeldSa* newest = nullptr;
   for (auto& [id, held] : plane_) {
@@ -224,8 +229,9 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
   const auto opens = [&](const SaSpec& ours) {
     SaId there = ours.id;
     std::optional<Endpoint> from;  // as the peer sees it, behind a NAT
+    const std::uint16_t inside = ours.encapsulation ? ours.encapsulation->local_port : ike::kNatTraversalPort;
     for (const Simulator::Nat& nat : network_.nats) {
-      const std::uint16_t port = static_cast<std::uint16_t>(ike::kNatTraversalPort + nat.port_offset);
+      const std::uint16_t port = static_cast<std::uint16_t>(inside + nat.port_offset);
       if (nat.inside == address) from = Endpoint{nat.outside, port};
       if (nat.outside != there.destination) continue;
       if (ours.encapsulation && ours.encapsulation->remote_port != port) return false;
@@ -236,6 +242,7 @@ bool Gateway::send_traffic(Reqid reqid, Gateway& peer) {
                         other->second.spec.encryption_key == ours.encryption_key &&
                         other->second.spec.integrity_key == ours.integrity_key &&
                         other->second.spec.mode == ours.mode &&
+                        marker_of(other->second.spec) == marker_of(ours) &&
                         other->second.spec.bundle.has_value() == ours.bundle.has_value() &&
                         other->second.spec.selectors.local.canonical() == ours.selectors.remote.canonical();
     if (opened) {

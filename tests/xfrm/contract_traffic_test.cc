@@ -127,6 +127,46 @@ TEST_F(DataPlaneTraffic, CarriesInUdp) {
   }
 }
 
+// As drafts 00 and 01 of NAT traversal have it: on the IKE port, behind 8 zero bytes where IKE has its
+// cookie.
+TEST_F(DataPlaneTraffic, CarriesBesideIkeOnItsPort) {
+  for (const Family outer : {Family::ipv4, Family::ipv6}) {
+    Tunnel tunnel;
+    tunnel.number = outer == Family::ipv4 ? 1 : 2;
+    tunnel.outer = outer;
+    tunnel.inner = outer;
+    tunnel.non_ike_marker = true;
+    const UdpSocket at_a = encapsulation_socket(Side::a, outer, true);
+    const UdpSocket at_b = encapsulation_socket(Side::b, outer, true);
+    up(tunnel);
+    std::ignore = on_wire();
+    EXPECT_TRUE(carries(outer));
+    const std::size_t payload = outer == Family::ipv4 ? 14 + 20 + 8 : 14 + 40 + 8;
+    std::size_t marked = 0;
+    for (const Bytes& frame : on_wire()) {
+      EXPECT_FALSE(is_esp(frame)) << "protocol 50 beside UDP";
+      if (frame.size() < payload + 16 || frame[payload - 7] != (500 & 0xff) || frame[payload - 8] != 500 >> 8)
+        continue;
+      const auto begin = frame.begin() + static_cast<std::ptrdiff_t>(payload);
+      EXPECT_TRUE(std::all_of(begin, begin + 8, [](std::uint8_t byte) { return byte == 0; }));
+      ++marked;
+    }
+    EXPECT_GE(marked, 2U);
+    // IKE goes by itself there.
+    const std::string ike = "an ISAKMP message of some length";
+    ASSERT_EQ(0, at_a.send({outer_address(Side::b, outer), 500}, ike));
+    if (b_.plane->reads_encapsulation_socket()) {
+      EXPECT_TRUE(await([&] { return !b_.heard.ike.empty(); }));
+      EXPECT_THAT(b_.heard.ike, ::testing::ElementsAre(ike));
+      b_.heard.ike.clear();
+    } else {
+      EXPECT_EQ(ike, at_b.receive());
+    }
+    a_.with_plane([&](DataPlane& p) { p.detach_encapsulation_socket(at_a.fd()); });
+    b_.with_plane([&](DataPlane& p) { p.detach_encapsulation_socket(at_b.fd()); });
+  }
+}
+
 // RFC 3948 section 4: a NAT has changed its translation. Here it is the SA that expects another port.
 TEST_F(DataPlaneTraffic, AnAuthenticPacketFromElsewhereIsTold) {
   Tunnel tunnel;

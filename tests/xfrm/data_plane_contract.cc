@@ -140,6 +140,7 @@ std::vector<SaSpec> Tunnel::sas(Side side) const {
     if (sa.integrity) sa.integrity_key = key(info(*sa.integrity).key_bytes, sa.id.spi.value, 2);
     sa.replay_window = replay_window;
     if (udp && !is_comp) sa.encapsulation = UdpEncapsulation{};
+    if (non_ike_marker && !is_comp) sa.encapsulation = UdpEncapsulation{500, 500, true};
     sa.hard_time = hard_time;
     sa.hard_kilobytes = hard_kilobytes;
     sa.soft_kilobytes = soft_kilobytes;
@@ -209,13 +210,14 @@ void DataPlaneContract::unprotect(const Tunnel& tunnel) {
   }
 }
 
-UdpSocket DataPlaneContract::encapsulation_socket(Side side, Family family) {
+UdpSocket DataPlaneContract::encapsulation_socket(Side side, Family family, bool non_ike_marker) {
+  const std::uint16_t port = non_ike_marker ? 500 : 4500;
   const IpAddress bound = outer_address(side, family);
-  UdpSocket socket(gateway(side).ns, bound, 4500);
+  UdpSocket socket(gateway(side).ns, bound, port);
   gateway(side).with_plane([&](DataPlane& p) {
     const auto exempt = p.exempt_socket(socket.fd(), family);
     EXPECT_TRUE(exempt.has_value()) << exempt.error().text;
-    const auto attached = p.attach_encapsulation_socket(socket.fd(), {bound, 4500});
+    const auto attached = p.attach_encapsulation_socket(socket.fd(), {bound, port}, non_ike_marker);
     EXPECT_TRUE(attached.has_value()) << attached.error().text;
   });
   return socket;

@@ -82,6 +82,7 @@ struct Tunnel {
   EncapsulationMode mode = EncapsulationMode::tunnel;
   Integrity ah = Integrity::sha256;
   bool compression = false;
+  bool non_ike_marker = false;  // in UDP as drafts 00 and 01 of NAT traversal have it
   bool udp = false;
   bool acquire = false;
   std::uint16_t replay_window = 64;
@@ -121,7 +122,8 @@ class DataPlaneContract : public ::testing::Test {
   void unprotect(const Tunnel& tunnel);
   Result<void> install(Side side, const Tunnel& tunnel);
   // A socket on port 4500, exempt and handed over, as the daemon does it.
-  UdpSocket encapsulation_socket(Side side, Family family);
+  // On port 4500; with the non-IKE marker on port 500.
+  UdpSocket encapsulation_socket(Side side, Family family, bool non_ike_marker = false);
 
   // One datagram from each host to the other arrives, tried for up to 5 s.
   bool carries(Family inner = Family::ipv4, std::uint16_t port = 7777);

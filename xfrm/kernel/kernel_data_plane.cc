@@ -24,6 +24,11 @@ namespace {
 
 constexpr auto kAcquirePause = std::chrono::seconds(1);  // at most one acquire a second a reqid
 
+constexpr std::string_view kNonIkeMarkerExpected =
+    "a kernel that knows the non-IKE marker (UDP_ENCAP_ESPINUDP_NON_IKE): Linux 6.9 or older";
+constexpr std::string_view kNonIkeMarkerRemedy =
+    "configure `data_plane: software`, or `nat_traversal: draft-02` or later if the peer knows it";
+
 std::string describe(const SaId& id) {
   return fmt::format("{} SA {:#010x} to {}", protocol_name(id.protocol), id.spi.value,
                      id.destination.to_string());
@@ -46,7 +51,8 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> exempt_socket(int socket_fd, Family family) override {
     return bypass_socket(socket_fd, family);
   }
-  [[nodiscard]] Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local) override;
+  [[nodiscard]] Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local,
+                                                         bool non_ike_marker) override;
   void detach_encapsulation_socket(int socket_fd) override;
   [[nodiscard]] bool reads_encapsulation_socket() const override { return false; }
 
@@ -72,6 +78,7 @@ class KernelDataPlane final : public DataPlane {
   UniqueFd start_;  // readable until the first dispatch()
   UniqueFd poll_;   // epoll over events_, guard_ and start_
   bool leftovers_released_ = false;
+  std::set<int> non_ike_sockets_;  // that carry ESP as drafts 00 and 01 of NAT traversal have it
 
   std::map<SaId, Reqid> sas_;
   std::set<Reqid> acquiring_;  // protected with `acquire`
@@ -149,16 +156,26 @@ std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBat
   return gone;
 }
 
-Result<void> KernelDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local) {
-  const int type = UDP_ENCAP_ESPINUDP;
-  if (setsockopt(socket_fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) == 0) return {};
+Result<void> KernelDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local,
+                                                          bool non_ike_marker) {
+  const int type = non_ike_marker ? UDP_ENCAP_ESPINUDP_NON_IKE : UDP_ENCAP_ESPINUDP;
+  if (setsockopt(socket_fd, IPPROTO_UDP, UDP_ENCAP, &type, sizeof(type)) == 0) {
+    if (non_ike_marker) non_ike_sockets_.insert(socket_fd);
+    return {};
+  }
   Error error =
       netlink_error({errno, {}}, "have the kernel take ESP off the UDP socket " + local.to_string());
   error.expected = "a kernel with UDP encapsulation of ESP (UDP_ENCAP_ESPINUDP)";
+  if (non_ike_marker) {
+    error.code = ErrorCode::unsupported;
+    error.expected = std::string(kNonIkeMarkerExpected);
+    error.remedy = std::string(kNonIkeMarkerRemedy);
+  }
   return fail(std::move(error));
 }
 
 void KernelDataPlane::detach_encapsulation_socket(int socket_fd) {
+  non_ike_sockets_.erase(socket_fd);
   const int none = 0;
   setsockopt(socket_fd, IPPROTO_UDP, UDP_ENCAP, &none, sizeof(none));
 }
@@ -179,6 +196,14 @@ Result<void> KernelDataPlane::unprotect(Reqid reqid) {
 }
 
 Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
+  const bool marked = std::any_of(sas.begin(), sas.end(), [](const SaSpec& sa) {
+    return sa.encapsulation && sa.encapsulation->non_ike_marker;
+  });
+  // Without a socket that takes them off, its packets would go to IKE.
+  if (marked && non_ike_sockets_.empty()) {
+    return fail(ErrorCode::unsupported, "this kernel does not take ESP off UDP port 500",
+                std::string(kNonIkeMarkerExpected), std::string(kNonIkeMarkerRemedy));
+  }
   std::vector<NetlinkMessage> messages;
   messages.reserve(sas.size());
   for (const SaSpec& sa : sas) messages.push_back(add_state_message(sa));

@@ -111,7 +111,8 @@ void put_replay_window(NetlinkMessage& message, std::uint16_t window) {
 void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_encap_tmpl encapsulation{};
-  encapsulation.encap_type = UDP_ENCAP_ESPINUDP;
+  encapsulation.encap_type =
+      sa.encapsulation->non_ike_marker ? UDP_ENCAP_ESPINUDP_NON_IKE : UDP_ENCAP_ESPINUDP;
   encapsulation.encap_sport = htons(in ? sa.encapsulation->remote_port : sa.encapsulation->local_port);
   encapsulation.encap_dport = htons(in ? sa.encapsulation->local_port : sa.encapsulation->remote_port);
   message.put_struct(XFRMA_ENCAP, encapsulation);

@@ -105,8 +105,9 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   if (!crypto) return fail(std::move(crypto.error()));
   const Endpoint remote{spec.source, spec.encapsulation ? spec.encapsulation->remote_port : std::uint16_t{0}};
   return std::make_unique<InboundSa>(
-      InboundSa{*state, spec.selectors, spec.mode, spec.encapsulation.has_value(), remote,
-                spec.bundle.has_value(), std::move(*crypto), ReplayWindow(spec.replay_window)});
+      InboundSa{*state, spec.selectors, spec.mode, spec.encapsulation.has_value(),
+                spec.encapsulation && spec.encapsulation->non_ike_marker, remote, spec.bundle.has_value(),
+                std::move(*crypto), ReplayWindow(spec.replay_window)});
 }
 
 }  // namespace oakgate::soft

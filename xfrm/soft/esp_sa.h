@@ -72,6 +72,7 @@ struct InboundSa {
   SelectorPair selectors;
   EncapsulationMode mode = EncapsulationMode::tunnel;
   bool encapsulated = false;
+  bool non_ike_marker = false;
   Endpoint remote;      // in UDP: where the peer was when the SA was made
   bool bundle = false;  // of AH and ESP
   std::variant<EspOpener, AhAuthenticator> crypto;

@@ -29,8 +29,19 @@ Flow flow_of(const InnerPacket& inner, Direction direction) {
   return {inner.destination, inner.source, inner.protocol, ports.destination, ports.source};
 }
 
+// ESP behind the marker that its path has.
+std::span<std::uint8_t> marked(std::span<std::uint8_t> esp, const OuterPath& path) {
+  if (!path.encapsulation || !path.encapsulation->non_ike_marker) return esp;
+  static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv + kNonIkeMarkerBytes);
+  const std::span<std::uint8_t> packet(esp.data() - kNonIkeMarkerBytes, esp.size() + kNonIkeMarkerBytes);
+  std::fill_n(packet.begin(), kNonIkeMarkerBytes, std::uint8_t{0});
+  return packet;
+}
+
 std::size_t outer_headers(const OuterPath& path) {
-  return (path.destination.is_v4() ? kIpv4Header : kIpv6Header) + (path.encapsulation ? kUdpHeader : 0);
+  const std::size_t ip = path.destination.is_v4() ? kIpv4Header : kIpv6Header;
+  if (!path.encapsulation) return ip;
+  return ip + kUdpHeader + (path.encapsulation->non_ike_marker ? kNonIkeMarkerBytes : 0);
 }
 
 std::size_t ip_header(const IpAddress& address) {
@@ -226,7 +237,7 @@ void EspEngine::protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> 
     payload = authenticate(*last, payload, next_header, packet, out);
     if (payload.empty()) return;
   }
-  packet.bytes = payload;
+  packet.bytes = marked(payload, sa.path);
   if (ah != nullptr) count(ah->state, inner.size, out);
   count(sa.state, inner.size, out);
   out.sealed.push_back(packet);
@@ -322,7 +333,8 @@ InboundSa* EspEngine::find_inbound(const BatchPacket& packet, IpsecProtocol prot
     if (out.unknown_spis.size() < kUnknownInARow) out.unknown_spis.push_back({id, packet.source.address});
     return nullptr;
   }
-  if (found->second->encapsulated != packet.encapsulated) {
+  if (found->second->encapsulated != packet.encapsulated ||
+      found->second->non_ike_marker != packet.non_ike_marker) {
     ++drops_.encapsulation;
     return nullptr;
   }

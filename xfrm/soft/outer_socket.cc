@@ -21,7 +21,8 @@ namespace oakgate::soft {
 namespace {
 
 constexpr int kBufferBytes = 8 << 20;
-constexpr std::size_t kNonEspMarker = 4;   // RFC 3948 section 2.2
+constexpr std::size_t kNonEspMarker = 4;  // RFC 3948 section 2.2
+constexpr std::size_t kNonIkeMarker = kNonIkeMarkerBytes;
 constexpr std::uint8_t kKeepAlive = 0xff;  // section 2.3
 
 // ---- Socket addresses
@@ -289,7 +290,7 @@ std::vector<int> OuterSockets::descriptors() const {
   return out;
 }
 
-Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& local) {
+Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker) {
   if (attached(key) >= 0) {
     return fail(ErrorCode::in_use, "the encapsulation socket " + local.to_string() + " is attached already");
   }
@@ -303,11 +304,16 @@ Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& loca
                 "the encapsulation socket " + local.to_string() + " cannot be used: " + std::strerror(errno),
                 "a bound UDP socket of the address's family");
   }
-  attached_.push_back({key, std::move(socket), local});
+  attached_.push_back({key, std::move(socket), local, non_ike_marker});
   return {};
 }
 
 void OuterSockets::detach(int key) {
+  // Who reads it from now on has no room for more than the packet information.
+  if (const int fd = attached(key); fd >= 0) {
+    (void)set_option(fd, IPPROTO_IP, IP_RECVTOS, 0);
+    (void)set_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 0);
+  }
   std::erase_if(attached_, [key](const Attached& socket) { return socket.key == key; });
 }
 
@@ -376,16 +382,20 @@ void OuterSockets::sort_native(std::span<std::uint8_t> datagram, std::size_t ind
 void OuterSockets::sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index,
                                      const Attached& socket, PacketBatch& batch, const IkeSink& ike) {
   if (datagram.size() == 1 && datagram[0] == kKeepAlive) return;
-  if (datagram.size() <= kNonEspMarker) return;
+  const std::size_t marker_bytes = socket.non_ike_marker ? kNonIkeMarker : kNonEspMarker;
+  if (datagram.size() <= marker_bytes) return;
   const Arrival arrival = read_control(buffers_->headers[index].msg_hdr);
   const IpAddress destination = arrival.destination.value_or(socket.local.address);
-  const auto marker = datagram.first(kNonEspMarker);
-  if (std::all_of(marker.begin(), marker.end(), [](std::uint8_t byte) { return byte == 0; })) {
+  const auto marker = datagram.first(marker_bytes);
+  const bool marked = std::all_of(marker.begin(), marker.end(), [](std::uint8_t byte) { return byte == 0; });
+  // The marker is IKE's, but on the IKE port ESP's.
+  if (marked != socket.non_ike_marker) {
     ike({destination, socket.local.port}, to_endpoint(buffers_->addresses[index].storage),
-        datagram.subspan(kNonEspMarker));
+        marked ? datagram.subspan(marker_bytes) : datagram);
     return;
   }
-  BatchPacket& packet = batch.add(datagram);
+  BatchPacket& packet = batch.add(marked ? datagram.subspan(marker_bytes) : datagram);
+  packet.non_ike_marker = marked;
   packet.destination = destination;
   packet.traffic_class = arrival.traffic_class;
   packet.source = to_endpoint(buffers_->addresses[index].storage);
@@ -403,7 +413,9 @@ int OuterSockets::socket_for(const SealedPacket& packet) const {
   }
   int wildcard = -1;
   for (const Attached& socket : attached_) {
-    if (socket.local.port != path.encapsulation->local_port) continue;
+    if (socket.local.port != path.encapsulation->local_port ||
+        socket.non_ike_marker != path.encapsulation->non_ike_marker)
+      continue;
     if (socket.local.address == path.source) return socket.socket.get();
     if (socket.local.address == IpAddress::any(path.source.family())) wildcard = socket.socket.get();
   }

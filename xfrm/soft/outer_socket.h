@@ -47,7 +47,9 @@ class OuterSockets {
   [[nodiscard]] std::vector<int> descriptors() const;
 
   // `key` names the socket for detach(). Turns the packet information of the datagrams on.
-  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local);
+  // With `non_ike_marker` it is one of the IKE port's, where ESP has the marker and not IKE.
+  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local,
+                                    bool non_ike_marker = false);
   void detach(int key);
   // The descriptor of an attached socket, -1 if there is none.
   [[nodiscard]] int attached(int key) const;
@@ -66,6 +68,7 @@ class OuterSockets {
     int key = -1;
     UniqueFd socket;
     Endpoint local;
+    bool non_ike_marker = false;
   };
   OuterSockets();
   [[nodiscard]] int socket_for(const SealedPacket& packet) const;

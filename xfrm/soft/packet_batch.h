@@ -14,6 +14,9 @@
 
 namespace oakgate::soft {
 
+// Of drafts 00 and 01 of NAT traversal: where IKE has its initiator's cookie, ESP has zeros.
+inline constexpr std::size_t kNonIkeMarkerBytes = 8;
+
 // One packet of a batch; all but the first field are about received ESP and AH.
 struct BatchPacket {
   std::span<std::uint8_t>
@@ -22,6 +25,7 @@ struct BatchPacket {
   Endpoint source{};        // whence it came; the port is UDP's, 0 without
   std::uint8_t traffic_class = 0;  // of the outer header
   bool encapsulated = false;       // came in UDP (RFC 3948)
+  bool non_ike_marker = false;     // and behind the marker of its drafts 00 and 01
   IpsecProtocol protocol = IpsecProtocol::esp;
   std::size_t ip_header = 0;  // AH: that many bytes before `bytes` are the outer header, as it came
 };
@@ -72,7 +76,8 @@ struct OuterPath {
 
 // A packet ready for the outer side. The bytes lie in the batch.
 struct SealedPacket {
-  ByteView bytes;  // from the ESP or AH header on; AH over IPv4: with the IP header, for AH covers it
+  ByteView bytes;  // from the ESP or AH header on, or the marker before it; AH over IPv4: with the IP header,
+                   // for AH covers it
   OuterPath path;
   std::uint8_t traffic_class = 0;
   bool dont_fragment = false;  // outer IPv4 DF

@@ -33,7 +33,8 @@ class SoftDataPlane final : public DataPlane {
   [[nodiscard]] int fd() const override { return poll_.get(); }
   void dispatch(DataPlaneListener& listener) override;
   [[nodiscard]] Result<void> exempt_socket(int socket_fd, Family family) override;
-  [[nodiscard]] Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local) override;
+  [[nodiscard]] Result<void> attach_encapsulation_socket(int socket_fd, const Endpoint& local,
+                                                         bool non_ike_marker) override;
   void detach_encapsulation_socket(int socket_fd) override;
   [[nodiscard]] bool reads_encapsulation_socket() const override { return true; }
   [[nodiscard]] Result<void> protect(const ProtectPolicy& policy) override;
@@ -124,14 +125,15 @@ Result<void> SoftDataPlane::exempt_socket(int socket_fd, Family family) {
   return bypass_socket(socket_fd, family);
 }
 
-Result<void> SoftDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local) {
+Result<void> SoftDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local,
+                                                        bool non_ike_marker) {
   if (!worker_) return shut();
   UniqueFd copy(::fcntl(socket_fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.valid()) {
     return fail(ErrorCode::data_plane,
                 "the encapsulation socket " + local.to_string() + " cannot be used: " + std::strerror(errno));
   }
-  return worker_->attach(socket_fd, std::move(copy), local);
+  return worker_->attach(socket_fd, std::move(copy), local, non_ike_marker);
 }
 
 void SoftDataPlane::detach_encapsulation_socket(int socket_fd) {

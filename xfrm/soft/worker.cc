@@ -134,10 +134,10 @@ void Worker::run_commands() {
   }
 }
 
-Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local) {
+Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker) {
   Result<void> result;
   run([&](EspEngine&, Instant) {
-    result = sockets_.attach(key, std::move(socket), local);
+    result = sockets_.attach(key, std::move(socket), local, non_ike_marker);
     if (!result) return;
     result = watch(sockets_.attached(key));
     if (!result) sockets_.detach(key);
@@ -223,7 +223,7 @@ void Worker::from_socket(int fd) {
   if (lost == 0) return;
   warn(now(), "ike",
        {ErrorCode::data_plane,
-        "IKE datagrams were dropped: more came to UDP 4500 than the daemon could take",
+        "IKE datagrams were dropped: more came to the sockets that carry ESP too than the daemon could take",
         "at most " + std::to_string(EventQueue::kMaxIke) + " at once",
         "see who floods the port",
         {}});
@@ -253,7 +253,7 @@ void Worker::send_sealed(Instant time) {
          {ErrorCode::data_plane,
           "UDP-encapsulated ESP from " + path_text(report.path) +
               " is dropped: no socket on its address and port",
-          "the encapsulation socket (UDP 4500) attached",
+          "the encapsulation socket (UDP 4500, or 500 for drafts 00 and 01) attached",
           "",
           {}});
   }

@@ -37,7 +37,7 @@ class Worker {
   void run(const Command& command);
 
   // OuterSockets::attach and detach, on the worker's thread.
-  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local);
+  [[nodiscard]] Result<void> attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker);
   void detach(int key);
 
  private:
