@@ -51,17 +51,16 @@ TEST(CrlCache, TheNewestWins) {
 
 TEST(CrlCache, OfTwoListsOfOneSecondTheHigherNumberWins) {
   const TestCa ca;
-  const auto numbered = [&](const char* number) {
+  const auto numbered = [&](long number) {
     CrlRequest request = published(kTestNow - kDay);
-    request.extensions = {{"crlNumber", number}};
+    request.number = number;
     return item(ca, request);
   };
   CrlCache cache({});
-  EXPECT_TRUE(cache.put(numbered("255")));
-  EXPECT_FALSE(cache.put(numbered("255")));
-  EXPECT_FALSE(cache.put(numbered("16")));
-  EXPECT_TRUE(cache.put(numbered("256")));
-  EXPECT_FALSE(cache.put(item(ca, published(kTestNow - kDay))));  // without a number it is no newer
+  EXPECT_TRUE(cache.put(numbered(255)));
+  EXPECT_FALSE(cache.put(numbered(255)));
+  EXPECT_FALSE(cache.put(numbered(16)));
+  EXPECT_TRUE(cache.put(numbered(256)));
   ASSERT_EQ(cache.all().size(), 1U);
   EXPECT_EQ(cache.all()[0].crl.number(), "100");
 }
