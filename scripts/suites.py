@@ -304,7 +304,7 @@ def both_builds(suite):
 
 
 def suite_fuzz(runner):
-    meson_suite(runner, BUILD, "fuzz")
+    meson_suite(runner, BUILD, "fuzz", slower=4)
     meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "3"}, 20)
     if not runner.options.long:
         return
