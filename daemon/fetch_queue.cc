@@ -120,6 +120,7 @@ bool FetchQueue::ask(const RevocationSource& source, Again again, Done done) {
   const auto known = wanted_.find(source);
   if (known != wanted_.end()) {
     known->second.askers.push_back(std::move(done));
+    known->second.for_verdict = known->second.for_verdict || again == Again::no;
     return true;
   }
   if (again == Again::no && was_in_vain(source)) return false;
@@ -129,6 +130,7 @@ bool FetchQueue::ask(const RevocationSource& source, Again again, Done done) {
     return false;
   }
   wanted_[source].askers.push_back(std::move(done));
+  wanted_[source].for_verdict = again == Again::no;
   // What an operator wrote goes before what certificates name.
   auto place = order_.end();
   if (source.configured) {
@@ -158,18 +160,24 @@ bool FetchQueue::begin(const RevocationSource& source) {
 
 void FetchQueue::finished(const RevocationSource& source, const FetchOutcome& outcome) {
   busy_.erase(server_of(source.url));
-  if (outcome.fresh) {
-    in_vain_until_.erase(source);
-  } else {
-    if (in_vain_until_.size() >= kMaxInVain) in_vain_until_.clear();
-    in_vain_until_[source] = read_clocks().instant + bounds_.in_vain;
-  }
   log_outcome(source, outcome);
   const auto found = wanted_.find(source);
+  remember(source, outcome, found->second.for_verdict);
   std::vector<Done> askers = std::move(found->second.askers);
   wanted_.erase(found);
   begin_what_can();
   for (const Done& done : askers) done(source, outcome);
+}
+
+// A list that was refreshed and is of no CA that is known may be of one that the next peer sends.
+void FetchQueue::remember(const RevocationSource& source, const FetchOutcome& outcome, bool for_verdict) {
+  const bool of_nobody = !for_verdict && outcome.error && outcome.error->code == ErrorCode::crl_invalid;
+  if (outcome.fresh || of_nobody) {
+    in_vain_until_.erase(source);
+    return;
+  }
+  if (in_vain_until_.size() >= kMaxInVain) in_vain_until_.clear();
+  in_vain_until_[source] = read_clocks().instant + bounds_.in_vain;
 }
 
 bool FetchQueue::was_in_vain(const RevocationSource& source) {

@@ -58,12 +58,14 @@ class FetchQueue {
   class FetchTask;
   struct Wanted {
     bool under_way = false;
+    bool for_verdict = false;  // somebody asks without Again::yes
     std::vector<Done> askers;
   };
   FetchQueue(Parts parts, const FetchBounds& bounds, std::unique_ptr<WorkerPool> pool);
   void begin_what_can();
   [[nodiscard]] bool begin(const RevocationSource& source);
   void finished(const RevocationSource& source, const FetchOutcome& outcome);
+  void remember(const RevocationSource& source, const FetchOutcome& outcome, bool for_verdict);
   [[nodiscard]] bool was_in_vain(const RevocationSource& source);
   void log_outcome(const RevocationSource& source, const FetchOutcome& outcome) const;
 

@@ -439,6 +439,20 @@ TEST_F(RevocationTest, ConfiguredListsAreFetchedAtTheStart) {
   EXPECT_THAT(fetcher->urls(), ElementsAre(kUrl));
 }
 
+// The intermediate whose list it is comes with the first peer: then it is asked for again, at once.
+TEST_F(RevocationTest, AListOfNoKnownAuthorityAtTheStartIsAskedForWhenAPeerNeedsIt) {
+  begin();
+  store->configured = {source(kUrl)};
+  store->needs["a"] = {source(kUrl)};
+  fetcher->give(kUrl, "bad");
+  configure();
+  run_until([&] { return logged("not a list"); });
+  fetcher->give(kUrl, "list");
+  verify("a");
+  await_verdict("a", "good");
+  EXPECT_THAT(fetcher->urls(), ElementsAre(kUrl, kUrl));
+}
+
 TEST_F(RevocationTest, ANewListTakesThePeerDownThatItRevokes) {
   begin();
   verify("a");

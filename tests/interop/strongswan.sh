@@ -66,7 +66,7 @@ as_a_draft_has_it() {
   captured wire
   only_protected wire 10
   [ "$(count wire 'ip proto 50')" = 0 ]
-  logged a "NAT found with .*: [a-z]*, $1"
+  swan_logged b "received draft-ietf-ipsec-nat-t-ike-${1#draft-}"
 }
 
 on_traffic() {

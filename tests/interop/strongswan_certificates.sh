@@ -102,7 +102,6 @@ in_fragments() {
   at outside nft 'add table inet whole; add chain inet whole forward { type filter hook forward priority 0; };
     add rule inet whole forward ip frag-off & 0x3fff != 0 drop'
   intermediate
-  at outside nft delete table inet whole
   [ "$(count wire "src host $(outer a) and ($cut)")" -ge 4 ]
   [ "$(count wire "src host $(outer b) and ($cut)")" -ge 4 ]
 }
@@ -158,6 +157,7 @@ transforms="esp-aes-256 esp-sha256-hmac"
 in_the_table rsa-sig "aes-256 sha256 group 14; $transforms" 'authentication of .192.0.2.1. with RSA.* successful' rsa
 run "RSA signatures, an intermediate" intermediate
 run "RSA signatures, an intermediate, in fragments" in_fragments
+at outside nft delete table inet whole
 run "RSA signatures, host names" host_names
 if [ "$PLANE" = software ]; then run "RSA signatures, distinguished names" subjects; fi
 in_the_table ecdsa-sig "P-256, aes-256 sha256 group 14; $transforms" 'with ECDSA.* successful' ecdsa P-256 sha256
