@@ -4,7 +4,7 @@
 #
 #   lan-a -- gw-a == outside (drops fragments of IP) == gw-b -- lan-b
 #
-# planes: software kernel
+# planes: software
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
@@ -90,6 +90,6 @@ with_loss() {
 
 run "certificates over a path that drops fragments of IP" in_fragments
 run "not if a side does not want it" unless_told_not_to
-if [ "$PLANE" = software ]; then run "the same over IPv6" over_ipv6; fi
+run "the same over IPv6" over_ipv6
 run "fragments get lost" with_loss
 finish

@@ -158,8 +158,8 @@ TEST(Collision, AnUnansweredOfferLeavesAnIkeSaThatLives) {
   std::optional<MessageId> first;
   lose_own_offers(two, two.a,
                   [&first](MessageId id) { return id == first.value_or(id) && (first = id, true); });
-  for (const auto& sas : two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas)
-    two.a.command(ike::SoftLimitReached{sas.out, sas.reqid});
+  const auto before = two.a.engine().snapshot(two.net.now().wall);
+  for (const auto& sas : before[0].tunnels[0].sas) two.a.command(ike::SoftLimitReached{sas.out, sas.reqid});
   two.net.run_for(Seconds(60));
   EXPECT_EQ(count_events(two.a, ike::EventId::phase2_failed), 1U);
   EXPECT_EQ(count_events(two.a, ike::EventId::phase1_deleted), 0U);
