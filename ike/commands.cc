@@ -101,7 +101,8 @@ void take_down(Core& core, Peer& peer, const std::vector<Reqid>& reqids, const c
     stop_negotiating(core, pair);
     std::vector<SaPairId> ids;
     for (const SaPair& sas : pair.sas) ids.push_back(sas.id);
-    for (const SaPairId id : ids) delete_sa_pair(core, peer, pair, id, why);
+    // The newest last: without it, the peer would go back to an older one, and may renew that at once.
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) delete_sa_pair(core, peer, pair, *id, why);
     core.cancel(pair.retry_timer);
   }
 }

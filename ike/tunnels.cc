@@ -14,7 +14,9 @@ namespace oakgate::ike {
 namespace {
 
 constexpr int kIdleChecks = 50;  // so many would fit into the life of an SA
-constexpr int kSoftPart = 20;    // a careful part of the time to the soft limit of kilobytes
+// A peer that takes a tunnel down deletes its SA pairs one after the other: none is renewed meanwhile.
+constexpr Milliseconds kDeletesFollow{2000};
+constexpr int kSoftPart = 20;  // a careful part of the time to the soft limit of kilobytes
 
 const TunnelConfig& config_of(const Peer& peer, const Pair& pair) {
   return peer.config.tunnels[pair.tunnel];
@@ -138,7 +140,8 @@ void let_send(Core& core, const Pair& pair, SaPair& sas) {
 }
 
 // From its establishment on: renewal, and the end.
-void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
+void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas,
+              Milliseconds soonest = Milliseconds{0}) {
   core.cancel(sas.expiry_timer);
   core.cancel(sas.rekey_timer);
   const Seconds life = sas.lifetime.time;
@@ -146,8 +149,9 @@ void arm_life(Core& core, const Peer& peer, const Pair& pair, SaPair& sas) {
   const auto after = [&](Milliseconds since_then) { return std::max(since_then - age, Milliseconds{0}); };
   sas.expiry_timer = core.arm(after(life), {TimerKind::phase2_expired, sas.id.value, 0});
   if (config_of(peer, pair).rekey == RekeyMode::never || sas.role != SaRole::current) return;
-  sas.rekey_timer = core.arm(after(renewal_after(core, life, sas.negotiated_as)),
-                             {TimerKind::phase2_rekey_due, sas.id.value, 0});
+  const Milliseconds renewal =
+      std::max(after(renewal_after(core, life, sas.negotiated_as)), std::min(soonest, after(life) / 2));
+  sas.rekey_timer = core.arm(renewal, {TimerKind::phase2_rekey_due, sas.id.value, 0});
 }
 
 // The tunnel may have gone down with this SA pair.
@@ -162,7 +166,8 @@ void after_removal(Core& core, Peer& peer, Pair& pair) {
     front.role = SaRole::current;
     // Its successor went first: it carries on.
     core.cancel(front.grace_timer);
-    if (front.rekey_timer == TimerId{} && !pair.negotiating) arm_life(core, peer, pair, front);
+    if (front.rekey_timer == TimerId{} && !pair.negotiating)
+      arm_life(core, peer, pair, front, kDeletesFollow);
     let_send(core, pair, front);
     return;
   }

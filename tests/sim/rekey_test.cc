@@ -138,5 +138,27 @@ TEST(QuickMode, AMessage3ThatNeverComesLeavesNothingAtEitherEnd) {
   EXPECT_EQ(count_events(two.a, ike::EventId::phase1_established), 1U) << "under the same IKE SA";
 }
 
+// Each order in which the two deletes may come.
+TEST(Rekey, WhatIsTakenDownWhileTwoSaPairsAreThereStaysDown) {
+  for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+    TunnelPlan one = plan(StartMode::responder, StartMode::responder);
+    one.lifetime = Seconds(60);
+    TwoGateways two(seed, {one});
+    two.start();
+    two.a.command(ike::Up{ike::CommandId{1}, "gw-b", "lan"});
+    ASSERT_TRUE(two.up_within(Seconds(5))) << "seed " << seed;
+    for (int tenth = 0; tenth < 700 && two.a.plane().size() < 4; ++tenth) {
+      static_cast<void>(carries(two.a, two.b, 1));
+      two.net.run_for(Milliseconds(100));
+    }
+    ASSERT_EQ(two.a.plane().size(), 4U) << "seed " << seed;
+    two.net.faults.jitter = Milliseconds(seed % 2 == 0 ? 200 : 0);
+    two.a.command(ike::Down{ike::CommandId{2}, "gw-b", "lan"});
+    two.net.run_for(Seconds(30));
+    EXPECT_TRUE(two.a.plane().empty()) << "seed " << seed;
+    EXPECT_TRUE(two.b.plane().empty()) << "seed " << seed;
+  }
+}
+
 }  // namespace
 }  // namespace oakgate::sim
