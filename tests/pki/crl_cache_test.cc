@@ -62,7 +62,7 @@ TEST(CrlCache, OfTwoListsOfOneSecondTheHigherNumberWins) {
   EXPECT_FALSE(cache.put(numbered(16)));
   EXPECT_TRUE(cache.put(numbered(256)));
   ASSERT_EQ(cache.all().size(), 1U);
-  EXPECT_EQ(cache.all()[0].crl.number(), "100");
+  EXPECT_EQ(cache.all()[0].crl.number(), "0100");
 }
 
 TEST(CrlCache, IssuersKeysAndScopesAreKeptApart) {
