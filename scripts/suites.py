@@ -32,7 +32,7 @@ UML_SLOWER = 4                   # user-mode Linux gets this many times a script
 TAIL = 40                        # lines of a failed program's log that are shown
 SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
 JOBS = max(2, os.cpu_count() or 1)
-SCRIPT_JOBS = JOBS + 1           # scripts mostly wait: for retransmissions, life times, pings
+SCRIPT_JOBS = JOBS + 2           # scripts mostly wait: for retransmissions, life times, pings
 YIELD = ["nice", "-n", "15"]     # compilers take what the scripts, which watch the time, leave of the processors
 COLOUR = sys.stdout.isatty()
 
