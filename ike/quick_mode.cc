@@ -282,7 +282,7 @@ void withdraw_offer(Core& core, Pair& pair) {
   QuickMode& quick = *own->second;
   pair.negotiating.reset();
   quick.withdrawn = true;
-  quick.tries = std::numeric_limits<int>::max();
+  quick.tries = std::numeric_limits<int>::max();  // the timer ends it, and sends nothing
   core.cancel(quick.retransmit_timer);
   quick.retransmit_timer =
       core.arm(core.limits().half_open_life, {TimerKind::retransmit, sa->id.value, id.value});
