@@ -98,10 +98,12 @@ std::optional<AhHeader> read_ah_header(ByteView packet) {
   AhHeader header;
   std::uint8_t words = 0;
   std::uint16_t reserved = 0;
+  std::uint32_t sequence = 0;
   if (!reader.u8(header.next_header) || !reader.u8(words) || !reader.u16(reserved) ||
-      !reader.u32(header.spi.value) || !reader.u32(header.sequence)) {
+      !reader.u32(header.spi.value) || !reader.u32(sequence)) {
     return std::nullopt;
   }
+  header.sequence = sequence;
   header.size = (std::size_t{words} + 2) * 4;  // RFC 4302 section 2.2: 4-byte units, "minus 2"
   if (header.size < kAhFixed || header.size > packet.size()) return std::nullopt;
   return header;
@@ -154,7 +156,7 @@ bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_hea
   ah[0] = header.next_header;
   ah[1] = static_cast<std::uint8_t>(size / 4 - 2);
   put_u32(ah.subspan(4, 4), header.spi.value);
-  put_u32(ah.subspan(8, 4), header.sequence);
+  put_u32(ah.subspan(8, 4), static_cast<std::uint32_t>(header.sequence));
   std::array<std::uint8_t, kMaxIcv> icv{};
   const std::span<std::uint8_t> used(icv.data(), icv_);
   if (compute(packet, ip_header, used) != AhVerdict::ok) return false;

@@ -26,7 +26,7 @@ inline constexpr std::size_t kMaxIpHeader = 512;  // outer header and its option
 
 struct AhHeader {
   Spi spi;
-  std::uint32_t sequence = 0;
+  std::uint64_t sequence = 0;  // its low 32 bits travel
   std::uint8_t next_header = 0;
   std::size_t size = 0;  // by its own length field, ICV and padding included
 };

@@ -1,4 +1,5 @@
-// The engine's tables: policies and SAs come and go. The way of packets is in esp_traffic.cc.
+// The engine's tables: policies and SAs come and go. The way of packets is in esp_outbound.cc
+// and esp_inbound.cc.
 #include "xfrm/soft/esp_engine.h"
 
 #include <algorithm>
@@ -99,16 +100,29 @@ void EspEngine::erase(const SaId& id) {
   const SaState* state = find(id);
   if (state == nullptr) return;
   if (state->expires) expiries_.erase({*state->expires, id});
-  if (inbound_.erase(id) != 0) return;
+  if (const auto inbound = inbound_.find(id); inbound != inbound_.end()) {
+    inbound->second->state.gone = true;
+    buried_inbound_.push_back(std::move(inbound->second));
+    inbound_.erase(inbound);
+    return;
+  }
   const auto found = outbound_.find(id);
   const Reqid reqid = found->second->state.reqid;
   std::erase(tunnel(reqid).outbound, found->second.get());
+  found->second->state.gone = true;
+  buried_outbound_.push_back(std::move(found->second));
   outbound_.erase(found);
   forget_if_empty(reqid);
 }
 
+void EspEngine::bury() {
+  buried_outbound_.clear();
+  buried_inbound_.clear();
+}
+
 void EspEngine::remove(std::span<const SaId> sas) {
   for (const SaId& id : sas) erase(id);
+  bury();
 }
 
 std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
@@ -132,6 +146,7 @@ void EspEngine::expire(Instant now, EngineOutput& out) {
     const SaId id = expiries_.begin()->second;
     expired(*find(id), out);
   }
+  bury();
 }
 
 std::optional<Instant> EspEngine::next_expiry() const {

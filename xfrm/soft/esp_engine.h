@@ -6,6 +6,11 @@
 // encapsulation -> window -> ICV -> window moves -> the same once more for ESP under AH -> inner packet
 // within the SA's selectors -> ECN. Every other packet is dropped and counted.
 //
+// A batch goes through in phases, so that its cryptography is done together (crypto_batch.h): every packet is
+// decided on, all are sealed or opened, and what comes of it is done in the packets' order. What a packet
+// takes from its SA (sequence numbers, bytes of a limit) it takes when it is decided on; whether it is a
+// replay is asked again when it has been opened, for a batch may hold a packet twice.
+//
 // Transport mode carries the gateways' own packets, whole and without IP options or extension headers: the
 // header that goes out is this host's, or for AH over IPv4 ours, and what comes in gets a new one with the
 // outer addresses. Fragments have no place in it (RFC 4301 section 4.1) and are dropped, both ways.
@@ -25,6 +30,7 @@
 #include <vector>
 
 #include "ike/ports/data_plane.h"
+#include "xfrm/soft/crypto_batch.h"
 #include "xfrm/soft/esp_sa.h"
 #include "xfrm/soft/packet_batch.h"
 #include "xfrm/soft/selector_table.h"
@@ -100,7 +106,32 @@ class EspEngine {
   template <typename Sa>
   using SaTable = std::unordered_map<SaId, std::unique_ptr<Sa>, SaIdHash>;
 
-  void outbound_packet(BatchPacket& packet, Instant now, EngineOutput& out);
+  // An outbound packet that has been decided on.
+  struct Leaving {
+    OutboundSa* sa = nullptr;
+    OutboundSa* ah = nullptr;                   // whose AH it gets: `sa` itself, or the one over it
+    std::size_t inner_size = 0;                 // what has been counted
+    std::optional<std::size_t> sealing;         // its SealRequest
+    std::optional<std::size_t> authenticating;  // its AhRequest
+    std::span<std::uint8_t> payload;            // what AH covers, if there is no ESP
+    std::uint8_t next_header = 0;               // of AH
+    std::uint64_t ah_sequence = 0;
+    SealedPacket packet;
+  };
+  // An inbound packet whose SA is known.
+  struct Arriving {
+    const BatchPacket* packet = nullptr;
+    InboundSa* ah = nullptr;
+    InboundSa* esp = nullptr;
+    AhHeader ah_header;
+    EspHeader esp_header;
+    std::optional<std::size_t> verifying;  // its AhRequest
+    std::optional<std::size_t> opening;    // its OpenRequest
+    std::span<std::uint8_t> payload;       // that came out of AH alone
+  };
+
+  // Outbound (esp_outbound.cc): the phases' parts.
+  void decide(BatchPacket& packet, Instant now, EngineOutput& out);
   void without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
                   EngineOutput& out);
   // The SA whose AH goes over `sa`; absent if it is gone, or none is meant.
@@ -111,30 +142,33 @@ class EspEngine {
                                       Instant now) const;
   void protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes, const InnerPacket& inner,
                bool fits, EngineOutput& out);
-  // ESP around `payload`; empty if it must not go.
-  [[nodiscard]] std::span<std::uint8_t> seal(OutboundSa& sa, std::span<std::uint8_t> payload,
-                                             std::uint8_t next_header, EngineOutput& out);
-  // IP header and AH before `payload`; empty likewise.
-  [[nodiscard]] std::span<std::uint8_t> authenticate(OutboundSa& sa, std::span<std::uint8_t> payload,
-                                                     std::uint8_t next_header, SealedPacket& packet,
-                                                     EngineOutput& out);
+  // Asks for ESP around `leaving.payload`; how large that will be. Nothing: it must not go.
+  [[nodiscard]] std::optional<std::size_t> ask_to_seal(Leaving& leaving, std::uint8_t next_header,
+                                                       EngineOutput& out);
+  // Takes a sequence number for AH before `size` bytes; false likewise.
+  [[nodiscard]] bool take_ah(Leaving& leaving, std::size_t size, EngineOutput& out);
+  void ask_to_authenticate(Leaving& leaving);
+  void send(Leaving& leaving, EngineOutput& out);
   void icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
             EngineOutput& out);
 
-  void inbound_packet(BatchPacket& packet, EngineOutput& out);
+  // Inbound (esp_inbound.cc).
   [[nodiscard]] InboundSa* find_inbound(const BatchPacket& packet, IpsecProtocol protocol, Spi spi,
                                         EngineOutput& out);
-  void inbound_ah(BatchPacket& packet, EngineOutput& out);
-  // `ah`: it came out of that one.
-  void inbound_esp(BatchPacket& packet, std::span<std::uint8_t> bytes, const InboundSa* ah,
-                   EngineOutput& out);
+  void unknown(const BatchPacket& packet, const SaId& id, EngineOutput& out);
+  void look_at_ah(const BatchPacket& packet, EngineOutput& out);
+  // False: the packet went no further. `bytes` begins with the SPI.
+  [[nodiscard]] bool look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, EngineOutput& out);
+  [[nodiscard]] bool verified(Arriving& arriving, EngineOutput& out);
+  void opened(Arriving& arriving, EngineOutput& out);
   void deliver(InboundSa& sa, const BatchPacket& packet, std::span<std::uint8_t> payload,
                std::uint8_t next_header, EngineOutput& out);
 
   Tunnel& tunnel(Reqid reqid);
   void forget_if_empty(Reqid reqid);
   void erase(const SaId& id);
-  void expired(const SaState& state, EngineOutput& out);  // the SA is gone afterwards
+  void bury();  // frees what erase() took away: no packet may need it any more
+  void expired(const SaState& state, EngineOutput& out);  // the SA is out of the tables afterwards
   [[nodiscard]] SaState* find(const SaId& id) const;
 
   EngineEnvironment environment_;
@@ -143,6 +177,15 @@ class EspEngine {
   SaTable<OutboundSa> outbound_;
   SaTable<InboundSa> inbound_;
   std::set<std::pair<Instant, SaId>> expiries_;
+  // Taken out of the tables in the midst of a batch, whose packets may still need them.
+  std::vector<std::unique_ptr<OutboundSa>> buried_outbound_;
+  std::vector<std::unique_ptr<InboundSa>> buried_inbound_;
+  // Of the batch at hand; kept for their room.
+  std::vector<Leaving> leaving_;
+  std::vector<Arriving> arriving_;
+  std::vector<SealRequest> sealing_;
+  std::vector<OpenRequest> opening_;
+  std::vector<AhRequest> authenticating_;
   std::size_t waiting_ = 0;
   std::vector<Reqid> ready_;  // have both an SA and waiting packets
   TokenBucket icmp_rate_{50, 100};

@@ -86,7 +86,9 @@ void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
 std::optional<EspHeader> read_esp_header(ByteView packet) {
   ByteReader reader(packet);
   EspHeader header;
-  if (!reader.u32(header.spi.value) || !reader.u32(header.sequence)) return std::nullopt;
+  std::uint32_t sequence = 0;
+  if (!reader.u32(header.spi.value) || !reader.u32(sequence)) return std::nullopt;
+  header.sequence = sequence;
   return header;
 }
 
@@ -134,7 +136,7 @@ bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView 
                      std::uint8_t next_header) {
   if (packet.size() != layout_.sealed_size(inner_size) || iv.size() != layout_.iv) return false;
   put_u32(packet.first(4), header.spi.value);
-  put_u32(packet.subspan(4, 4), header.sequence);
+  put_u32(packet.subspan(4, 4), static_cast<std::uint32_t>(header.sequence));
   std::copy(iv.begin(), iv.end(), packet.begin() + kEspHeader);
   const std::span<std::uint8_t> tag = packet.last(layout_.icv);
   const std::span<std::uint8_t> covered = packet.first(packet.size() - layout_.icv);

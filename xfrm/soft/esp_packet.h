@@ -27,7 +27,7 @@ using EspCipherContext = std::variant<NullCipher, CbcCipher, CtrCipher, GcmCiphe
 
 struct EspHeader {
   Spi spi;
-  std::uint32_t sequence = 0;
+  std::uint64_t sequence = 0;  // its low 32 bits travel
 };
 [[nodiscard]] std::optional<EspHeader> read_esp_header(ByteView packet);
 

@@ -38,6 +38,7 @@ struct SaState {
   std::optional<Instant> expires;
   std::uint64_t max_bytes = 0;   // the hard limit; 0: none
   std::uint64_t soft_bytes = 0;  // 0: none, or told already
+  bool gone = false;             // out of the engine's tables
 
   // Whether `bytes` more would pass the hard limit.
   [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
@@ -50,6 +51,11 @@ struct SaState {
     if (soft_bytes == 0 || counters.bytes < soft_bytes) return false;
     soft_bytes = 0;
     return true;
+  }
+  // Takes back one count(): the packet could not be made.
+  void uncount(std::uint64_t bytes) {
+    counters.bytes -= bytes;
+    --counters.packets;
   }
 };
 

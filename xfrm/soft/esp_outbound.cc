@@ -1,0 +1,305 @@
+// The engine's way of packets from inside to outside, by batches: decide on each, seal all, AH over those
+// that need it, hand over in order. See esp_engine.h.
+#include <algorithm>
+
+#include "xfrm/soft/ecn_rules.h"
+#include "xfrm/soft/esp_engine.h"
+#include "xfrm/soft/ip_header.h"
+
+namespace oakgate::soft {
+
+namespace {
+
+constexpr std::size_t kUdpHeader = 8;
+constexpr std::size_t kMinMtu4 = 68;    // RFC 791
+constexpr std::size_t kMinMtu6 = 1280;  // RFC 8200 section 5
+// Below this nobody's path MTU lies: small packets are not worth the question.
+constexpr std::size_t kAlwaysFits = 500;
+
+// The packet's flow as the tunnel sees it.
+Flow flow_of(const InnerPacket& inner) {
+  const Ports ports = inner.ports.value_or(Ports{});
+  return {inner.source, inner.destination, inner.protocol, ports.source, ports.destination};
+}
+
+// ESP behind the marker that its path has.
+std::span<std::uint8_t> marked(std::span<std::uint8_t> esp, const OuterPath& path) {
+  if (!path.encapsulation || !path.encapsulation->non_ike_marker) return esp;
+  static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv + kNonIkeMarkerBytes);
+  const std::span<std::uint8_t> packet(esp.data() - kNonIkeMarkerBytes, esp.size() + kNonIkeMarkerBytes);
+  std::fill_n(packet.begin(), kNonIkeMarkerBytes, std::uint8_t{0});
+  return packet;
+}
+
+std::size_t outer_headers(const OuterPath& path) {
+  const std::size_t ip = path.destination.is_v4() ? kIpv4Header : kIpv6Header;
+  if (!path.encapsulation) return ip;
+  return ip + kUdpHeader + (path.encapsulation->non_ike_marker ? kNonIkeMarkerBytes : 0);
+}
+
+// What of an inner packet transport mode leaves out: its IP header. Nothing if it cannot carry it.
+std::optional<std::size_t> stripped(const OutboundSa& sa, const InnerPacket& inner) {
+  if (sa.mode == EncapsulationMode::tunnel) return 0;
+  if (inner.fragment != Fragment::none || inner.upper_offset != ip_header_size(inner.source))
+    return std::nullopt;
+  return inner.upper_offset;
+}
+
+// The bytes that `body` bytes become under an SA, without IP and UDP header.
+std::size_t protected_size(const OutboundSa& sa, std::size_t body) {
+  if (const auto* esp = std::get_if<EspSealer>(&sa.crypto)) return esp->layout().sealed_size(body);
+  return std::get<AhAuthenticator>(sa.crypto).header_size(sa.path.source.family()) + body;
+}
+
+void count(SaState& state, std::size_t bytes, EngineOutput& out) {
+  if (state.count(bytes)) out.soft_limits.push_back({state.id, state.reqid});
+}
+
+}  // namespace
+
+void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
+  leaving_.clear();
+  sealing_.clear();
+  authenticating_.clear();
+  for (BatchPacket& packet : batch.packets()) decide(packet, now, out);
+  seal(sealing_);
+  for (Leaving& leaving : leaving_) {
+    if (leaving.ah != nullptr) ask_to_authenticate(leaving);
+  }
+  soft::protect(authenticating_);
+  for (Leaving& leaving : leaving_) send(leaving, out);
+  bury();
+}
+
+void EspEngine::decide(BatchPacket& packet, Instant now, EngineOutput& out) {
+  const auto inner = parse_inner_packet(packet.bytes);
+  if (!inner) {
+    ++drops_.malformed;
+    return;
+  }
+  Tunnel* const* found = selectors_.find(flow_of(*inner));
+  if (found == nullptr) {
+    ++drops_.no_policy;
+    icmp(packet.bytes, *inner, IcmpError::prohibited, 0, now, out);
+    return;
+  }
+  Tunnel& entry = **found;
+  while (!entry.outbound.empty()) {
+    OutboundSa& sa = *entry.outbound.back();
+    OutboundSa* const ah = over(sa);
+    // A hard limit ends the SA, not the packet: an older SA may still carry it. ESP never goes without its
+    // AH.
+    if (sa.state.would_exceed(inner->size) ||
+        (sa.bundle && sa.state.id.protocol == IpsecProtocol::esp && ah == nullptr)) {
+      expired(sa.state, out);
+      continue;
+    }
+    const auto header = stripped(sa, *inner);
+    if (!header) {
+      ++drops_.malformed;
+      return;
+    }
+    bool fits = true;
+    const std::size_t sealed = protected_size(sa, inner->size - *header);
+    if ((ah != nullptr ? protected_size(*ah, sealed) : sealed) + outer_headers(sa.path) > kAlwaysFits) {
+      const std::size_t mtu = inner_mtu(sa, ah, *header, now);
+      fits = inner->size <= mtu;
+      const std::size_t least = inner->source.is_v4() ? kMinMtu4 : kMinMtu6;
+      if (!fits && inner->dont_fragment && inner->size > least) {
+        ++drops_.too_big;
+        icmp(packet.bytes, *inner, IcmpError::too_big, std::max(mtu, least), now, out);
+        return;
+      }
+    }
+    protect(sa, ah, packet.bytes, *inner, fits, out);
+    return;
+  }
+  without_sa(entry, packet, *inner, now, out);
+}
+
+void EspEngine::without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
+                           EngineOutput& out) {
+  ++drops_.no_sa;
+  if (!tunnel.policy->acquire) {
+    icmp(packet.bytes, inner, IcmpError::prohibited, 0, now, out);
+    return;
+  }
+  if (!tunnel.acquired || now - *tunnel.acquired >= kAcquireEvery) {
+    tunnel.acquired = now;
+    out.acquires.push_back({tunnel.reqid});
+  }
+  const std::size_t before = tunnel.waiting.size();
+  std::erase_if(tunnel.waiting, [now](const Waiting& entry) { return now - entry.since > kWaitingTime; });
+  waiting_ -= before - tunnel.waiting.size();
+  if (tunnel.waiting.size() >= kWaitingPackets || waiting_ >= kWaitingInAll) return;
+  --drops_.no_sa;  // it waits
+  tunnel.waiting.push_back({now, to_bytes(packet.bytes.first(inner.size))});
+  ++waiting_;
+}
+
+OutboundSa* EspEngine::over(const OutboundSa& sa) const {
+  if (!sa.bundle || sa.state.id.protocol != IpsecProtocol::esp) return nullptr;
+  const auto found = outbound_.find(*sa.bundle);
+  const bool fits = found != outbound_.end() && found->second->state.id.protocol == IpsecProtocol::ah;
+  return fits ? found->second.get() : nullptr;
+}
+
+std::size_t EspEngine::path_mtu(OutboundSa& sa, Instant now) const {
+  if (sa.path_mtu == 0 || now - sa.path_mtu_at >= kPathMtuEvery) {
+    const std::size_t answer = environment_.path_mtu(sa.path);
+    sa.path_mtu = answer != 0 ? answer : PacketBatch::kMaxPacket;
+    sa.path_mtu_at = now;
+  }
+  return sa.path_mtu;
+}
+
+std::size_t EspEngine::inner_mtu(OutboundSa& sa, const OutboundSa* ah, std::size_t stripped,
+                                 Instant now) const {
+  const std::size_t headers = outer_headers(sa.path) + (ah != nullptr ? protected_size(*ah, 0) : 0);
+  const std::size_t mtu = path_mtu(sa, now);
+  if (mtu <= headers) return 0;
+  const std::size_t budget = mtu - headers;
+  if (const auto* esp = std::get_if<EspSealer>(&sa.crypto)) {
+    const std::size_t body = esp->layout().max_inner(budget);
+    return body == 0 ? 0 : body + stripped;
+  }
+  const std::size_t own = protected_size(sa, 0);
+  return budget <= own ? 0 : budget - own + stripped;
+}
+
+void EspEngine::protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes,
+                        const InnerPacket& inner, bool fits, EngineOutput& out) {
+  const bool tunnel = sa.mode == EncapsulationMode::tunnel;
+  const std::span<std::uint8_t> whole(bytes.data(), inner.size);
+  const std::uint8_t inner_ip = inner.source.is_v4() ? kProtocolIpv4 : kProtocolIpv6;
+  Leaving leaving;
+  leaving.sa = &sa;
+  leaving.inner_size = inner.size;
+  leaving.payload = tunnel ? whole : whole.subspan(inner.upper_offset);
+  leaving.next_header = tunnel ? inner_ip : inner.protocol;
+  leaving.packet.path = sa.path;
+  // RFC 4301 section 8.1: DF is copied; IPv6 counts as DF, for its routers never fragment. A packet that is
+  // to be fragmented by this host must not carry it.
+  leaving.packet.dont_fragment = inner.dont_fragment && fits;
+  leaving.packet.traffic_class = tunnel ? outer_traffic_class(inner.traffic_class) : inner.traffic_class;
+  if (!fits) leaving.packet.fragment_to = sa.path_mtu;
+  leaving.ah = &sa;
+  std::size_t size = leaving.payload.size();
+  if (sa.state.id.protocol == IpsecProtocol::esp) {
+    const auto sealed = ask_to_seal(leaving, leaving.next_header, out);
+    if (!sealed) return;
+    size = *sealed;
+    leaving.next_header = static_cast<std::uint8_t>(IpsecProtocol::esp);
+    leaving.ah = ah;
+  }
+  if (leaving.ah != nullptr && !take_ah(leaving, size, out)) {
+    if (leaving.sealing) sealing_.pop_back();
+    return;
+  }
+  if (ah != nullptr) count(ah->state, inner.size, out);
+  count(sa.state, inner.size, out);
+  leaving_.push_back(leaving);
+}
+
+std::optional<std::size_t> EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t next_header,
+                                                  EngineOutput& out) {
+  OutboundSa& sa = *leaving.sa;
+  EspSealer& sealer = std::get<EspSealer>(sa.crypto);
+  const auto sequence = sa.sequence.next();
+  if (!sequence) {
+    expired(sa.state, out);
+    return std::nullopt;
+  }
+  const EspLayout& layout = sealer.layout();
+  SealRequest request;
+  const std::span<std::uint8_t> used(request.iv.data(), layout.iv);
+  if (sealer.iv_is_counter()) {
+    for (std::size_t i = 0; i < std::min<std::size_t>(used.size(), 8); ++i) {
+      used[used.size() - 1 - i] = static_cast<std::uint8_t>(std::uint64_t{*sequence} >> (8 * i));
+    }
+  } else if (!environment_.random(used)) {
+    ++drops_.crypto_failed;
+    return std::nullopt;
+  }
+  // The packet lies in a slot with head- and tailroom (PacketBatch).
+  static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv + kMaxAhHeader + kIpv6Header);
+  static_assert(PacketBatch::kTailroom >= kMaxIcv + 2 + kMaxIv);
+  const std::span<std::uint8_t> payload = leaving.payload;
+  request.sealer = &sealer;
+  request.packet = {payload.data() - layout.prefix(), layout.sealed_size(payload.size())};
+  request.header = {sa.state.id.spi, *sequence};
+  request.inner_size = payload.size();
+  request.next_header = next_header;
+  leaving.sealing = sealing_.size();
+  sealing_.push_back(request);
+  return request.packet.size();
+}
+
+bool EspEngine::take_ah(Leaving& leaving, std::size_t size, EngineOutput& out) {
+  OutboundSa& sa = *leaving.ah;
+  const auto sequence = sa.sequence.next();
+  if (!sequence) {
+    expired(sa.state, out);
+    return false;
+  }
+  const std::size_t header = std::get<AhAuthenticator>(sa.crypto).header_size(sa.path.source.family());
+  if (ip_header_size(sa.path.source) + header + size > kMaxIpv4Packet) {
+    ++drops_.malformed;
+    return false;
+  }
+  leaving.ah_sequence = *sequence;
+  return true;
+}
+
+void EspEngine::ask_to_authenticate(Leaving& leaving) {
+  if (leaving.sealing) {
+    const SealRequest& sealed = sealing_[*leaving.sealing];
+    if (!sealed.sealed) return;
+    leaving.payload = sealed.packet;
+  }
+  OutboundSa& sa = *leaving.ah;
+  AhAuthenticator& ah = std::get<AhAuthenticator>(sa.crypto);
+  const std::size_t ip = ip_header_size(sa.path.source);
+  const std::size_t size = ah.header_size(sa.path.source.family());
+  const std::span<std::uint8_t> whole(leaving.payload.data() - size - ip, ip + size + leaving.payload.size());
+  // AH covers the identification, and the kernel would fill in one of its own for 0.
+  if (++sa.ip_id == 0) ++sa.ip_id;
+  constexpr auto kAh = static_cast<std::uint8_t>(IpsecProtocol::ah);
+  write_ip_header(whole, {sa.path.source, sa.path.destination, kAh, leaving.packet.traffic_class, sa.ip_id,
+                          leaving.packet.dont_fragment});
+  leaving.authenticating = authenticating_.size();
+  authenticating_.push_back(
+      {&ah, whole, ip, {sa.state.id.spi, leaving.ah_sequence, leaving.next_header, 0}, AhVerdict::failed});
+}
+
+void EspEngine::send(Leaving& leaving, EngineOutput& out) {
+  bool made = false;
+  std::span<std::uint8_t> bytes;
+  if (leaving.authenticating) {
+    const AhRequest& request = authenticating_[*leaving.authenticating];
+    made = request.verdict == AhVerdict::ok;
+    leaving.packet.protocol = IpsecProtocol::ah;
+    // The kernel makes the IPv6 header: nothing in it that AH covers is its own choice.
+    bytes = leaving.packet.path.source.is_v4() ? request.packet : request.packet.subspan(request.ip_header);
+  } else if (leaving.sealing && leaving.ah == nullptr) {
+    made = sealing_[*leaving.sealing].sealed;
+    bytes = sealing_[*leaving.sealing].packet;
+  }
+  if (!made) {
+    ++drops_.crypto_failed;
+    leaving.sa->state.uncount(leaving.inner_size);
+    if (leaving.ah != nullptr && leaving.ah != leaving.sa) leaving.ah->state.uncount(leaving.inner_size);
+    return;
+  }
+  leaving.packet.bytes = marked(bytes, leaving.packet.path);
+  out.sealed.push_back(leaving.packet);
+}
+
+void EspEngine::icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
+                     EngineOutput& out) {
+  auto message =
+      make_icmp_error(packet, inner, kind, static_cast<std::uint16_t>(std::min<std::size_t>(mtu, 65535)));
+  if (message && icmp_rate_.take(now)) out.icmp.push_back(std::move(*message));
+}
+
+}  // namespace oakgate::soft
