@@ -321,6 +321,8 @@ def suite_fuzz(runner):
 
 def suite_bench(runner):
     meson_suite(runner, BUILD, "bench")
+    if build(runner, BUILD):
+        check(runner, "bench/scripts/bench (every row, for a moment)", ["python3", TOP / "tests/bench/smoke.py", BUILD], 600)
     if runner.options.long and build(runner, BUILD):
         check(runner, "bench/rsa_timing (a million timings)", [BUILD / "tests/bench/rsa_timing"], 3600)
 
