@@ -70,12 +70,9 @@ void on(Core& core, const Up& up) {
 void stop_negotiating(Core& core, Pair& pair) {
   pair.wanted = false;
   core.cancel(pair.retry_timer);
-  if (!pair.negotiating) return;
-  const auto [sa_id, message_id] = *pair.negotiating;
+  const auto own = own_quick_mode(core, pair);
   pair.negotiating.reset();
-  IkeSa* sa = core.find_sa(sa_id);
-  const auto found = sa == nullptr ? decltype(sa->quick_modes.begin()){} : sa->quick_modes.find(message_id);
-  if (sa != nullptr && found != sa->quick_modes.end()) abandon_quick_mode(core, *sa, *found->second);
+  if (own) abandon_quick_mode(core, *own->sa, *own->quick);
 }
 
 void cancel_waiters(Core& core, const std::string& peer, const std::vector<Reqid>& reqids, const char* why) {

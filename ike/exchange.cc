@@ -171,6 +171,10 @@ void take_held(Core& core, IkeSaId sa_id, MessageId id) {
 
 }  // namespace
 
+Peer& peer_of(Run& run) {
+  return *run.core.find_peer(run.sa.peer);
+}
+
 std::string_view exchange_title(ExchangeKind kind) {
   switch (kind) {
     case ExchangeKind::main_mode:

@@ -58,6 +58,9 @@ struct Run {
   std::optional<State> next{};
 };
 
+// The exchange's peer; it is there as long as its SAs are.
+[[nodiscard]] Peer& peer_of(Run& run);
+
 using Handler = Result<void> (*)(Run&);
 // As parse_clear or decrypt_message (transport.h), for a message that may be under one of several keys.
 using Opener = Result<void> (*)(Run&, Received&);

@@ -51,9 +51,6 @@ void take_policy(Run& run, const ChosenPolicy& chosen) {
 Phase1Exchange& phase1_of(Run& run) {
   return static_cast<Phase1Exchange&>(run.exchange);
 }
-Peer& peer_of(Run& run) {
-  return *run.core.find_peer(run.sa.peer);
-}
 Role other(Role role) {
   return role == Role::initiator ? Role::responder : Role::initiator;
 }

@@ -17,7 +17,6 @@ namespace oakgate::ike {
 inline constexpr std::uint8_t kManyPayloads = 64;
 
 [[nodiscard]] Phase1Exchange& phase1_of(Run& run);
-[[nodiscard]] Peer& peer_of(Run& run);
 [[nodiscard]] Role other(Role role);
 [[nodiscard]] wire::ExchangeType exchange_type(const Run& run);
 

@@ -12,6 +12,7 @@
 // when it receives: commit_bit.h.
 #pragma once
 
+#include <optional>
 #include <span>
 
 #include "ike/exchange.h"
@@ -19,6 +20,13 @@
 namespace oakgate::ike {
 
 [[nodiscard]] std::span<const Step> quick_mode_steps(Role role);
+
+// Our own exchange for a pair while it is under way.
+struct OwnQuickMode {
+  IkeSa* sa;
+  QuickMode* quick;
+};
+[[nodiscard]] std::optional<OwnQuickMode> own_quick_mode(Core& core, const Pair& pair);
 
 // Begins one for a selector pair under an established SA.
 void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair);
