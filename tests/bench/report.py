@@ -108,7 +108,7 @@ def write_report(path, rows, curves, settings):
         write_plot(picture, curves)
         plot = f"\n![Throughput against packet size and number of SAs]({picture.name})\n"
         for curve in curves:
-            points = ", ".join(f"{x:,}: {y:.3g}" for x, y in curve["points"])
+            points = ", ".join(f"{x:,}: {y:.3g}" for x, y in sorted(curve["points"]))
             plot += f"\n{curve['panel']}, {curve['name']}, {curve['unit']}: {points}.\n"
     path.write_text(REPORT.format(arguments=settings["arguments"], machine=text, table=markdown_table(rows), notes=notes,
                                   plot=plot), encoding="utf-8")

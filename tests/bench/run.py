@@ -13,6 +13,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import netlink_rows  # noqa: E402
 import report  # noqa: E402
 from gateways import TOP, BenchError  # noqa: E402
+from memory_rows import memory_rows  # noqa: E402
 from traffic import Traffic  # noqa: E402
 
 QUICK = {"rounds": 3, "seconds": 2.0, "sas": 20_000, "check_megabytes": 1}
@@ -28,6 +29,8 @@ GROUPS = [
      lambda o, t: t.stream_rows("3des", "stream_3des", "one TCP stream, 3DES and HMAC-SHA-1", 3.5)),
     ("packets_64", "UDP datagrams of 64 bytes a second: kernel-libipsec", lambda o, t: t.packet_rows()),
     ("flood", "the stream beside a flood of bad packets", lambda o, t: t.flood_rows()),
+    ("memory", "encapsulation in memory: ipsec-mb alone; 100,000 SAs against one; by packet size and number of SAs",
+     lambda o, t: memory_rows(o)),
     ("sa_setup", "SAs set up a second: ALLOCSPI", lambda o, t: netlink_rows.sa_setup_rows(o)),
 ]
 

@@ -1,0 +1,49 @@
+"""Encapsulation in memory (engine_rate): against ipsec-mb alone, with many SAs against one, and the curves of the plot."""
+import json
+import statistics
+
+from gateways import BenchError, run
+from measure import Contest, row
+
+FULL_SIZE = 1408
+SIZES = (64, 128, 256, 512, 1024, FULL_SIZE, 9000)
+COUNTS = (1, 10, 100, 1_000, 10_000, 100_000)
+SECONDS = 0.2  # of processor time, each
+
+
+def pairs(ours, theirs, seconds):
+    result = Contest()
+    for our_rate, their_rate in zip(ours, theirs):
+        result.add("ours", our_rate, seconds)
+        result.add("theirs", their_rate, seconds)
+    return result
+
+
+def curve(cases, panel, along, key):
+    """Two curves, Gbit/s of inner packets over `key` of the cases: ours and the cipher's alone."""
+    return [{"panel": panel, "x": along, "name": name, "unit": "Gbit/s", "points":
+             [(case[key], statistics.median(case[field]) * case["size"] * 8e-9) for case in cases]}
+            for name, field in (("oakgate", "oakgate"), ("ipsec-mb alone", "ipsec_mb"))]
+
+
+def memory_rows(options):
+    program = options.build / "tests/bench/engine_rate"
+    if not program.exists():
+        raise BenchError("needs ipsec-mb, which this build has not found")
+    cases = [(FULL_SIZE, count) for count in COUNTS] + [(size, 1) for size in SIZES if size != FULL_SIZE]
+    command = [word for size, count in cases for word in ("--case", f"{size}:{count}")]
+    seconds = min(SECONDS, options.seconds)
+    done = run("taskset", "-c", options.pins["a"], program, *command, "--rounds", max(3, options.rounds), "--seconds", seconds,
+               timeout=600)
+    measured = json.loads(done.stdout)["cases"]
+    one = next(case for case in measured if (case["size"], case["sas"]) == (FULL_SIZE, 1))
+    most = next(case for case in measured if case["sas"] == COUNTS[-1])
+    return [
+        row(pairs(one["oakgate"], one["ipsec_mb"], seconds), "memory_gcm",
+            f"encapsulation in memory, {FULL_SIZE} bytes, AES-GCM / ipsec-mb alone", "ours", "theirs", 0.85, "million/s", scale=1e-6),
+        row(pairs(most["oakgate"], one["oakgate"], seconds), "memory_100k",
+            f"the same with {COUNTS[-1]:,} SAs in random order / with one", "ours", "theirs", 0.70, "million/s", scale=1e-6),
+        *curve([case for case in measured if case["sas"] == 1], "In memory, one SA", "bytes of the inner packet", "size"),
+        *curve([case for case in measured if case["size"] == FULL_SIZE], f"In memory, packets of {FULL_SIZE} bytes",
+               "SAs, in random order", "sas"),
+    ]
