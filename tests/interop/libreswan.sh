@@ -98,9 +98,9 @@ hidden_traffic() {
   bulk a b 2
   no_masquerade
   captured wire
-  only_protected wire 100
+  only_protected wire 60
   [ "$(count wire 'ip proto 50')" = 0 ]
-  [ "$(count wire 'udp dst port 4500 and udp src portrange 20000-30000')" -gt 50 ]
+  [ "$(count wire 'udp dst port 4500 and udp src portrange 20000-30000')" -gt 20 ]
 }
 
 we_delete() {

@@ -242,9 +242,9 @@ hidden_traffic() {
   bulk b a 2
   no_masquerade
   captured wire
-  only_protected wire 300
+  only_protected wire 60
   [ "$(count wire 'ip proto 50')" = 0 ]
-  [ "$(count wire 'udp dst port 4500 and udp src portrange 20000-30000')" -gt 100 ]
+  [ "$(count wire 'udp dst port 4500 and udp src portrange 20000-30000')" -gt 30 ]
 }
 
 they_start_again() {

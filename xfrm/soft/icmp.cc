@@ -1,4 +1,5 @@
 #include "xfrm/soft/icmp.h"
+#include "xfrm/soft/checksum.h"
 
 #include <algorithm>
 

@@ -142,13 +142,4 @@ void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_clas
   packet[11] = static_cast<std::uint8_t>(checksum);
 }
 
-std::uint16_t internet_checksum(ByteView data) {
-  std::uint32_t sum = 0;
-  std::size_t i = 0;
-  for (; i + 1 < data.size(); i += 2) sum += u16_at(data, i);
-  if (i < data.size()) sum += static_cast<std::uint32_t>(data[i]) << 8;
-  while (sum > 0xffff) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<std::uint16_t>(~sum);
-}
-
 }  // namespace oakgate::soft

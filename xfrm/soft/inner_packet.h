@@ -46,7 +46,4 @@ struct InnerPacket {
 // Sets DSCP and ECN in a packet that parsed; mends the IPv4 header checksum (RFC 1624).
 void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class);
 
-// The Internet checksum (RFC 1071) of `data`, in host order, ready to be written.
-[[nodiscard]] std::uint16_t internet_checksum(ByteView data);
-
 }  // namespace oakgate::soft

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "xfrm/soft/inner_packet.h"
+#include "xfrm/soft/checksum.h"
 
 namespace oakgate::soft {
 

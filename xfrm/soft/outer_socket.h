@@ -9,6 +9,9 @@
 // kernel's: RFC 3948 section 2.1 "SHOULD be transmitted as a zero value" is not followed, receivers must take
 // either. Every socket has the bypass mark and policy (xfrm/netlink/xfrm_policy.h): no tunnel swallows its
 // own outside.
+//
+// Encapsulated packets come and go in vectors (UDP_GRO, UDP_SEGMENT: receive_queue.h, send_queue.h); the
+// kernel has none for protocols 50 and 51.
 #pragma once
 
 #include <array>
@@ -21,19 +24,13 @@
 #include "ike/base/result.h"
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/soft/packet_batch.h"
+#include "xfrm/soft/receive_queue.h"
+#include "xfrm/soft/send_queue.h"
 
 namespace oakgate::soft {
 
 // An IKE message that came to an encapsulation socket; the marker is gone.
 using IkeSink = std::function<void(const Endpoint& local, const Endpoint& remote, ByteView datagram)>;
-
-struct SendReport {
-  std::size_t sent = 0;
-  std::size_t refused = 0;
-  int error = 0;   // the last errno that an operator should know of; queues that are full are not among them
-  OuterPath path;  // whose
-  bool no_socket = false;  // an SA in UDP, and no attached socket for its address and port
-};
 
 class OuterSockets {
  public:
@@ -55,15 +52,15 @@ class OuterSockets {
   [[nodiscard]] int attached(int key) const;
 
   // Reads one batch from `fd`: ESP and AH into `batch`, IKE into `ike`; keep-alives vanish. True: there may
-  // be more.
+  // be more, and if unfinished() there is: of the same read, so that nothing else may be received before.
   [[nodiscard]] bool receive(int fd, PacketBatch& batch, const IkeSink& ike);
+  [[nodiscard]] bool unfinished() const { return !received_->empty(); }
   // In order, as far as one path is concerned.
   SendReport send(std::span<const SealedPacket> packets);
   // To the sender of the packet it is about; this host's routing finds the way and the source address.
   void send_icmp(const IcmpMessage& message);
 
  private:
-  struct Buffers;
   struct Attached {
     int key = -1;
     UniqueFd socket;
@@ -74,10 +71,9 @@ class OuterSockets {
   [[nodiscard]] int socket_for(const SealedPacket& packet) const;
   // AH over IPv4, in pieces that fit.
   void send_fragments(const SealedPacket& packet, SendReport& report);
-  void send_run(int fd, std::span<const SealedPacket> run, SendReport& report);
-  void sort_native(std::span<std::uint8_t> datagram, std::size_t index, int fd, PacketBatch& batch);
-  void sort_encapsulated(std::span<std::uint8_t> datagram, std::size_t index, const Attached& socket,
-                         PacketBatch& batch, const IkeSink& ike);
+  void sort_native(const ArrivedDatagram& datagram, int fd, PacketBatch& batch);
+  void sort_encapsulated(const ArrivedDatagram& datagram, const Attached& socket, PacketBatch& batch,
+                         const IkeSink& ike);
 
   UniqueFd esp4_;           // receives, and sends with DF
   UniqueFd esp4_fragment_;  // sends without DF
@@ -88,7 +84,8 @@ class OuterSockets {
   UniqueFd icmp4_;
   UniqueFd icmp6_;
   std::vector<Attached> attached_;
-  std::unique_ptr<Buffers> buffers_;
+  std::unique_ptr<ReceiveQueue> received_;
+  std::unique_ptr<SendQueue> sender_;
 };
 
 // What the kernel knows of the path between two addresses, IP header included; 0: there is no route.

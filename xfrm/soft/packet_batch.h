@@ -30,40 +30,58 @@ struct BatchPacket {
   std::size_t ip_header = 0;  // AH: that many bytes before `bytes` are the outer header, as it came
 };
 
+// Packets lie one behind the other, each with its room around it: 46 segments of one 64 KB vector take some
+// 100 KB and two dozen pages, where slots of a maximal packet's size would take a page or two each of 3 MB.
 class PacketBatch {
  public:
-  static constexpr std::size_t kCapacity = 32;
+  // One 64 KB vector of full segments (46 of 1400 bytes), with what else came along; and as many as one
+  // UDP_SEGMENT takes.
+  static constexpr std::size_t kCapacity = 64;
   static constexpr std::size_t kMaxPacket = 65535;
   // Room around a packet, so that it can be sealed where it lies: IP, AH and ESP header and IV before,
   // padding and ICV behind; and of what comes in the IPv6 header with its extension headers, made anew.
   static constexpr std::size_t kHeadroom = 512;
   static constexpr std::size_t kTailroom = 128;
 
-  PacketBatch() : buffer_(std::make_unique<std::uint8_t[]>(kCapacity * kSlot)) {
+  // The pages are touched when they are used, and most never are.
+  PacketBatch() : buffer_(std::make_unique_for_overwrite<std::uint8_t[]>(kCapacity * kLargest)) {
     packets_.reserve(kCapacity);
   }
 
   [[nodiscard]] bool full() const { return packets_.size() == kCapacity; }
   [[nodiscard]] std::size_t size() const { return packets_.size(); }
+  [[nodiscard]] std::size_t free() const { return kCapacity - packets_.size(); }
   [[nodiscard]] std::span<BatchPacket> packets() { return packets_; }
-  void clear() { packets_.clear(); }
-
-  // Where packet number `index` may be read to: kMaxPacket bytes behind the headroom.
-  [[nodiscard]] std::span<std::uint8_t> room(std::size_t index) {
-    return {buffer_.get() + index * kSlot + kHeadroom, kMaxPacket};
+  void clear() {
+    packets_.clear();
+    used_ = 0;
   }
-  [[nodiscard]] std::span<std::uint8_t> next_room() { return room(packets_.size()); }
-  // Appends a packet that lies in one of the rooms. Not when full().
+
+  // Where the next packet may be read to: kMaxPacket bytes behind the headroom. Not when full().
+  [[nodiscard]] std::span<std::uint8_t> next_room() {
+    return {buffer_.get() + used_ + kHeadroom, kMaxPacket};
+  }
+  // Appends a packet that lies in next_room(), or elsewhere with the same room around it, where it stays as
+  // long as it is in the batch. Not when full().
   BatchPacket& add(std::span<std::uint8_t> bytes) {
+    const std::uint8_t* const begin = buffer_.get() + used_ + kHeadroom;
+    if (bytes.data() >= begin && bytes.data() <= begin + kMaxPacket) {
+      used_ += slot(static_cast<std::size_t>(bytes.data() - begin) + bytes.size());
+    }
     packets_.push_back(BatchPacket{.bytes = bytes});
     return packets_.back();
   }
 
  private:
   // An odd number of cache lines: equal offsets in neighbouring slots fall into different cache sets.
-  static constexpr std::size_t kSlot = std::size_t{64} * 1035;
-  static_assert(kSlot >= kHeadroom + kMaxPacket + kTailroom);
+  static constexpr std::size_t kLine = 64;
+  static constexpr std::size_t slot(std::size_t bytes) {
+    return ((kHeadroom + bytes + kTailroom + kLine - 1) / kLine | 1) * kLine;
+  }
+  static constexpr std::size_t kLargest = ((kHeadroom + kMaxPacket + kTailroom) / kLine + 2) * kLine;
+  static_assert(kLargest >= ((kHeadroom + kMaxPacket + kTailroom + kLine - 1) / kLine | 1) * kLine);
   std::unique_ptr<std::uint8_t[]> buffer_;
+  std::size_t used_ = 0;
   std::vector<BatchPacket> packets_;
 };
 

@@ -66,6 +66,17 @@ bool has_ipv6() {
   return ::access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
+// The most that this kernel offers of: checksums left to us, vectors of TCP, of UDP (Linux 6.2).
+void ask_for_vectors(int fd) {
+  constexpr unsigned long kUdpVectors =
+      0x20 | 0x40;  // TUN_F_USO4 and TUN_F_USO6, newer than Debian 12's headers
+  constexpr unsigned long kTcpVectors = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
+  for (const unsigned long wanted : {kTcpVectors | TUN_F_TSO_ECN | kUdpVectors, kTcpVectors | TUN_F_TSO_ECN,
+                                     kTcpVectors, static_cast<unsigned long>(TUN_F_CSUM)}) {
+    if (::ioctl(fd, TUNSETOFFLOAD, wanted) == 0) return;
+  }
+}
+
 // Settings by netlink: /proc/sys is often read-only for services.
 Result<void> set_by_netlink(unsigned ifindex, const std::string& name, const Bytes& families) {
   auto socket = NetlinkSocket::open(NetlinkFamily::route);
@@ -89,14 +100,17 @@ Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) 
     return fail(ErrorCode::data_plane, "'" + prefix + "' cannot begin a device name", "1 to 11 characters");
   }
   std::copy(pattern.begin(), pattern.end(), request.ifr_name);
-  request.ifr_flags = IFF_TUN | IFF_NO_PI;
+  unsigned features = 0;
+  const bool vectors = ::ioctl(fd.get(), TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR) != 0;
+  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (vectors ? IFF_VNET_HDR : 0));
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return cannot_create(prefix + "N", errno);
+  if (vectors) ask_for_vectors(fd.get());
   const std::string name(request.ifr_name);
   auto routing = Routing::open();
   if (!routing) return fail(std::move(routing.error()));
   const auto link = routing->find_link(name);
   if (!link) return fail(link.error());
-  TunDevice device(std::move(fd), name, link->ifindex);
+  TunDevice device(std::move(fd), name, link->ifindex, vectors);
   if (auto configured = device.configure(); !configured) return fail(std::move(configured.error()));
   if (auto up = routing->set_link(device.ifindex_, mtu, true); !up) return fail(std::move(up.error()));
   return device;
@@ -122,18 +136,80 @@ Result<void> TunDevice::configure() {
   return {};
 }
 
-int TunDevice::read(PacketBatch& batch) {
-  while (!batch.full()) {
-    const std::span<std::uint8_t> room = batch.next_room();
-    const ssize_t got = ::read(fd_.get(), room.data(), room.size());
-    if (got < 0) return errno == EAGAIN || errno == EINTR ? 0 : errno;
-    batch.add(room.first(static_cast<std::size_t>(got)));
-  }
-  return 0;
+// ---- Packets
+
+ssize_t TunDevice::read_packet(VirtioHeader& header, std::span<std::uint8_t> room) {
+  if (!vectors_) return ::read(fd_.get(), room.data(), room.size());
+  std::array<iovec, 2> pieces{{{&header, sizeof(header)}, {room.data(), room.size()}}};
+  const ssize_t got = ::readv(fd_.get(), pieces.data(), pieces.size());
+  if (got < 0) return got;
+  return std::max<ssize_t>(0, got - static_cast<ssize_t>(sizeof(header)));
 }
 
-bool TunDevice::write(ByteView packet) {
-  return ::write(fd_.get(), packet.data(), packet.size()) == static_cast<ssize_t>(packet.size());
+TunDevice::ReadResult TunDevice::read(PacketBatch& batch) {
+  if (rest_->cut) cut_rest(batch);
+  while (!batch.full() && (batch.size() == 0 || last_read_ <= batch.free())) {
+    const std::span<std::uint8_t> room = batch.next_room();
+    VirtioHeader header{};
+    const ssize_t got = read_packet(header, room);
+    if (got < 0) return {false, errno == EAGAIN || errno == EINTR ? 0 : errno};
+    cut(header, room.first(static_cast<std::size_t>(got)), batch);
+  }
+  return {true, 0};
+}
+
+// `packet` lies in the batch's next room.
+void TunDevice::cut(const VirtioHeader& header, std::span<std::uint8_t> packet, PacketBatch& batch) {
+  const auto segments = Segmentation::read(header, packet);
+  if (!segments) {
+    ++malformed_;
+    return;
+  }
+  last_read_ = segments->count();
+  if (segments->count() > batch.free()) {
+    std::copy(packet.begin(), packet.end(), rest_->bytes.begin());
+    rest_->size = packet.size();
+    rest_->cut = segments;
+    rest_->next = 0;
+    cut_rest(batch);
+    return;
+  }
+  // The rooms first: the segments move apart from the last one on, each only away from the beginning.
+  const std::size_t first = batch.size();
+  for (std::size_t i = 0; i < segments->count(); ++i) batch.add(batch.next_room().first(segments->size(i)));
+  for (std::size_t i = segments->count(); i-- > 0;) {
+    segments->write(i, packet, batch.packets()[first + i].bytes);
+  }
+}
+
+void TunDevice::cut_rest(PacketBatch& batch) {
+  const Segmentation& segments = *rest_->cut;
+  const ByteView packet(rest_->bytes.data(), rest_->size);
+  for (; rest_->next < segments.count(); ++rest_->next) {
+    if (batch.full()) return;
+    const std::span<std::uint8_t> room = batch.next_room().first(segments.size(rest_->next));
+    segments.write(rest_->next, packet, room);
+    batch.add(room);
+  }
+  rest_->cut.reset();
+}
+
+void TunDevice::write(std::span<const ByteView> packets) {
+  if (!vectors_) {
+    for (const ByteView packet : packets) (void)!::write(fd_.get(), packet.data(), packet.size());
+    return;
+  }
+  coalescer_.plan(packets);
+  for (std::size_t i = 0; i < coalescer_.size(); ++i) {
+    TunVector vector = coalescer_.write(i);
+    pieces_.clear();
+    pieces_.push_back({&vector.virtio, sizeof(vector.virtio)});
+    // The kernel does not write through the iovecs of what is written.
+    for (const ByteView piece : vector.pieces) {
+      pieces_.push_back({const_cast<std::uint8_t*>(piece.data()), piece.size()});
+    }
+    (void)!::writev(fd_.get(), pieces_.data(), static_cast<int>(pieces_.size()));
+  }
 }
 
 }  // namespace oakgate::soft

@@ -9,14 +9,27 @@
 //   addr_gen_mode   None, and accept_ra 0: no link-local address, no router solicitations into a tunnel.
 //
 // Others are left as the host has them; forwarding is the operator's.
+//
+// Where the kernel can, packets come and go with a virtio header (IFF_VNET_HDR): TCP in vectors of up to 64
+// KB, UDP too from Linux 6.2 on, checksums left to us. A read gives their segments (segmentation.h), a write
+// joins segments (coalescing.h). A kernel that offers less is used as it is.
 #pragma once
 
+#include <sys/types.h>
+#include <sys/uio.h>
+
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "ike/base/result.h"
 #include "xfrm/netlink/unique_fd.h"
+#include "xfrm/soft/coalescing.h"
 #include "xfrm/soft/packet_batch.h"
+#include "xfrm/soft/segmentation.h"
 
 namespace oakgate::soft {
 
@@ -32,21 +45,47 @@ class TunDevice {
   // False: /proc/sys is read-only (systemd: ProtectKernelTunables), so IPv6's disable_policy is not set.
   [[nodiscard]] bool ipv6_forwards() const { return ipv6_forwards_; }
 
-  // Fills the batch with what waits, without blocking. 0: all read (or nothing waits); else the errno that
-  // ended it.
-  [[nodiscard]] int read(PacketBatch& batch);
-  // False: the kernel refused the packet.
-  bool write(ByteView packet);
+  struct ReadResult {
+    bool more = false;  // something may still wait
+    int error = 0;      // the errno that ended it
+  };
+  // Fills the batch with what waits, without blocking, as far as one more read like the last would fit.
+  [[nodiscard]] ReadResult read(PacketBatch& batch);
+  // In the order of each flow. What the kernel refuses is lost.
+  void write(std::span<const ByteView> packets);
+  // Vectors and checksums that did not fit their packet, and were dropped.
+  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
-  TunDevice(UniqueFd fd, std::string name, unsigned ifindex)
-      : fd_(std::move(fd)), name_(std::move(name)), ifindex_(ifindex) {}
+  // A vector with more segments than a batch takes: they go into several.
+  struct Vector {
+    std::array<std::uint8_t, PacketBatch::kMaxPacket> bytes;
+    std::size_t size = 0;
+    std::optional<Segmentation> cut;
+    std::size_t next = 0;  // the first segment that has not gone yet
+  };
+
+  TunDevice(UniqueFd fd, std::string name, unsigned ifindex, bool vectors)
+      : fd_(std::move(fd)),
+        name_(std::move(name)),
+        ifindex_(ifindex),
+        vectors_(vectors),
+        rest_(std::make_unique<Vector>()) {}
   [[nodiscard]] Result<void> configure();
+  [[nodiscard]] ssize_t read_packet(VirtioHeader& header, std::span<std::uint8_t> room);
+  void cut(const VirtioHeader& header, std::span<std::uint8_t> packet, PacketBatch& batch);
+  void cut_rest(PacketBatch& batch);
 
   UniqueFd fd_;
   std::string name_;
   unsigned ifindex_;
+  bool vectors_;  // packets have a virtio header
   bool ipv6_forwards_ = true;
+  std::uint64_t malformed_ = 0;
+  std::size_t last_read_ = 1;  // packets that the last read gave
+  std::unique_ptr<Vector> rest_;
+  Coalescer coalescer_;
+  std::vector<iovec> pieces_;
 };
 
 }  // namespace oakgate::soft

@@ -190,7 +190,7 @@ void Worker::loop() {
 void Worker::from_tun() {
   for (int round = 0; round < kRoundsInARow; ++round) {
     batch_.clear();
-    const int error = tun_.read(batch_);
+    const auto [more, error] = tun_.read(batch_);
     const Instant time = now();
     engine_.outbound(batch_, time, output_);
     flush(time);
@@ -205,7 +205,7 @@ void Worker::from_tun() {
             {}});
       return;
     }
-    if (!batch_.full()) return;
+    if (!more) return;
   }
 }
 
@@ -214,11 +214,11 @@ void Worker::from_socket(int fd) {
   const IkeSink ike = [&](const Endpoint& local, const Endpoint& remote, ByteView datagram) {
     if (!events_.push(IkeDatagram{local, remote, to_bytes(datagram)})) ++lost;
   };
-  for (int round = 0; round < kRoundsInARow; ++round) {
-    const bool more = sockets_.receive(fd, batch_, ike);
+  bool more = true;
+  for (int round = 0; more && (round < kRoundsInARow || sockets_.unfinished()); ++round) {
+    more = sockets_.receive(fd, batch_, ike);
     engine_.inbound(batch_, output_);
     flush(now());
-    if (!more) break;
   }
   if (lost == 0) return;
   warn(now(), "ike",
@@ -231,7 +231,7 @@ void Worker::from_socket(int fd) {
 
 void Worker::flush(Instant time) {
   send_sealed(time);
-  for (const ByteView packet : output_.opened) tun_.write(packet);
+  tun_.write(output_.opened);
   for (const IcmpMessage& message : output_.icmp) sockets_.send_icmp(message);
   for (const SoftLimit& event : output_.soft_limits) events_.push(event);
   for (const Expired& event : output_.expired) events_.push(event);

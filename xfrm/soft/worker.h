@@ -1,7 +1,7 @@
 // The thread that owns SAs, TUN and outer sockets, and moves packets between them in batches.
 //
-//   TUN -> read a batch -> EspEngine::outbound -> send
-//   sockets -> receive a batch -> EspEngine::inbound -> TUN
+//   TUN -> read a batch, vectors cut into segments -> EspEngine::outbound -> send, in vectors again
+//   sockets -> receive a batch, vectors cut -> EspEngine::inbound -> TUN, segments joined
 //
 // The loop thread talks to it by run(), which waits for the answer, and hears from it through the EventQueue.
 // One is enough today; several share nothing but that queue: each would have its own engine, its queue of a

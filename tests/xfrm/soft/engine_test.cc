@@ -4,6 +4,7 @@
 #include <random>
 
 #include "packets.h"
+#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/esp_engine.h"
 
 namespace oakgate::soft {

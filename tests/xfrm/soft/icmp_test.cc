@@ -1,3 +1,4 @@
+#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/icmp.h"
 
 #include <gtest/gtest.h>

@@ -1,5 +1,6 @@
 #include "packets.h"
 
+#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/inner_packet.h"
 
 namespace oakgate::soft::test {

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "tests/xfrm/data_plane_contract.h"
+#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/inner_packet.h"
 #include "xfrm/soft/soft_data_plane.h"

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "tests/xfrm/soft/gcm_backends.h"
+#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/esp_packet.h"
 #include "xfrm/soft/inner_packet.h"
 
