@@ -5,6 +5,7 @@ import math
 
 WIDTH, HEIGHT = 420, 260  # of a panel
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 34, 44
+LABEL = 32  # what one under the axis takes
 COLOURS = ["#1f6f8b", "#c4572b", "#5b8c3a", "#7a4f9a", "#8a6d1f"]
 
 
@@ -33,7 +34,12 @@ def panel(name, curves, offset):
         _, y = place(xs[0], top * step / 4)
         parts.append(f'<line x1="{offset + LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(text(offset + LEFT - 6, y + 4, f"{top * step / 4:g}", "end"))
-    parts += [text(place(x, 0)[0], bottom + 15, f"{x:,}" if x < 1000 else f"{x / 1000:g}k") for x in xs]
+    written = right + 2 * LABEL  # from the right, where a label would run into the next there is none
+    for x in reversed(xs):
+        along, _ = place(x, 0)
+        if written - along >= LABEL:
+            parts.append(text(min(along, right - 8), bottom + 15, f"{x // 1000}k" if x >= 1000 and x % 1000 == 0 else f"{x}"))
+            written = along
     parts.append(text(offset + (LEFT + WIDTH) / 2, HEIGHT - 10, f"{curves[0]['x']}; {curves[0]['unit']}"))
     for number, curve in enumerate(curves):
         colour = COLOURS[number % len(COLOURS)]

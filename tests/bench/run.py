@@ -4,6 +4,7 @@ import argparse
 import os
 import pathlib
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -108,6 +109,7 @@ def main():
         print("scripts/bench: needs root, for network namespaces", file=sys.stderr)
         return 2
     start = time.monotonic()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up on its way
     work = pathlib.Path(tempfile.mkdtemp(prefix="oakgate-bench."))
     work.chmod(0o711)
     try:

@@ -2,6 +2,7 @@
 and measures on them by turns."""
 import json
 import pathlib
+import sys
 
 from gateways import BenchError, OakgatePair, Pair, StrongswanPair, eventually
 from measure import contest, row
@@ -28,7 +29,10 @@ class Traffic:
 
     def close(self):
         for pair in self.pairs.values():
-            pair.close()
+            try:
+                pair.close()
+            except (BenchError, OSError) as error:
+                print(f"cleaning up: {error}", file=sys.stderr)
 
     # --- one measurement each: (figure, CPU seconds of the data planes)
 
@@ -36,13 +40,15 @@ class Traffic:
         """Bits a second of one TCP stream from gw-a to gw-b."""
         pair.check_payload(transforms, self.options.check_megabytes)
         server = pair.background("b", "iperf3", "-s", "-1", "-B", pair.inner("b", transforms), log=pair.work / "iperf3.log")
-        eventually("iperf3's server", lambda: ":1451 " in pathlib.Path(f"/proc/{server.pid}/net/tcp").read_text())
-        before = pair.cpu()
-        client = pair.at("a", "taskset", "-c", pair.pins["a"], "iperf3", "-J", "-c", pair.inner("b", transforms), "-B",
-                         pair.inner("a", transforms), "-t", str(max(1, round(self.options.seconds))),  # of whole seconds
-                         timeout=120)
-        cpu = pair.cpu() - before
-        server.wait(20)
+        try:
+            eventually("iperf3's server", lambda: ":1451 " in pathlib.Path(f"/proc/{server.pid}/net/tcp").read_text())
+            before = pair.cpu()
+            client = pair.at("a", "taskset", "-c", pair.pins["a"], "iperf3", "-J", "-c", pair.inner("b", transforms), "-B",
+                             pair.inner("a", transforms), "-t", str(max(1, round(self.options.seconds))), timeout=120)
+            cpu = pair.cpu() - before
+        finally:
+            server.terminate()
+            server.wait(20)
         return json.loads(client.stdout)["end"]["sum_received"]["bits_per_second"], cpu
 
     def packets(self, pair, transforms, size):
