@@ -13,7 +13,6 @@
 #include <algorithm>
 #include <array>
 #include <cstdint>
-#include <ctime>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -22,7 +21,7 @@
 #include <vector>
 
 #include "ike/base/algorithms.h"
-#include "tests/bench/netns_thread.h"
+#include "tests/bench/bench_thread.h"
 #include "xfrm/soft/esp_engine.h"
 
 namespace oakgate::bench {
@@ -40,13 +39,6 @@ constexpr std::uint32_t kGateway = 0xc000'0201;  // 192.0.2.1
 constexpr std::uint32_t kPeers = 0x0a00'0000;    // 10.0.0.0/8, outer
 constexpr std::uint32_t kLan = 0xac10'0001;      // 172.16.0.1
 constexpr std::uint32_t kLans = 0x6440'0000;     // 100.64.0.0/10, the host behind each peer
-
-// The processor time of this thread: what others do on the machine does not count.
-double thread_seconds() {
-  timespec now{};
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
-  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
-}
 
 std::array<std::uint8_t, 4> network_order(std::uint32_t value) {
   return {static_cast<std::uint8_t>(value >> 24), static_cast<std::uint8_t>(value >> 16),

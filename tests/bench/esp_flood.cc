@@ -25,7 +25,7 @@
 #include <cstring>
 #include <vector>
 
-#include "tests/bench/netns_thread.h"
+#include "tests/bench/bench_thread.h"
 
 namespace oakgate::bench {
 namespace {

@@ -5,6 +5,7 @@ import statistics
 from gateways import TOP, BenchError, run
 from measure import Contest, row
 
+HELD, TARGET = 50_000, 50
 UML_RUN = TOP / "tests/peers/uml-run"
 
 
@@ -31,9 +32,12 @@ def sa_setup_rows(options):
         theirs = here["allocspi"]
         note = (f"inferred, this kernel has no ESP: its rate of ALLOCSPI with none held times {multiple:.2f}, what NEWSA reaches "
                 "of that in user-mode Linux; ALLOCSPI measured here, without the UPDSA that has to follow it")
+    target = TARGET if here["sas"] >= HELD else None  # the walk is the longer, the more there are
+    if target is None:
+        note += f"{'; ' if note else ''}the target, {TARGET}, is for {HELD:,} held"
     result = Contest()
     for our_rate, their_rate in zip(ours, theirs):
         result.add("oakgate", our_rate, 0)
         result.add("allocspi", their_rate, 0)
-    return [row(result, "sa_setup", f"SAs set up with {here['sas']:,} held / by ALLOCSPI", "oakgate", "allocspi", 50, "thousand/s",
+    return [row(result, "sa_setup", f"SAs set up with {here['sas']:,} held / by ALLOCSPI", "oakgate", "allocspi", target, "thousand/s",
                 note, scale=1e-3)]

@@ -24,7 +24,7 @@
 #include <thread>
 #include <vector>
 
-#include "tests/bench/netns_thread.h"
+#include "tests/bench/bench_thread.h"
 
 namespace oakgate::bench {
 namespace {

@@ -4,7 +4,8 @@
 //
 //   sa_setup [--sas N] [--count N] [--rounds N]      in a network namespace of its own; needs root
 //
-// Prints one line of JSON, SAs a second (lists: one figure a round, alternating):
+// Prints one line of JSON, SAs a second of processor time, which is the kernel's (lists: one figure a round,
+// alternating):
 //   newsa             with --sas held; empty in a kernel without ESP
 //   allocspi          ALLOCSPI with --sas held, the part that is theirs alone
 //   allocspi_and_updsa  the whole of their way; empty in a kernel without ESP
@@ -17,18 +18,16 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <vector>
 
 #include "ike/base/algorithms.h"
-#include "tests/bench/netns_thread.h"
+#include "tests/bench/bench_thread.h"
 #include "xfrm/netlink/xfrm_state.h"
 
 namespace oakgate::bench {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 using Rates = std::vector<double>;
 
 constexpr std::size_t kBatch = 64;  // requests in one call, as our plane sends them
@@ -85,14 +84,14 @@ class Kernel {
 
   // Seconds for `count` of our SAs, in batches; negative: the kernel refuses.
   double newsa(std::uint32_t first, std::uint32_t count) {
-    const auto start = Clock::now();
+    const double start = thread_seconds();
     for (std::uint32_t done = 0; done < count; done += kBatch) {
       std::vector<NetlinkMessage> batch;
       for (std::uint32_t i = done; i < std::min<std::uint32_t>(count, done + kBatch); ++i)
         batch.push_back(add_state_message(our_sa(kOurSpis + first + i, first + i)));
       if (!all_done(batch)) return -1;
     }
-    return since(start);
+    return thread_seconds() - start;
   }
   void delete_newsa(std::uint32_t first, std::uint32_t count) {
     for (std::uint32_t i = 0; i < count; ++i) remove(kOurSpis + first + i);
@@ -101,7 +100,7 @@ class Kernel {
   // Seconds for `count` larval SAs, one request at a time as every user of it has to; `update`: and each
   // filled with its keys. The SPIs go to allocated().
   double allocspi(std::uint32_t first, std::uint32_t count, bool update) {
-    const auto start = Clock::now();
+    const double start = thread_seconds();
     for (std::uint32_t i = 0; i < count; ++i) {
       const std::uint32_t spi = allocate(first + i);
       if (spi == 0) return -1;
@@ -113,7 +112,7 @@ class Kernel {
       one.front().header().nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
       if (!all_done(one)) return -1;
     }
-    return since(start);
+    return thread_seconds() - start;
   }
   void delete_allocated() {
     for (const std::uint32_t spi : allocated_) remove(spi);
@@ -122,9 +121,6 @@ class Kernel {
   void keep_allocated() { allocated_.clear(); }
 
  private:
-  static double since(Clock::time_point start) {
-    return std::chrono::duration<double>(Clock::now() - start).count();
-  }
   bool all_done(std::span<NetlinkMessage> messages) {
     const auto answers = socket_.transact(messages);
     if (!answers) return false;

@@ -1,4 +1,4 @@
-// A thread of a benchmark in a named network namespace (`ip netns`), and its arguments.
+// A thread of a benchmark: its network namespace (`ip netns`), its processor, its time.
 #pragma once
 
 #include <fcntl.h>
@@ -7,6 +7,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <string>
 
 namespace oakgate::bench {
@@ -32,6 +33,14 @@ inline void pin_to(int processor) {
   CPU_ZERO(&set);
   CPU_SET(static_cast<unsigned>(processor), &set);
   if (sched_setaffinity(0, sizeof(set), &set) != 0) give_up("processor " + std::to_string(processor));
+}
+
+// The processor time of this thread, the kernel's for it included: what others do on the machine does not
+// count.
+inline double thread_seconds() {
+  timespec now{};
+  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) + static_cast<double>(now.tv_nsec) * 1e-9;
 }
 
 }  // namespace oakgate::bench
