@@ -9,6 +9,7 @@
 
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/core_dumps.h"
 #include "daemon/process.h"
 #include "daemon/text.h"
 #include "daemon/version.h"

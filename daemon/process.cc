@@ -4,8 +4,6 @@
 #include <fmt/format.h>
 #include <linux/capability.h>
 #include <sys/file.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <systemd/sd-daemon.h>
@@ -64,12 +62,6 @@ Result<void> check_privileges() {
   return fail(ErrorCode::not_permitted, "oakgated lacks privileges: " + missing,
               "root, or a process with these capabilities",
               "start it with `systemctl start oakgated`, or as root");
-}
-
-void forbid_core_dumps() {
-  const rlimit none{0, 0};
-  ::setrlimit(RLIMIT_CORE, &none);
-  ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 Result<ProcessLock> ProcessLock::take(const std::string& file, const std::string& what) {

@@ -1,4 +1,4 @@
-// What the daemon needs of its process: privileges, no core dumps with keys in them, being the only one with
+// What the daemon needs of its process: privileges, being the only one with
 // its state directory and control socket, and what the service manager is told.
 #pragma once
 
@@ -11,9 +11,6 @@ namespace oakgate {
 
 // ErrorCode::not_permitted names every capability that is missing, in one error.
 [[nodiscard]] Result<void> check_privileges();
-
-// No core files, no ptrace by other processes of the same user: memory holds keys.
-void forbid_core_dumps();
 
 // Held as long as it lives. The file stays: removing it would race with the next one's lock.
 class ProcessLock {

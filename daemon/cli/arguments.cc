@@ -23,6 +23,7 @@ enum class Operand : std::uint8_t {
   authenticate,
   enroll,
   trustpoint,  // the daemon's
+  foreign,     // another program's or device's configuration
 };
 
 // A verb is a path of words; those before the last are groups.
@@ -72,6 +73,10 @@ constexpr std::array kVerbs{
             {"pki", "crl", "request"},
             Operand::trustpoint,
             "have the daemon fetch revocation lists now"},
+    VerbRow{Verb::import_cisco,
+            {"import", "cisco"},
+            Operand::foreign,
+            "make a configuration of an IOS, PIX or ASA running-config"},
     VerbRow{Verb::pki_zeroize, {"pki", "zeroize"}, Operand::old_key, "destroy a private key"},
 };
 
@@ -80,6 +85,7 @@ struct GroupRow {
   const char* help;
 };
 constexpr std::array kGroups{
+    GroupRow{"import", "a configuration out of another device's"},
     GroupRow{"pki", "keys and certificates"},
     GroupRow{"show", "the IOS words, in the IOS layouts"},
 };
@@ -170,6 +176,11 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       return;
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
+      return;
+    case Operand::foreign:
+      verb.add_option("FILE", arguments.import.file, "its configuration, - for standard input")->required();
+      verb.add_option("--output", arguments.import.output, "folder for oakgate.yaml and the files it names");
+      verb.add_flag("--force", arguments.import.force, "overwrite files that are there");
       return;
     case Operand::trustpoint:
       verb.add_option("TRUSTPOINT", arguments.trustpoint, "a trustpoint's name")->required();

@@ -29,6 +29,7 @@ enum class Verb : std::uint8_t {
   pki_import,
   pki_zeroize,
   pki_crl_request,
+  import_cisco,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -59,6 +60,13 @@ struct PkiArguments {
   bool yes = false;
 };
 
+// Of `oakgate import`.
+struct ImportArguments {
+  std::string file;    // "-": standard input
+  std::string output;  // the folder to write into; empty: nothing is written
+  bool force = false;
+};
+
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
@@ -70,6 +78,7 @@ struct Arguments {
   ScepArguments scep;
   bool socket_given = false;
   PkiArguments pki;
+  ImportArguments import;
   std::string printed;  // --help or --version: what to print instead of doing anything
 };
 

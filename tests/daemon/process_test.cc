@@ -11,6 +11,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "daemon/core_dumps.h"
 #include "daemon/system_rng.h"
 
 namespace oakgate {

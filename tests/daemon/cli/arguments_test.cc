@@ -35,6 +35,11 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.file, "x.yaml");
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.verb, Verb::check);
   EXPECT_EQ(parse({"monitor"}).arguments.verb, Verb::monitor);
+  const Parsed import = parse({"import", "cisco", "pix.txt", "--output", "new", "--force"});
+  EXPECT_EQ(import.arguments.verb, Verb::import_cisco);
+  EXPECT_EQ(import.arguments.import.file, "pix.txt");
+  EXPECT_EQ(import.arguments.import.output, "new");
+  EXPECT_TRUE(import.arguments.import.force);
   EXPECT_EQ(parse({"reload"}).arguments.verb, Verb::reload);
   EXPECT_EQ(parse({"show", "crypto", "isakmp", "sa"}).arguments.verb, Verb::show_isakmp_sa);
   EXPECT_EQ(parse({"show", "crypto", "ipsec", "sa"}).arguments.verb, Verb::show_ipsec_sa);

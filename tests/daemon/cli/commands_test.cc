@@ -68,6 +68,38 @@ TEST(Oakgate, CheckTellsEveryIssueAndEndsWith4) {
   std::filesystem::remove_all(folder);
 }
 
+// The files are there, the key is nobody else's to read, and the daemon's own check takes the whole.
+TEST(Oakgate, ImportsARunningConfiguration) {
+  const test::Folder folder;
+  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
+  const std::string source = std::string(root != nullptr ? root : ".") + "/tests/conf/cisco/cl-2513-2a.txt";
+  const std::string out = folder.path().string() + "/new";
+
+  const Ran shown = oakgate("import cisco " + source);
+  EXPECT_EQ(shown.exit, 0) << shown.err;
+  EXPECT_NE(shown.out.find("50.50.50.0/24"), std::string::npos);
+  EXPECT_NE(shown.err.find("--output"), std::string::npos);
+  EXPECT_EQ((shown.out + shown.err).find("sharedkey"), std::string::npos);
+
+  const Ran written = oakgate("import cisco " + source + " --output " + out);
+  EXPECT_EQ(written.exit, 0) << written.err;
+  const auto mode = std::filesystem::status(out + "/test-10.psk").permissions();
+  EXPECT_EQ(mode, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
+  EXPECT_EQ(test::read_text(out + "/test-10.psk"), "sharedkey\n");
+  const Ran checked = oakgate("check " + out + "/oakgate.yaml");
+  EXPECT_EQ(checked.exit, 0) << checked.err;
+
+  const Ran again = oakgate("import cisco " + source + " --output " + out);
+  EXPECT_EQ(again.exit, 1);
+  EXPECT_NE(again.err.find("--force"), std::string::npos);
+  EXPECT_EQ(oakgate("import cisco " + source + " --force --output " + out).exit, 0);
+
+  const Ran nothing = oakgate("import cisco --json - ");
+  EXPECT_EQ(nothing.exit, 4);
+  EXPECT_EQ(Json::parse(nothing.out)["peers"], 0);
+  EXPECT_EQ(oakgate("import cisco /nonexistent/running-config").exit, 5);
+}
+
 TEST(Oakgate, PrintsTheDaemonsAnswerAndItsExitCode) {
   test::FakeDaemon up(
       "{\"id\":1,\"event\":{\"level\":\"info\",\"text\":\"[b] hint\"}}\n"
