@@ -25,6 +25,23 @@ TEST(Subnet, RefusesHostBitsAndBadPrefixes) {
   }
 }
 
+// Held against counting equal bits, for every prefix of both families.
+TEST(Subnet, EveryPrefixLength) {
+  for (const char* text : {"203.0.113.165", "2001:db8:5a5a:a5a5:ff00:ff:1234:8001"}) {
+    const IpAddress address = *IpAddress::parse(text);
+    for (int prefix = 0; prefix <= address.bits(); ++prefix) {
+      const Subnet subnet(address, prefix);
+      for (int flipped = 0; flipped < address.bits(); ++flipped) {
+        Bytes raw = to_bytes(address.bytes());
+        raw[static_cast<std::size_t>(flipped / 8)] ^= static_cast<std::uint8_t>(0x80 >> (flipped % 8));
+        const IpAddress other = *IpAddress::from_bytes(raw);
+        EXPECT_EQ(subnet.contains(other), flipped >= prefix) << text << "/" << prefix << " bit " << flipped;
+        EXPECT_EQ(Subnet(other, prefix) == subnet, flipped >= prefix) << text << "/" << prefix;
+      }
+    }
+  }
+}
+
 TEST(Subnet, ContainsAndEnds) {
   const Subnet net = *Subnet::parse("10.1.0.0/23");
   EXPECT_TRUE(net.contains(*IpAddress::parse("10.1.1.255")));
