@@ -121,8 +121,9 @@ bool mute_mutable_fields(std::span<std::uint8_t> header) {
   }
 }
 
-Result<AhAuthenticator> AhAuthenticator::create(Integrity integrity, const SecretBytes& key) {
-  auto tag = IntegrityTag::create(integrity, key);
+Result<AhAuthenticator> AhAuthenticator::create(Integrity integrity, const SecretBytes& key,
+                                                std::optional<CryptoBackend> backend) {
+  auto tag = IntegrityTag::create(integrity, key, backend);
   if (!tag) return fail(std::move(tag.error()));
   return AhAuthenticator(info(integrity).icv_bytes, std::move(*tag));
 }
@@ -132,22 +133,20 @@ std::size_t AhAuthenticator::header_size(Family outer) const {
   return (kAhFixed + icv_ + unit - 1) / unit * unit;
 }
 
-AhVerdict AhAuthenticator::compute(std::span<std::uint8_t> packet, std::size_t ip_header,
-                                   std::span<std::uint8_t> icv) {
-  if (ip_header > kMaxIpHeader || packet.size() < ip_header + kAhFixed + icv_) return AhVerdict::malformed;
+bool AhAuthenticator::mute(std::span<std::uint8_t> packet, std::size_t ip_header, AhFrame& frame) const {
+  if (ip_header > kMaxIpHeader || packet.size() < ip_header + kAhFixed + icv_) return false;
   const std::span<std::uint8_t> outer = packet.first(ip_header);
-  std::array<std::uint8_t, kMaxIpHeader> as_it_came{};
-  std::copy(outer.begin(), outer.end(), as_it_came.begin());
-  AhVerdict verdict = AhVerdict::malformed;
-  if (mute_mutable_fields(outer)) {
-    zero(packet.subspan(ip_header + kAhFixed, icv_));
-    verdict = tag_.compute(packet, icv) ? AhVerdict::ok : AhVerdict::failed;
+  std::copy(outer.begin(), outer.end(), frame.outer.begin());
+  if (!mute_mutable_fields(outer)) {
+    std::copy_n(frame.outer.begin(), ip_header, outer.begin());
+    return false;
   }
-  std::copy_n(as_it_came.begin(), ip_header, outer.begin());
-  return verdict;
+  zero(packet.subspan(ip_header + kAhFixed, icv_));
+  return true;
 }
 
-bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhHeader& header) {
+bool AhAuthenticator::begin_protect(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                    const AhHeader& header, AhFrame& frame) const {
   if (packet.size() < ip_header || ip_header == 0) return false;
   const std::size_t size = header_size(packet[0] >> 4 == 4 ? Family::ipv4 : Family::ipv6);
   if (packet.size() < ip_header + size) return false;
@@ -157,27 +156,51 @@ bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_hea
   ah[1] = static_cast<std::uint8_t>(size / 4 - 2);
   put_u32(ah.subspan(4, 4), header.spi.value);
   put_u32(ah.subspan(8, 4), static_cast<std::uint32_t>(header.sequence));
-  std::array<std::uint8_t, kMaxIcv> icv{};
-  const std::span<std::uint8_t> used(icv.data(), icv_);
-  if (compute(packet, ip_header, used) != AhVerdict::ok) return false;
-  std::copy(used.begin(), used.end(), ah.begin() + kAhFixed);
-  return true;
+  return mute(packet, ip_header, frame);
 }
 
-AhVerdict AhAuthenticator::verify(std::span<std::uint8_t> packet, std::size_t ip_header) {
+void AhAuthenticator::end_protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhFrame& frame,
+                                  ByteView icv) const {
+  std::copy_n(frame.outer.begin(), ip_header, packet.begin());
+  std::copy_n(icv.begin(), icv_, packet.subspan(ip_header + kAhFixed, icv_).begin());
+}
+
+AhVerdict AhAuthenticator::begin_verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                        AhFrame& frame) const {
   if (packet.size() < ip_header) return AhVerdict::malformed;
   const auto header = read_ah_header(packet.subspan(ip_header));
   if (!header || header->size < kAhFixed + icv_) return AhVerdict::malformed;
   const std::span<std::uint8_t> place = packet.subspan(ip_header + kAhFixed, icv_);
-  std::array<std::uint8_t, kMaxIcv> kept{};
-  std::copy(place.begin(), place.end(), kept.begin());
-  const ByteView received(kept.data(), icv_);
-  std::array<std::uint8_t, kMaxIcv> computed{};
-  const std::span<std::uint8_t> expected(computed.data(), icv_);
-  const AhVerdict verdict = compute(packet, ip_header, expected);
-  std::copy(received.begin(), received.end(), place.begin());
-  if (verdict != AhVerdict::ok) return verdict;
-  return equal_constant_time(expected, received) ? AhVerdict::ok : AhVerdict::not_authentic;
+  std::copy(place.begin(), place.end(), frame.icv.begin());
+  return mute(packet, ip_header, frame) ? AhVerdict::ok : AhVerdict::malformed;
+}
+
+AhVerdict AhAuthenticator::end_verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                      const AhFrame& frame, ByteView icv) const {
+  const ByteView received(frame.icv.data(), icv_);
+  std::copy_n(frame.outer.begin(), ip_header, packet.begin());
+  std::copy(received.begin(), received.end(), packet.subspan(ip_header + kAhFixed, icv_).begin());
+  return equal_constant_time(icv.first(icv_), received) ? AhVerdict::ok : AhVerdict::not_authentic;
+}
+
+bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhHeader& header) {
+  AhFrame frame;
+  std::array<std::uint8_t, kMaxIcv> icv{};
+  if (!begin_protect(packet, ip_header, header, frame)) return false;
+  const bool computed = tag_.compute(packet, std::span(icv).first(icv_));
+  end_protect(packet, ip_header, frame, icv);
+  return computed;
+}
+
+AhVerdict AhAuthenticator::verify(std::span<std::uint8_t> packet, std::size_t ip_header) {
+  AhFrame frame;
+  std::array<std::uint8_t, kMaxIcv> icv{};
+  if (const AhVerdict verdict = begin_verify(packet, ip_header, frame); verdict != AhVerdict::ok) {
+    return verdict;
+  }
+  const bool computed = tag_.compute(packet, std::span(icv).first(icv_));
+  const AhVerdict verdict = end_verify(packet, ip_header, frame, icv);
+  return computed ? verdict : AhVerdict::failed;
 }
 
 }  // namespace oakgate::soft

@@ -8,6 +8,7 @@
 // host order. Keys are secret and stay inside.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -44,10 +45,17 @@ enum class AhVerdict : std::uint8_t {
   failed,         // OpenSSL failed
 };
 
+// What of a packet is put aside while its ICV is computed.
+struct AhFrame {
+  std::array<std::uint8_t, kMaxIpHeader> outer{};
+  std::array<std::uint8_t, kMaxIcv> icv{};  // as it came
+};
+
 class AhAuthenticator {
  public:
   // Keys as in SaSpec: ErrorCode::unsupported for one of a wrong length.
-  [[nodiscard]] static Result<AhAuthenticator> create(Integrity integrity, const SecretBytes& key);
+  [[nodiscard]] static Result<AhAuthenticator> create(Integrity integrity, const SecretBytes& key,
+                                                      std::optional<CryptoBackend> backend = {});
 
   // Of the AH header we send; RFC 4302 section 2.6: a multiple of 4 bytes over IPv4, of 8 over IPv6.
   [[nodiscard]] std::size_t header_size(Family outer) const;
@@ -58,11 +66,23 @@ class AhAuthenticator {
   // taken: the padding is the sender's choice. The ICV is compared in constant time.
   [[nodiscard]] AhVerdict verify(std::span<std::uint8_t> packet, std::size_t ip_header);
 
+  // Both in steps, for crypto_batch.h: between begin and end, mac() is to be computed over all of `packet`,
+  // icv_bytes() of it. An end must follow a begin that gave ok, and leaves the packet whole again.
+  [[nodiscard]] bool begin_protect(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                   const AhHeader& header, AhFrame& frame) const;
+  void end_protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhFrame& frame,
+                   ByteView icv) const;
+  [[nodiscard]] AhVerdict begin_verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                       AhFrame& frame) const;
+  [[nodiscard]] AhVerdict end_verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                     const AhFrame& frame, ByteView icv) const;
+  [[nodiscard]] IntegrityTag& mac() { return tag_; }
+  [[nodiscard]] std::size_t icv_bytes() const { return icv_; }
+
  private:
   AhAuthenticator(std::size_t icv, IntegrityTag tag) : icv_(icv), tag_(std::move(tag)) {}
-  // Over `packet` with the mutable fields and the ICV taken as zero.
-  [[nodiscard]] AhVerdict compute(std::span<std::uint8_t> packet, std::size_t ip_header,
-                                  std::span<std::uint8_t> icv);
+  // Takes the mutable fields and the ICV as zero. False: the outer header is none; nothing has changed then.
+  [[nodiscard]] bool mute(std::span<std::uint8_t> packet, std::size_t ip_header, AhFrame& frame) const;
   std::size_t icv_;
   IntegrityTag tag_;
 };

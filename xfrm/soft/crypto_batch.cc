@@ -1,29 +1,231 @@
 #include "xfrm/soft/crypto_batch.h"
 
+#include <algorithm>
+
 namespace oakgate::soft {
 
-void seal(std::span<SealRequest> requests) {
-  for (SealRequest& request : requests) {
-    const ByteView iv(request.iv.data(), request.sealer->layout().iv);
+namespace {
+
+// A key that is not in the cache costs as much time as three packets.
+constexpr std::size_t kAhead = 4;
+
+void prefetch(const EspKeys& keys, std::size_t bytes) {
+  if (const auto* gcm = std::get_if<GcmCipher>(&keys.cipher)) gcm->prefetch(bytes);
+}
+
+template <typename T>
+void grow(std::vector<T>& all, std::size_t size) {
+  if (all.size() < size) all.resize(size);
+}
+
+}  // namespace
+
+void CryptoBatch::begin(std::size_t requests) {
+  grow(tags_, requests);
+  grow(tag_bytes_, requests);
+  grow(nonces_, requests);
+  grow(done_, requests);
+}
+
+void CryptoBatch::crypt(std::size_t request, EspKeys& keys, const EspParts& parts) {
+  auto* const block = std::get_if<BlockCipher>(&keys.cipher);
+  if (block == nullptr || !block->together()) {
+    done_[request] = static_cast<std::uint8_t>(keys.crypt(parts));
+    return;
+  }
+  const std::uint8_t* iv = parts.iv.data();
+  if (keys.kind == EspKind::ctr) {
+    nonces_[request] = keys.nonce(parts.iv);
+    iv = nonces_[request].data();
+  }
+  done_[request] = static_cast<std::uint8_t>(parts.payload.size() <= kMaxMultiBuffer);
+  if (done_[request] == 0) return;
+  auto& lane = ciphers_.at(static_cast<std::size_t>(block->together().lane()));
+  lane.jobs.push_back({&block->together(), iv, parts.payload});
+  lane.owners.push_back({request, block});
+}
+
+void CryptoBatch::tag(std::size_t request, IntegrityTag& mac, ByteView data, std::size_t bytes) {
+  if (!mac.together()) {
+    done_[request] = static_cast<std::uint8_t>(mac.compute(data, std::span(tags_[request]).first(bytes)));
+    return;
+  }
+  done_[request] = static_cast<std::uint8_t>(data.size() <= kMaxMultiBuffer);
+  if (done_[request] == 0) return;
+  tag_bytes_[request] = static_cast<std::uint8_t>(bytes);
+  auto& lane = macs_.at(static_cast<std::size_t>(mac.together().lane()));
+  lane.jobs.push_back({&mac.together(), data, tags_[request].data()});
+  lane.owners.push_back({request, &mac});
+}
+
+void CryptoBatch::run_ciphers() {
+  for (auto& lane : ciphers_) {
+    if (lane.jobs.empty()) continue;
+    if (lane.jobs.size() >= lane.owners.front().key->least()) {
+      const bool ok = MultiBufferCipher::run(lane.jobs);
+      for (const auto& owner : lane.owners) done_[owner.request] = static_cast<std::uint8_t>(ok);
+    } else {
+      for (std::size_t i = 0; i < lane.jobs.size(); ++i) {
+        const auto& owner = lane.owners[i];
+        const ByteView iv(lane.jobs[i].iv, owner.key->iv_bytes());
+        done_[owner.request] = static_cast<std::uint8_t>(owner.key->run(iv, lane.jobs[i].data));
+      }
+    }
+    lane.jobs.clear();
+    lane.owners.clear();
+  }
+}
+
+void CryptoBatch::run_tags() {
+  for (auto& lane : macs_) {
+    if (lane.jobs.empty()) continue;
+    if (lane.jobs.size() >= lane.owners.front().key->least()) {
+      const bool ok = MultiBufferTag::run(lane.jobs);
+      for (const auto& owner : lane.owners) done_[owner.request] = static_cast<std::uint8_t>(ok);
+    } else {
+      for (std::size_t i = 0; i < lane.jobs.size(); ++i) {
+        const auto& owner = lane.owners[i];
+        const auto out = std::span(tags_[owner.request]).first(tag_bytes_[owner.request]);
+        done_[owner.request] = static_cast<std::uint8_t>(owner.key->compute(lane.jobs[i].data, out));
+      }
+    }
+    lane.jobs.clear();
+    lane.owners.clear();
+  }
+}
+
+void CryptoBatch::seal(std::span<SealRequest> requests) {
+  begin(requests.size());
+  bool more = false;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (i + kAhead < requests.size()) {
+      const SealRequest& later = requests[i + kAhead];
+      prefetch(later.sealer->keys(), later.packet.size());
+    }
+    SealRequest& request = requests[i];
+    const EspLayout& layout = request.sealer->layout();
+    const ByteView iv(request.iv.data(), layout.iv);
     request.sealed =
-        request.sealer->seal(request.packet, request.header, iv, request.inner_size, request.next_header);
+        request.sealer->frame(request.packet, request.header, iv, request.inner_size, request.next_header);
+    if (!request.sealed) continue;
+    EspKeys& keys = request.sealer->keys();
+    if (keys.aead()) {
+      request.sealed = keys.seal_aead(parts_of(layout, request.packet));
+    } else {
+      more = true;
+      crypt(i, keys, parts_of(layout, request.packet));
+    }
+  }
+  if (!more) return;
+  run_ciphers();
+  // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SealRequest& request = requests[i];
+    EspKeys& keys = request.sealer->keys();
+    if (!request.sealed || keys.aead()) continue;
+    request.sealed = done_[i] != 0;
+    if (!request.sealed || !keys.integrity) continue;
+    const EspLayout& layout = request.sealer->layout();
+    tag(i, *keys.integrity, parts_of(layout, request.packet).covered, layout.icv);
+  }
+  run_tags();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    SealRequest& request = requests[i];
+    EspKeys& keys = request.sealer->keys();
+    if (!request.sealed || keys.aead() || !keys.integrity) continue;
+    request.sealed = done_[i] != 0;
+    const EspLayout& layout = request.sealer->layout();
+    std::copy_n(tags_[i].begin(), layout.icv, parts_of(layout, request.packet).tag.begin());
   }
 }
 
-void open(std::span<OpenRequest> requests) {
-  for (OpenRequest& request : requests) request.opened = request.opener->open(request.packet);
+void CryptoBatch::open(std::span<OpenRequest> requests) {
+  begin(requests.size());
+  bool more = false;
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    if (i + kAhead < requests.size()) {
+      const OpenRequest& later = requests[i + kAhead];
+      prefetch(later.opener->keys(), later.packet.size());
+    }
+    OpenRequest& request = requests[i];
+    request.opened = {};
+    if (!request.opener->could_be(request.packet)) continue;
+    request.opened.verdict = OpenVerdict::not_authentic;
+    const EspLayout& layout = request.opener->layout();
+    const EspParts parts = parts_of(layout, request.packet);
+    EspKeys& keys = request.opener->keys();
+    if (keys.aead()) {
+      if (keys.open_aead(parts)) request.opened = EspOpener::unpack(parts.payload);
+      continue;
+    }
+    more = true;
+    // Without an algorithm of its own it came out of AH, which has verified all of it.
+    done_[i] = 1;
+    if (keys.integrity) tag(i, *keys.integrity, parts.covered, layout.icv);
+  }
+  if (more) open_others(requests);
 }
 
-void protect(std::span<AhRequest> requests) {
-  for (AhRequest& request : requests) {
-    const bool made = request.ah->protect(request.packet, request.ip_header, request.header);
-    request.verdict = made ? AhVerdict::ok : AhVerdict::failed;
+void CryptoBatch::open_others(std::span<OpenRequest> requests) {
+  run_tags();
+  const auto pending = [](const OpenRequest& request) {
+    return request.opened.verdict == OpenVerdict::not_authentic && !request.opener->keys().aead();
+  };
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    OpenRequest& request = requests[i];
+    if (!pending(request)) continue;
+    const EspLayout& layout = request.opener->layout();
+    const EspParts parts = parts_of(layout, request.packet);
+    EspKeys& keys = request.opener->keys();
+    const ByteView expected = ByteView(tags_[i]).first(layout.icv);
+    if (keys.integrity && (done_[i] == 0 || !equal_constant_time(expected, parts.tag))) continue;
+    request.opened.verdict = OpenVerdict::ok;
+    crypt(i, keys, parts);
+  }
+  run_ciphers();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    OpenRequest& request = requests[i];
+    if (request.opened.verdict != OpenVerdict::ok || request.opener->keys().aead()) continue;
+    const EspParts parts = parts_of(request.opener->layout(), request.packet);
+    request.opened = done_[i] != 0 ? EspOpener::unpack(parts.payload) : Opened{};
   }
 }
 
-void verify(std::span<AhRequest> requests) {
-  for (AhRequest& request : requests) {
-    request.verdict = request.ah->verify(request.packet, request.ip_header);
+void CryptoBatch::protect(std::span<AhRequest> requests) {
+  if (requests.empty()) return;
+  begin(requests.size());
+  grow(frames_, requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    AhRequest& request = requests[i];
+    const bool begun =
+        request.ah->begin_protect(request.packet, request.ip_header, request.header, frames_[i]);
+    request.verdict = begun ? AhVerdict::ok : AhVerdict::failed;
+    if (begun) tag(i, request.ah->mac(), request.packet, request.ah->icv_bytes());
+  }
+  run_tags();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    AhRequest& request = requests[i];
+    if (request.verdict != AhVerdict::ok) continue;
+    request.ah->end_protect(request.packet, request.ip_header, frames_[i], tags_[i]);
+    if (done_[i] == 0) request.verdict = AhVerdict::failed;
+  }
+}
+
+void CryptoBatch::verify(std::span<AhRequest> requests) {
+  if (requests.empty()) return;
+  begin(requests.size());
+  grow(frames_, requests.size());
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    AhRequest& request = requests[i];
+    request.verdict = request.ah->begin_verify(request.packet, request.ip_header, frames_[i]);
+    if (request.verdict == AhVerdict::ok) tag(i, request.ah->mac(), request.packet, request.ah->icv_bytes());
+  }
+  run_tags();
+  for (std::size_t i = 0; i < requests.size(); ++i) {
+    AhRequest& request = requests[i];
+    if (request.verdict != AhVerdict::ok) continue;
+    request.verdict = request.ah->end_verify(request.packet, request.ip_header, frames_[i], tags_[i]);
+    if (done_[i] == 0) request.verdict = AhVerdict::failed;
   }
 }
 

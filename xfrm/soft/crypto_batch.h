@@ -1,12 +1,18 @@
 // The cryptography of a batch: requests of many packets and SAs, worked off together. The engine fills them
 // while it classifies, and reads the answers afterwards, in the packets' order.
 //
-// Requests point at the SAs' keys and at the packets, and own neither.
+// AES-GCM goes packet by packet, with the keys of the next ones on their way into the cache. Of the others
+// all packets of one algorithm are done at once, where ipsec-mb does it and they are enough for that to pay;
+// the rest one by one.
+//
+// Requests point at the SAs' keys and at the packets, and own neither. Everything happens before a call
+// returns. One CryptoBatch is one thread's.
 #pragma once
 
 #include <array>
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "xfrm/soft/ah_packet.h"
 #include "xfrm/soft/esp_packet.h"
@@ -39,9 +45,42 @@ struct AhRequest {
   AhVerdict verdict = AhVerdict::malformed;  // the answer
 };
 
-void seal(std::span<SealRequest> requests);
-void open(std::span<OpenRequest> requests);
-void protect(std::span<AhRequest> requests);
-void verify(std::span<AhRequest> requests);
+class CryptoBatch {
+ public:
+  void seal(std::span<SealRequest> requests);
+  void open(std::span<OpenRequest> requests);
+  void protect(std::span<AhRequest> requests);
+  void verify(std::span<AhRequest> requests);
+
+ private:
+  // What waits to be done together, and whose it is.
+  template <typename Job, typename Key>
+  struct Lane {
+    struct Owner {
+      std::size_t request = 0;
+      Key* key = nullptr;
+    };
+    std::vector<Job> jobs;
+    std::vector<Owner> owners;
+  };
+  using Tag = std::array<std::uint8_t, kMaxTag>;
+
+  void begin(std::size_t requests);
+  // These do it now or put it into its lane; done_[request] tells what came of it once the lanes have run.
+  void crypt(std::size_t request, EspKeys& keys, const EspParts& parts);
+  void tag(std::size_t request, IntegrityTag& mac, ByteView data, std::size_t bytes);  // into tags_[request]
+  void open_others(std::span<OpenRequest> requests);  // open()'s second half: all but AEADs
+  void run_ciphers();
+  void run_tags();
+
+  std::array<Lane<MultiBufferCipher::Job, BlockCipher>, kCipherLanes> ciphers_;
+  std::array<Lane<MultiBufferTag::Job, IntegrityTag>, kTagLanes> macs_;
+  // One for each request; they only grow.
+  std::vector<Tag> tags_;
+  std::vector<std::uint8_t> tag_bytes_;  // asked for
+  std::vector<EspNonce> nonces_;
+  std::vector<std::uint8_t> done_;
+  std::vector<AhFrame> frames_;
+};
 
 }  // namespace oakgate::soft

@@ -1,17 +1,26 @@
 #include "xfrm/soft/crypto_engines.h"
 
-#include <openssl/crypto.h>
+#include <algorithm>
 
-#include "xfrm/soft/gcm_cipher.h"
+#include "xfrm/soft/crypto_choice.h"
 
 namespace oakgate::soft {
 
 std::vector<CryptoEngine> crypto_engines() {
-  const GcmChoice& gcm = gcm_choice();
-  const std::string openssl = std::string("OpenSSL ") + OpenSSL_version(OPENSSL_VERSION_STRING);
-  if (gcm.backend == GcmBackend::openssl) return {{"all", openssl, gcm.why}};
-  return {{"AES-GCM, AES-GMAC", gcm.name, gcm.why},
-          {"all others", openssl, "packets go one by one, where OpenSSL is as fast"}};
+  std::vector<CryptoEngine> engines;
+  for (const CryptoAlgorithmInfo& row : crypto_algorithms()) {
+    CryptoChoice choice = crypto_choice(row.id);
+    // What is done by the same for the same reason stands in one entry.
+    const auto same = std::find_if(engines.begin(), engines.end(), [&](const CryptoEngine& engine) {
+      return engine.name == choice.name && engine.why == choice.why;
+    });
+    if (same != engines.end()) {
+      same->algorithms += ", " + std::string(row.name);
+    } else {
+      engines.push_back({std::string(row.name), std::move(choice.name), std::move(choice.why)});
+    }
+  }
+  return engines;
 }
 
 }  // namespace oakgate::soft

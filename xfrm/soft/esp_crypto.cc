@@ -179,20 +179,86 @@ bool XcbcTag::compute(ByteView data, std::span<std::uint8_t> tag) {
   return true;
 }
 
-Result<IntegrityTag> IntegrityTag::create(Integrity algorithm, const SecretBytes& key) {
+namespace {
+
+// Null where the choice is OpenSSL; ipsec-mb that cannot key itself leaves the algorithm to OpenSSL too.
+bool wants_together(CryptoAlgorithm algorithm, std::optional<CryptoBackend> backend) {
+  return (backend ? *backend : crypto_backend(algorithm)) == CryptoBackend::ipsec_mb;
+}
+
+}  // namespace
+
+Result<BlockCipher> BlockCipher::create(const EspCipherInfo& cipher, ByteView key, CryptDirection direction,
+                                        std::optional<CryptoBackend> backend) {
+  const auto algorithm = crypto_algorithm(cipher.id);
+  BlockCipher made;
+  made.iv_ = cipher.kind == EspKind::ctr ? CtrCipher::kNonceBytes : cipher.iv_bytes;
+  made.block_ = cipher.kind == EspKind::ctr ? 1 : cipher.block_bytes;
+  if (algorithm && info(*algorithm).cipher && wants_together(*algorithm, backend)) {
+    // The lanes of one cipher follow each other by the length of their keys.
+    const std::size_t longer = *algorithm == CryptoAlgorithm::cbc || *algorithm == CryptoAlgorithm::ctr
+                                   ? (std::size_t{cipher.key_bytes} - 16) / 8
+                                   : 0;
+    const auto lane = static_cast<CipherLane>(static_cast<std::size_t>(*info(*algorithm).cipher) + longer);
+    made.together_ = MultiBufferCipher::create(lane, key, direction);
+    made.least_ = backend ? 1 : info(*algorithm).least;
+  }
+  if (made.together_ && made.least_ <= 1) return made;
+  if (cipher.kind == EspKind::ctr) {
+    auto ctr = CtrCipher::create(cipher.openssl, key);
+    if (!ctr) return fail(std::move(ctr.error()));
+    made.alone_ = std::move(*ctr);
+  } else {
+    auto cbc = CbcCipher::create(cipher.openssl, repeated(key, cipher.openssl_keys).view(), direction);
+    if (!cbc) return fail(std::move(cbc.error()));
+    made.alone_ = std::move(*cbc);
+  }
+  return made;
+}
+
+bool BlockCipher::run(ByteView iv, std::span<std::uint8_t> data) {
+  if (auto* cbc = std::get_if<CbcCipher>(&alone_)) return cbc->run(iv, data);
+  if (auto* ctr = std::get_if<CtrCipher>(&alone_)) return ctr->run(iv, data);
+  if (iv.size() != iv_ || data.size() % block_ != 0 || data.size() > kMaxMultiBuffer) return false;
+  const MultiBufferCipher::Job job{&together_, iv.data(), data};
+  return MultiBufferCipher::run({&job, 1});
+}
+
+Result<IntegrityTag> IntegrityTag::create(Integrity algorithm, const SecretBytes& key,
+                                          std::optional<CryptoBackend> backend) {
   const IntegrityInfo& row = info(algorithm);
   if (key.size() != row.key_bytes) {
     return fail(ErrorCode::unsupported, std::string(row.name) + ": the integrity key has a wrong length",
                 std::to_string(row.key_bytes) + " bytes");
   }
+  IntegrityTag made;
+  const CryptoAlgorithmInfo& known = info(crypto_algorithm(algorithm));
+  if (known.tag && wants_together(known.id, backend)) {
+    made.together_ = MultiBufferTag::create(*known.tag, key.view());
+    made.least_ = backend ? 1 : known.least;
+  }
+  if (made.together_ && made.least_ <= 1) return made;
   if (row.kind == MacKind::xcbc) {
     auto xcbc = XcbcTag::create(row.openssl, key.view());
     if (!xcbc) return fail(std::move(xcbc.error()));
-    return IntegrityTag(std::move(*xcbc));
+    made.alone_ = std::move(*xcbc);
+  } else {
+    auto hmac = HmacTag::create(row.openssl, key.view());
+    if (!hmac) return fail(std::move(hmac.error()));
+    made.alone_ = std::move(*hmac);
   }
-  auto hmac = HmacTag::create(row.openssl, key.view());
-  if (!hmac) return fail(std::move(hmac.error()));
-  return IntegrityTag(std::move(*hmac));
+  return made;
+}
+
+bool IntegrityTag::compute(ByteView data, std::span<std::uint8_t> tag) {
+  if (auto* hmac = std::get_if<HmacTag>(&alone_)) return hmac->compute(data, tag);
+  if (auto* xcbc = std::get_if<XcbcTag>(&alone_)) return xcbc->compute(data, tag);
+  std::array<std::uint8_t, kMaxTag> whole{};
+  if (data.size() > kMaxMultiBuffer || tag.size() > whole.size()) return false;
+  const MultiBufferTag::Job job{&together_, data, whole.data()};
+  if (!MultiBufferTag::run({&job, 1})) return false;
+  std::copy_n(whole.begin(), tag.size(), tag.begin());
+  return true;
 }
 
 }  // namespace oakgate::soft

@@ -1,7 +1,9 @@
-// The ciphers and tags of ESP over OpenSSL: keyed once, then run packet by packet without allocating or
-// keying anew. AES-GCM is in gcm_cipher.h.
+// The ciphers and tags of ESP, keyed once, then run packet by packet without allocating or keying anew: each
+// over OpenSSL, and BlockCipher and IntegrityTag by whatever does the algorithm in this process
+// (crypto_choice.h). Those two have what crypto_batch.h needs to do many packets at once. AES-GCM is in
+// gcm_cipher.h.
 //
-// A false result is an OpenSSL failure (out of memory, a wrong length), or a tag that does not verify;
+// A false result is a library's failure (out of memory, a wrong length), or a tag that does not verify;
 // OpenSSL's error queue is left empty. Buffers are worked on in place. Objects are not shared between
 // threads.
 #pragma once
@@ -9,6 +11,7 @@
 #include <openssl/evp.h>
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <variant>
 
@@ -16,10 +19,10 @@
 #include "ike/base/bytes.h"
 #include "ike/base/result.h"
 #include "ike/base/secret.h"
+#include "xfrm/soft/crypto_choice.h"
+#include "xfrm/soft/multi_buffer.h"
 
 namespace oakgate::soft {
-
-enum class CryptDirection : int { decrypt = 0, encrypt = 1 };
 
 struct CipherContextDeleter {
   void operator()(EVP_CIPHER_CTX* context) const { EVP_CIPHER_CTX_free(context); }
@@ -55,6 +58,29 @@ class CtrCipher {
  private:
   explicit CtrCipher(CipherContext context) : context_(std::move(context)) {}
   CipherContext context_;
+};
+
+// Any cipher of the table that does not authenticate.
+class BlockCipher {
+ public:
+  // `key` without the salt. `backend`: absent: what is chosen; ipsec_mb: it alone, where it can.
+  [[nodiscard]] static Result<BlockCipher> create(const EspCipherInfo& cipher, ByteView key,
+                                                  CryptDirection direction,
+                                                  std::optional<CryptoBackend> backend);
+  // `iv` is a block of CBC, or CTR's nonce.
+  [[nodiscard]] bool run(ByteView iv, std::span<std::uint8_t> data);
+  // How many at once do it together; null: one by one, by run(). It pays from least() on.
+  [[nodiscard]] const MultiBufferCipher& together() const { return together_; }
+  [[nodiscard]] std::size_t iv_bytes() const { return iv_; }
+  [[nodiscard]] std::size_t least() const { return least_; }
+
+ private:
+  BlockCipher() = default;
+  std::variant<std::monostate, CbcCipher, CtrCipher> alone_;  // by OpenSSL, where that is ever wanted
+  MultiBufferCipher together_;
+  std::size_t iv_ = 0;
+  std::size_t block_ = 1;
+  std::size_t least_ = 0;
 };
 
 // RFC 2410: nothing is done.
@@ -98,16 +124,20 @@ class XcbcTag {
 // Any integrity algorithm of the table.
 class IntegrityTag {
  public:
-  // ErrorCode::unsupported for a key of the wrong length.
-  [[nodiscard]] static Result<IntegrityTag> create(Integrity algorithm, const SecretBytes& key);
+  // ErrorCode::unsupported for a key of the wrong length. `backend` as BlockCipher's.
+  [[nodiscard]] static Result<IntegrityTag> create(Integrity algorithm, const SecretBytes& key,
+                                                   std::optional<CryptoBackend> backend = {});
   // `tag` is at most what the algorithm gives; ESP and AH ask for info(algorithm).icv_bytes.
-  [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag) {
-    return std::visit([&](auto& mac) { return mac.compute(data, tag); }, mac_);
-  }
+  [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag);
+  // As BlockCipher's.
+  [[nodiscard]] const MultiBufferTag& together() const { return together_; }
+  [[nodiscard]] std::size_t least() const { return least_; }
 
  private:
-  explicit IntegrityTag(std::variant<HmacTag, XcbcTag> mac) : mac_(std::move(mac)) {}
-  std::variant<HmacTag, XcbcTag> mac_;
+  IntegrityTag() = default;
+  std::variant<std::monostate, HmacTag, XcbcTag> alone_;
+  MultiBufferTag together_;
+  std::size_t least_ = 0;
 };
 
 }  // namespace oakgate::soft

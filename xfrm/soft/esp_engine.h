@@ -186,6 +186,7 @@ class EspEngine {
   std::vector<SealRequest> sealing_;
   std::vector<OpenRequest> opening_;
   std::vector<AhRequest> authenticating_;
+  CryptoBatch crypto_;
   std::size_t waiting_ = 0;
   std::vector<Reqid> ready_;  // have both an SA and waiting packets
   TokenBucket icmp_rate_{50, 100};

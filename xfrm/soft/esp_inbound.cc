@@ -45,14 +45,14 @@ void EspEngine::inbound(PacketBatch& batch, EngineOutput& out) {
     arriving.packet = &packet;
     if (look_at_esp(arriving, packet.bytes, out)) arriving_.push_back(arriving);
   }
-  verify(authenticating_);
+  crypto_.verify(authenticating_);
   // What AH has let through goes on; ESP that came without AH goes on as it is.
   std::size_t kept = 0;
   for (Arriving& arriving : arriving_) {
     if (!arriving.verifying || verified(arriving, out)) arriving_[kept++] = arriving;
   }
   arriving_.resize(kept);
-  open(opening_);
+  crypto_.open(opening_);
   for (Arriving& arriving : arriving_) opened(arriving, out);
   bury();
 }

@@ -62,11 +62,11 @@ void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   sealing_.clear();
   authenticating_.clear();
   for (BatchPacket& packet : batch.packets()) decide(packet, now, out);
-  seal(sealing_);
+  crypto_.seal(sealing_);
   for (Leaving& leaving : leaving_) {
     if (leaving.ah != nullptr) ask_to_authenticate(leaving);
   }
-  soft::protect(authenticating_);
+  crypto_.protect(authenticating_);
   for (Leaving& leaving : leaving_) send(leaving, out);
   bury();
 }

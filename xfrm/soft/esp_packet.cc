@@ -8,7 +8,8 @@ namespace oakgate::soft {
 
 namespace {
 
-Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, CryptDirection direction) {
+Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, CryptDirection direction,
+                                     std::optional<CryptoBackend> backend) {
   const auto hand = [](auto made) -> Result<EspCipherContext> {
     if (!made) return fail(std::move(made.error()));
     return EspCipherContext(std::move(*made));
@@ -17,18 +18,19 @@ Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, 
     case EspKind::null:
       return EspCipherContext(NullCipher{});
     case EspKind::cbc:
-      return hand(CbcCipher::create(cipher.openssl, repeated(key, cipher.openssl_keys).view(), direction));
     case EspKind::ctr:
-      return hand(CtrCipher::create(cipher.openssl, key));
+      return hand(BlockCipher::create(cipher, key, direction, backend));
     case EspKind::gcm:
     case EspKind::gmac:
-      return hand(GcmCipher::create(cipher.openssl, key, direction));
+      return hand(GcmCipher::create(cipher.openssl, key, direction,
+                                    backend ? *backend : crypto_backend(CryptoAlgorithm::gcm)));
   }
   return fail(ErrorCode::unsupported, std::string(cipher.name));
 }
 
 Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, const SecretBytes& encryption_key,
-                          const SecretBytes& integrity_key, CryptDirection direction, Covered covered) {
+                          const SecretBytes& integrity_key, CryptDirection direction, Covered covered,
+                          std::optional<CryptoBackend> backend) {
   const EspCipherInfo& row = info(id);
   const bool bare = !row.aead() && !integrity && covered == Covered::by_ah;
   if (!bare && row.aead() == integrity.has_value()) {
@@ -39,30 +41,20 @@ Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, cons
     return fail(ErrorCode::unsupported, std::string(row.name) + ": the encryption key has a wrong length",
                 std::to_string(row.key_bytes + row.salt_bytes) + " bytes");
   }
-  auto cipher = make_cipher(row, encryption_key.view().first(row.key_bytes), direction);
+  auto cipher = make_cipher(row, encryption_key.view().first(row.key_bytes), direction, backend);
   if (!cipher) return fail(std::move(cipher.error()));
-  EspKeys keys{row.kind, encryption_key.slice(row.key_bytes, row.salt_bytes), std::move(*cipher), {}};
+  EspKeys keys;
+  keys.kind = row.kind;
+  keys.salt_bytes = row.salt_bytes;
+  const ByteView salt = encryption_key.view().subspan(row.key_bytes, row.salt_bytes);
+  std::copy(salt.begin(), salt.end(), keys.salt.begin());
+  keys.cipher = std::move(*cipher);
   if (integrity) {
-    auto tag = IntegrityTag::create(*integrity, integrity_key);
+    auto tag = IntegrityTag::create(*integrity, integrity_key, backend);
     if (!tag) return fail(std::move(tag.error()));
     keys.integrity = std::move(*tag);
   }
   return keys;
-}
-
-// RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
-std::array<std::uint8_t, GcmCipher::kNonceBytes> salted(const SecretBytes& salt, ByteView iv) {
-  std::array<std::uint8_t, GcmCipher::kNonceBytes> nonce{};
-  std::copy(salt.view().begin(), salt.view().end(), nonce.begin());
-  std::copy(iv.begin(), iv.end(), nonce.begin() + static_cast<std::ptrdiff_t>(salt.size()));
-  return nonce;
-}
-
-// The ciphers that do not authenticate. In place, either way.
-bool crypt(EspKeys& keys, ByteView iv, std::span<std::uint8_t> payload) {
-  if (auto* cbc = std::get_if<CbcCipher>(&keys.cipher)) return cbc->run(iv, payload);
-  if (auto* ctr = std::get_if<CtrCipher>(&keys.cipher)) return ctr->run(salted(keys.salt, iv), payload);
-  return std::holds_alternative<NullCipher>(keys.cipher);
 }
 
 // How an AEAD divides a packet without its ICV. RFC 4106 section 5: the AAD is SPI and sequence number; RFC
@@ -72,9 +64,9 @@ struct AeadParts {
   std::span<std::uint8_t> aad;
   std::span<std::uint8_t> data;
 };
-AeadParts divide(EspKind kind, const EspLayout& layout, std::span<std::uint8_t> covered) {
-  if (kind == EspKind::gmac) return {covered, {}};
-  return {covered.first(kEspHeader), covered.subspan(layout.prefix())};
+AeadParts divide(EspKind kind, const EspParts& parts) {
+  if (kind == EspKind::gmac) return {parts.covered, {}};
+  return {parts.covered.first(kEspHeader), parts.payload};
 }
 
 void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
@@ -106,6 +98,36 @@ std::size_t EspLayout::max_inner(std::size_t budget) const {
   return (budget - prefix() - icv) / alignment * alignment - 2;
 }
 
+EspParts parts_of(const EspLayout& layout, std::span<std::uint8_t> packet) {
+  const std::span<std::uint8_t> covered = packet.first(packet.size() - layout.icv);
+  return {covered, covered.subspan(layout.prefix()), packet.last(layout.icv),
+          covered.subspan(kEspHeader, layout.iv)};
+}
+
+EspNonce EspKeys::nonce(ByteView iv) const {
+  EspNonce made = salt;
+  std::copy_n(iv.begin(), std::min(iv.size(), made.size() - salt_bytes),
+              made.begin() + static_cast<std::ptrdiff_t>(salt_bytes));
+  return made;
+}
+
+bool EspKeys::seal_aead(const EspParts& parts) {
+  const AeadParts divided = divide(kind, parts);
+  return std::get<GcmCipher>(cipher).seal(nonce(parts.iv), divided.aad, divided.data, parts.tag);
+}
+
+bool EspKeys::open_aead(const EspParts& parts) {
+  const AeadParts divided = divide(kind, parts);
+  return std::get<GcmCipher>(cipher).open(nonce(parts.iv), divided.aad, divided.data, parts.tag);
+}
+
+bool EspKeys::crypt(const EspParts& parts) {
+  auto* const block = std::get_if<BlockCipher>(&cipher);
+  if (block == nullptr) return std::holds_alternative<NullCipher>(cipher);
+  if (kind != EspKind::ctr) return block->run(parts.iv, parts.payload);
+  return block->run(nonce(parts.iv), parts.payload);
+}
+
 std::optional<EspTrailer> read_trailer(ByteView plaintext) {
   if (plaintext.size() < 2) return std::nullopt;
   const std::size_t padding = plaintext[plaintext.size() - 2];
@@ -126,60 +148,65 @@ void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, st
 
 Result<EspSealer> EspSealer::create(EspCipher cipher, std::optional<Integrity> integrity,
                                     const SecretBytes& encryption_key, const SecretBytes& integrity_key,
-                                    Covered covered) {
-  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt, covered);
+                                    Covered covered, std::optional<CryptoBackend> backend) {
+  auto keys =
+      make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::encrypt, covered, backend);
   if (!keys) return fail(std::move(keys.error()));
   return EspSealer(EspLayout::of(cipher, integrity), std::move(*keys));
 }
 
-bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
-                     std::uint8_t next_header) {
+bool EspSealer::frame(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
+                      std::uint8_t next_header) const {
   if (packet.size() != layout_.sealed_size(inner_size) || iv.size() != layout_.iv) return false;
   put_u32(packet.first(4), header.spi.value);
   put_u32(packet.subspan(4, 4), static_cast<std::uint32_t>(header.sequence));
   std::copy(iv.begin(), iv.end(), packet.begin() + kEspHeader);
-  const std::span<std::uint8_t> tag = packet.last(layout_.icv);
-  const std::span<std::uint8_t> covered = packet.first(packet.size() - layout_.icv);
-  const std::span<std::uint8_t> payload = covered.subspan(layout_.prefix());
-  write_trailer(payload, inner_size, next_header);
-  if (auto* gcm = std::get_if<GcmCipher>(&keys_.cipher)) {
-    const AeadParts parts = divide(keys_.kind, layout_, covered);
-    return gcm->seal(salted(keys_.salt, iv), parts.aad, parts.data, tag);
-  }
+  write_trailer(parts_of(layout_, packet).payload, inner_size, next_header);
+  return true;
+}
+
+bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
+                     std::uint8_t next_header) {
+  if (!frame(packet, header, iv, inner_size, next_header)) return false;
+  const EspParts parts = parts_of(layout_, packet);
+  if (keys_.aead()) return keys_.seal_aead(parts);
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
-  return crypt(keys_, iv, payload) && (!keys_.integrity || keys_.integrity->compute(covered, tag));
+  return keys_.crypt(parts) && (!keys_.integrity || keys_.integrity->compute(parts.covered, parts.tag));
 }
 
 Result<EspOpener> EspOpener::create(EspCipher cipher, std::optional<Integrity> integrity,
                                     const SecretBytes& encryption_key, const SecretBytes& integrity_key,
-                                    Covered covered) {
-  auto keys = make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt, covered);
+                                    Covered covered, std::optional<CryptoBackend> backend) {
+  auto keys =
+      make_keys(cipher, integrity, encryption_key, integrity_key, CryptDirection::decrypt, covered, backend);
   if (!keys) return fail(std::move(keys.error()));
   return EspOpener(EspLayout::of(cipher, integrity), std::move(*keys));
 }
 
+bool EspOpener::could_be(ByteView packet) const {
+  const std::size_t frame = layout_.prefix() + layout_.icv;
+  return packet.size() >= frame + layout_.alignment && (packet.size() - frame) % layout_.alignment == 0;
+}
+
 Opened EspOpener::open(std::span<std::uint8_t> packet) {
-  if (packet.size() < layout_.prefix() + layout_.alignment + layout_.icv) return {};
-  const ByteView tag = packet.last(layout_.icv);
-  const std::span<std::uint8_t> covered = packet.first(packet.size() - layout_.icv);
-  const ByteView iv = covered.subspan(kEspHeader, layout_.iv);
-  const std::span<std::uint8_t> payload = covered.subspan(layout_.prefix());
-  if (payload.size() % layout_.alignment != 0) return {};
-  if (auto* gcm = std::get_if<GcmCipher>(&keys_.cipher)) {
-    const AeadParts parts = divide(keys_.kind, layout_, covered);
-    if (!gcm->open(salted(keys_.salt, iv), parts.aad, parts.data, tag)) {
-      return {OpenVerdict::not_authentic, {}, 0};
-    }
-  } else {
-    std::array<std::uint8_t, kMaxIcv> computed{};
-    const std::span<std::uint8_t> expected(computed.data(), layout_.icv);
-    // Without an algorithm of its own it came out of AH, which has verified all of it.
-    if (keys_.integrity &&
-        (!keys_.integrity->compute(covered, expected) || !equal_constant_time(expected, tag))) {
-      return {OpenVerdict::not_authentic, {}, 0};
-    }
-    if (!crypt(keys_, iv, payload)) return {};
+  if (!could_be(packet)) return {};
+  const EspParts parts = parts_of(layout_, packet);
+  if (keys_.aead()) {
+    if (!keys_.open_aead(parts)) return {OpenVerdict::not_authentic, {}, 0};
+    return unpack(parts.payload);
   }
+  std::array<std::uint8_t, kMaxIcv> computed{};
+  const std::span<std::uint8_t> expected(computed.data(), layout_.icv);
+  // Without an algorithm of its own it came out of AH, which has verified all of it.
+  if (keys_.integrity &&
+      (!keys_.integrity->compute(parts.covered, expected) || !equal_constant_time(expected, parts.tag))) {
+    return {OpenVerdict::not_authentic, {}, 0};
+  }
+  if (!keys_.crypt(parts)) return {};
+  return unpack(parts.payload);
+}
+
+Opened EspOpener::unpack(std::span<std::uint8_t> payload) {
   const auto trailer = read_trailer(payload);
   if (!trailer) return {OpenVerdict::bad_padding, {}, 0};
   return {OpenVerdict::ok, payload.first(trailer->inner_size), trailer->next_header};

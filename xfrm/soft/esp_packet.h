@@ -7,6 +7,7 @@
 // inside.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -23,7 +24,8 @@ namespace oakgate::soft {
 inline constexpr std::size_t kEspHeader = 8;
 inline constexpr std::size_t kMaxIv = 16;
 
-using EspCipherContext = std::variant<NullCipher, CbcCipher, CtrCipher, GcmCipher>;
+using EspCipherContext = std::variant<NullCipher, GcmCipher, BlockCipher>;
+using EspNonce = std::array<std::uint8_t, GcmCipher::kNonceBytes>;
 
 struct EspHeader {
   Spi spi;
@@ -57,12 +59,32 @@ struct EspTrailer {
 // longer.
 void write_trailer(std::span<std::uint8_t> plaintext, std::size_t inner_size, std::uint8_t next_header);
 
+// The parts of a packet that the cryptography works on.
+struct EspParts {
+  std::span<std::uint8_t> covered;  // by the ICV: all before it
+  std::span<std::uint8_t> payload;  // what is encrypted
+  std::span<std::uint8_t> tag;      // the ICV
+  ByteView iv;
+};
+// Of a packet that is long enough.
+[[nodiscard]] EspParts parts_of(const EspLayout& layout, std::span<std::uint8_t> packet);
+
 // What the keys of an SA become: the same for both directions but for the cipher's.
 struct EspKeys {
   EspKind kind{};
-  SecretBytes salt;
+  EspNonce salt{};  // its first salt_bytes
+  std::size_t salt_bytes = 0;
   EspCipherContext cipher;
   std::optional<IntegrityTag> integrity;
+
+  [[nodiscard]] bool aead() const { return std::holds_alternative<GcmCipher>(cipher); }
+  // RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
+  [[nodiscard]] EspNonce nonce(ByteView iv) const;
+  // Of an AEAD alone. False: it failed, or the ICV does not verify.
+  [[nodiscard]] bool seal_aead(const EspParts& parts);
+  [[nodiscard]] bool open_aead(const EspParts& parts);
+  // Of the others: either way, in place.
+  [[nodiscard]] bool crypt(const EspParts& parts);
 };
 
 // Who sees to the integrity: the SA itself, or AH over it. Then an integrity algorithm may be absent, and
@@ -70,12 +92,14 @@ struct EspKeys {
 enum class Covered : std::uint8_t { by_itself, by_ah };
 
 // Keys as in SaSpec: ErrorCode::unsupported for keys of a wrong length or a cipher without its integrity.
+// `backend`: absent: what is chosen for each algorithm; ipsec_mb: it alone, wherever it can.
 class EspSealer {
  public:
   [[nodiscard]] static Result<EspSealer> create(EspCipher cipher, std::optional<Integrity> integrity,
                                                 const SecretBytes& encryption_key,
                                                 const SecretBytes& integrity_key,
-                                                Covered covered = Covered::by_itself);
+                                                Covered covered = Covered::by_itself,
+                                                std::optional<CryptoBackend> backend = {});
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
   // GCM, GMAC and CTR want an IV that never repeats (a counter does), CBC one that cannot be predicted (RFC
   // 4106 section 3.1, RFC 3686 section 3.1, RFC 3602 section 3).
@@ -85,6 +109,12 @@ class EspSealer {
   // has layout().iv bytes. False: OpenSSL failed, and `packet` must not be sent.
   [[nodiscard]] bool seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
                           std::size_t inner_size, std::uint8_t next_header);
+
+  // seal() in two steps, for crypto_batch.h: all but the cryptography, which is for keys() to do then. False:
+  // a wrong length.
+  [[nodiscard]] bool frame(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
+                           std::size_t inner_size, std::uint8_t next_header) const;
+  [[nodiscard]] EspKeys& keys() { return keys_; }
 
  private:
   EspSealer(EspLayout layout, EspKeys keys) : layout_(layout), keys_(std::move(keys)) {}
@@ -110,12 +140,19 @@ class EspOpener {
   [[nodiscard]] static Result<EspOpener> create(EspCipher cipher, std::optional<Integrity> integrity,
                                                 const SecretBytes& encryption_key,
                                                 const SecretBytes& integrity_key,
-                                                Covered covered = Covered::by_itself);
+                                                Covered covered = Covered::by_itself,
+                                                std::optional<CryptoBackend> backend = {});
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
 
   // `packet` begins with the SPI. The ICV is verified first, in constant time (RFC 4303 section 3.4.4);
   // nothing of the packet is believed before.
   [[nodiscard]] Opened open(std::span<std::uint8_t> packet);
+
+  // open() in steps, for crypto_batch.h: whether the length is one that can be; then it is for keys() to
+  // verify and decrypt; then what is inside.
+  [[nodiscard]] bool could_be(ByteView packet) const;
+  [[nodiscard]] EspKeys& keys() { return keys_; }
+  [[nodiscard]] static Opened unpack(std::span<std::uint8_t> payload);
 
  private:
   EspOpener(EspLayout layout, EspKeys keys) : layout_(layout), keys_(std::move(keys)) {}

@@ -1,12 +1,10 @@
-// AES-GCM of ESP by ipsec-mb where it is there and has proved itself, by OpenSSL elsewhere; both give the
-// same bytes. Keyed once, then run packet by packet without allocating. Buffers are worked on in place.
+// AES-GCM of ESP by ipsec-mb where it is chosen (crypto_choice.h), by OpenSSL elsewhere; both give the same
+// bytes. Keyed once, then run packet by packet without allocating. Buffers are worked on in place.
 // Objects are not shared between threads.
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 #include <variant>
 
 #include "ike/base/bytes.h"
@@ -15,17 +13,6 @@
 #include "xfrm/soft/multi_buffer.h"
 
 namespace oakgate::soft {
-
-enum class GcmBackend : std::uint8_t { openssl, ipsec_mb };
-
-struct GcmChoice {
-  GcmBackend backend = GcmBackend::openssl;
-  std::string name;  // "ipsec-mb 1.3.0 (AVX512)"
-  std::string why;   // in a sentence
-};
-// What this process takes. Found out once, by having ipsec-mb seal and open packets of many sizes under keys
-// of each length, and holding every byte against OpenSSL's. Safe from any thread.
-[[nodiscard]] const GcmChoice& gcm_choice();
 
 // With 12-byte nonces and tags of 8, 12 or 16 bytes (RFC 4106); with all of the packet as `aad` and no `data`
 // it is GMAC (RFC 4543).
@@ -37,7 +24,11 @@ class GcmCipher {
   [[nodiscard]] static Result<GcmCipher> create(const char* name, ByteView key, CryptDirection direction);
   // By one of them; ErrorCode::unsupported if ipsec-mb is wanted and not usable.
   [[nodiscard]] static Result<GcmCipher> create(const char* name, ByteView key, CryptDirection direction,
-                                                GcmBackend backend);
+                                                CryptoBackend backend);
+  // Ahead of a packet of so many bytes.
+  void prefetch(std::size_t bytes) const {
+    if (const auto* keyed = std::get_if<MultiBufferGcm>(&context_)) keyed->prefetch(bytes);
+  }
   // False: a wrong length, or OpenSSL failed; its error queue is left empty.
   [[nodiscard]] bool seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
                           std::span<std::uint8_t> tag);
@@ -45,9 +36,8 @@ class GcmCipher {
   [[nodiscard]] bool open(ByteView nonce, ByteView aad, std::span<std::uint8_t> data, ByteView tag);
 
  private:
-  using MultiBuffer = std::unique_ptr<MultiBufferGcm>;
-  explicit GcmCipher(std::variant<CipherContext, MultiBuffer> context) : context_(std::move(context)) {}
-  std::variant<CipherContext, MultiBuffer> context_;
+  explicit GcmCipher(std::variant<MultiBufferGcm, CipherContext> context) : context_(std::move(context)) {}
+  std::variant<MultiBufferGcm, CipherContext> context_;
 };
 
 }  // namespace oakgate::soft

@@ -7,11 +7,13 @@
 #include <sys/socket.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <utility>
 
 #include "xfrm/netlink/unique_fd.h"
+#include "xfrm/soft/crypto_choice.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/ipv6_admission.h"
 #include "xfrm/soft/outer_socket.h"
@@ -212,6 +214,10 @@ void SoftDataPlane::shut_down() {
 }  // namespace
 
 Result<std::unique_ptr<DataPlane>> make_soft_data_plane(const SoftConfig& config) {
+  const char* const engine = std::getenv(soft::kCryptoEngineVariable);
+  if (auto known = soft::use_crypto_engine(engine == nullptr ? "auto" : engine); !known) {
+    return fail(std::move(known.error()));
+  }
   return SoftDataPlane::make(config);
 }
 

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "tests/xfrm/soft/gcm_backends.h"
+#include "tests/xfrm/soft/crypto_backends.h"
 
 namespace oakgate::soft {
 namespace {
@@ -24,8 +24,8 @@ class Dice {
 };
 
 TEST(GcmCipher, TakesIpsecMbWhereItIsUsable) {
-  const GcmChoice& choice = gcm_choice();
-  EXPECT_EQ(choice.backend == GcmBackend::ipsec_mb, multi_buffer_library().usable) << choice.why;
+  const CryptoChoice choice = crypto_choice(CryptoAlgorithm::gcm);
+  EXPECT_EQ(choice.backend == CryptoBackend::ipsec_mb, multi_buffer_library().usable) << choice.why;
   EXPECT_FALSE(choice.why.empty());
   EXPECT_TRUE(choice.name.starts_with(multi_buffer_library().usable ? "ipsec-mb " : "OpenSSL 3"))
       << choice.name;
@@ -35,15 +35,16 @@ TEST(GcmCipher, TakesIpsecMbWhereItIsUsable) {
 TEST(GcmCipher, BackendsGiveTheSameBytes) {
   constexpr std::array kNames{"AES-128-GCM", "AES-192-GCM", "AES-256-GCM"};
   constexpr std::array<std::size_t, 3> kTags{8, 12, 16};
-  const GcmBackend other = gcm_backends().back();
+  const CryptoBackend other = crypto_backends().back();
   Dice dice(1);
   for (int round = 0; round < 1000; ++round) {
     const std::size_t size = dice.below(kNames.size());
     const Bytes key = dice.bytes(16 + 8 * size);
-    auto sealer = GcmCipher::create(kNames.at(size), key, CryptDirection::encrypt, GcmBackend::openssl);
+    auto sealer = GcmCipher::create(kNames.at(size), key, CryptDirection::encrypt, CryptoBackend::openssl);
     auto opener = GcmCipher::create(kNames.at(size), key, CryptDirection::decrypt, other);
     auto back_sealer = GcmCipher::create(kNames.at(size), key, CryptDirection::encrypt, other);
-    auto back_opener = GcmCipher::create(kNames.at(size), key, CryptDirection::decrypt, GcmBackend::openssl);
+    auto back_opener =
+        GcmCipher::create(kNames.at(size), key, CryptDirection::decrypt, CryptoBackend::openssl);
     ASSERT_TRUE(sealer && opener && back_sealer && back_opener);
     for (int packet = 0; packet < 100; ++packet) {
       const bool gmac = dice.below(10) == 0;
@@ -64,8 +65,8 @@ TEST(GcmCipher, BackendsGiveTheSameBytes) {
   }
 }
 
-class EachBackend : public testing::TestWithParam<GcmBackend> {};
-INSTANTIATE_TEST_SUITE_P(GcmCipher, EachBackend, testing::ValuesIn(gcm_backends()));
+class EachBackend : public testing::TestWithParam<CryptoBackend> {};
+INSTANTIATE_TEST_SUITE_P(GcmCipher, EachBackend, testing::ValuesIn(crypto_backends()));
 
 TEST_P(EachBackend, RefusesWrongLengths) {
   const Bytes key(16, 1);
