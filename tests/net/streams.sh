@@ -1,7 +1,7 @@
 #!/bin/bash
-# TCP streams of both families, both ways, in vectors of many segments: what arrives is what was sent, and no checksum is
-# wrong at either host. In the last cases the gateways' devices towards the hosts offload nothing: the kernel takes vectors
-# apart and computes checksums before the wire, and the hosts verify each packet.
+# TCP streams and UDP datagrams of both families, both ways, in vectors of many segments: what arrives is what was sent,
+# and no checksum is wrong at either host. In the last cases the gateways' devices towards the hosts offload nothing: the
+# kernel takes vectors apart and computes checksums before the wire, and the hosts verify each packet.
 #
 #   lan-a -- gw-a 192.0.2.1 == outside == 198.51.100.2 gw-b -- lan-b
 #
@@ -43,6 +43,26 @@ carried_in_vectors() {
   done
 }
 
+# More segments in a vector than a batch has room for.
+small_segments() {
+  ip -n "$ns-lan-b" route change default via 10.2.0.1 advmss 200
+  over_udp
+  ip -n "$ns-lan-b" route change default via 10.2.0.1
+}
+
+# Datagrams that a host hands over as vectors (UDP_SEGMENT), and that arrive as they were.
+datagram_vectors() {
+  over_udp
+  local sum port_file=$work/vectors.port sum_file=$work/vectors.sum
+  rm -f "$port_file" "$sum_file"
+  background at_exec lan-b python3 "$top/tests/lib/datagram_vectors.py" serve "$(lan_host b)" "$port_file" >"$sum_file"
+  eventually 10 test -s "$port_file"
+  sum=$(at lan-a timeout 60 python3 "$top/tests/lib/datagram_vectors.py" send "$(lan_host b)" "$(cat "$port_file")")
+  eventually 10 test -s "$sum_file"
+  [ "$sum" = "$(cat "$sum_file")" ] || complain "sent $sum, received $(cat "$sum_file")"
+  [ "$(wrong_checksums lan-b)" = 0 ]
+}
+
 over_esp() {
   config a b
   config b a
@@ -75,7 +95,11 @@ family=6 run "IPv4 over ESP over IPv6" over_esp
 masquerade b
 run "IPv4 over UDP" over_udp
 lan=6 run "IPv6 over UDP" over_udp
+run "segments of 200 bytes" small_segments
+run "vectors of datagrams over IPv4" datagram_vectors
+lan=6 run "vectors of datagrams over IPv6" datagram_vectors
 offload_nothing || exit 1
 run "IPv4 over UDP, every checksum verified at the host" over_udp
 lan=6 run "IPv6 over UDP, every checksum verified at the host" over_udp
+run "vectors of datagrams, every checksum verified at the host" datagram_vectors
 finish

@@ -10,6 +10,9 @@ namespace oakgate::soft {
 namespace {
 
 constexpr std::uint8_t kTcp = 6;
+constexpr std::uint8_t kUdp = 17;
+constexpr std::uint8_t kIcmpv6 = 58;
+constexpr std::size_t kUdpHeader = 8;
 constexpr std::size_t kIpv4Header = 20;
 constexpr std::size_t kIpv6Header = 40;
 constexpr std::size_t kMinTcp = 20;
@@ -49,43 +52,66 @@ bool is_v4(ByteView packet) {
 
 }  // namespace
 
-Coalescer::Packet Coalescer::classify(ByteView packet) {
+Coalescer::Packet Coalescer::classify(ByteView packet) const {
   Packet out;
   if (packet.size() < kIpv4Header) return {.kind = Kind::barrier};
+  std::uint8_t protocol = 0;
   std::size_t size = 0;
-  if (packet[0] >> 4 == 4) {
-    if (packet[9] != kTcp) return out;
+  if (is_v4(packet)) {
+    protocol = packet[9];
+    if (protocol != kTcp && protocol != kUdp) return out;
     const bool fragment = (u16_at(packet, 6) & kFragmentBits) != 0;
     if (packet[0] != kIpv4Plain || fragment) return {.kind = Kind::barrier};
     out.ip = kIpv4Header;
     size = u16_at(packet, 2);
   } else if (packet[0] >> 4 == 6 && packet.size() >= kIpv6Header) {
-    constexpr std::array<std::uint8_t, 2> kOthers = {17, 58};  // UDP and ICMPv6; behind the rest may be TCP
-    if (packet[6] == kOthers[0] || packet[6] == kOthers[1]) return out;
-    if (packet[6] != kTcp) return {.kind = Kind::barrier};
+    protocol = packet[6];
+    if (protocol == kIcmpv6) return out;
+    if (protocol != kTcp && protocol != kUdp) return {.kind = Kind::barrier};  // either may be behind it
     out.ip = kIpv6Header;
     size = kIpv6Header + u16_at(packet, 4);
   }
-  if (out.ip == 0 || size != packet.size() || size < out.ip + kMinTcp) return {.kind = Kind::barrier};
-  out.tcp = static_cast<std::uint8_t>((packet[out.ip + 12U] >> 4) * 4);
-  if (out.tcp < kMinTcp || size < std::size_t{out.ip} + out.tcp) return {.kind = Kind::barrier};
-  out.payload = static_cast<std::uint16_t>(size - out.ip - out.tcp);
+  out.tcp = protocol == kTcp;
+  const std::size_t least = out.ip + (out.tcp ? kMinTcp : kUdpHeader);
+  if (out.ip == 0 || size != packet.size() || size < least) return {.kind = Kind::barrier};
+  if (!out.tcp && !udp_) return {};
+  out.tcp ? classify_tcp(packet, out) : classify_udp(packet, out);
+  return out;
+}
+
+void Coalescer::classify_tcp(ByteView packet, Packet& out) {
+  const std::size_t header = (std::size_t{packet[out.ip + 12U]} >> 4) * 4;
+  if (header < kMinTcp || packet.size() < out.ip + header) {
+    out.kind = Kind::barrier;
+    return;
+  }
+  out.transport = static_cast<std::uint8_t>(header);
+  out.payload = static_cast<std::uint16_t>(packet.size() - out.ip - header);
   const std::uint8_t flags = packet[out.ip + 13U];
   const bool joinable = (flags & ~kJoinable) == 0 && (flags & kAck) != 0 && out.payload != 0;
-  out.kind = joinable ? Kind::segment : Kind::tcp;
-  return out;
+  out.kind = joinable ? Kind::segment : Kind::single;
+}
+
+void Coalescer::classify_udp(ByteView packet, Packet& out) {
+  out.transport = kUdpHeader;
+  out.payload = static_cast<std::uint16_t>(packet.size() - out.ip - kUdpHeader);
+  const bool whole = u16_at(packet, out.ip + 4U) == packet.size() - out.ip;
+  // RFC 768: 0 is no checksum, and cutting a vector would make one.
+  const bool joinable = whole && u16_at(packet, out.ip + 6U) != 0 && out.payload != 0;
+  out.kind = joinable ? Kind::segment : Kind::single;
 }
 
 bool Coalescer::same_flow(ByteView a, ByteView b) {
   if (is_v4(a) != is_v4(b)) return false;
-  // Ports and addresses; both are TCP, and without options.
-  return is_v4(a) ? alike(a, b, 12, 8 + 4) : alike(a, b, 8, 32 + 4);
+  // Protocol, addresses and ports behind them: there are no options.
+  return is_v4(a) ? a[9] == b[9] && alike(a, b, 12, 8 + 4) : a[6] == b[6] && alike(a, b, 8, 32 + 4);
 }
 
 bool Coalescer::verify(ByteView packet, const Packet& parts) {
   if (is_v4(packet) && internet_checksum(packet.first(kIpv4Header)) != 0) return false;
   const ByteView segment = packet.subspan(parts.ip);
-  return fold_words(add_words(pseudo_header_sum(packet, kTcp, segment.size()), segment)) == 0xffff;
+  const std::uint8_t protocol = parts.tcp ? kTcp : kUdp;
+  return fold_words(add_words(pseudo_header_sum(packet, protocol, segment.size()), segment)) == 0xffff;
 }
 
 bool Coalescer::same_headers(ByteView first, ByteView packet, std::uint32_t place,
@@ -100,9 +126,10 @@ bool Coalescer::same_headers(ByteView first, ByteView packet, std::uint32_t plac
   } else if (!alike(first, packet, 0, 4) || !alike(first, packet, 7, 1)) {  // class and label; hop limit
     return false;
   }
+  if (!parts.tcp) return true;
   // Acknowledgement, header length and flags but those that end a vector, window, options.
   return alike(a, b, 8, 5) && (a[13] & ~kEnding) == (b[13] & ~kEnding) && alike(a, b, 14, 2) &&
-         alike(a, b, 18, parts.tcp - 18U);
+         alike(a, b, 18, parts.transport - 18U);
 }
 
 bool Coalescer::continues(const Group& group, std::uint32_t index) const {
@@ -110,11 +137,12 @@ bool Coalescer::continues(const Group& group, std::uint32_t index) const {
   const Packet& parts = parts_[index];
   const ByteView first = packets_[group.first];
   const ByteView packet = packets_[index];
-  if (parts.tcp != head.tcp || parts.payload > head.payload || group.bytes + parts.payload > kMaxVector) {
+  if (parts.transport != head.transport || parts.payload > head.payload ||
+      group.bytes + parts.payload > kMaxVector) {
     return false;
   }
-  const std::uint32_t done = group.bytes - head.ip - head.tcp;
-  if (u32_at(packet, parts.ip + 4U) != u32_at(first, head.ip + 4U) + done) return false;
+  const std::uint32_t done = group.bytes - head.ip - head.transport;
+  if (head.tcp && u32_at(packet, parts.ip + 4U) != u32_at(first, head.ip + 4U) + done) return false;
   return same_headers(first, packet, group.count, parts);
 }
 
@@ -129,8 +157,8 @@ void Coalescer::place(std::uint32_t index) {
   if (parts.kind == Kind::barrier) open_count_ = 0;
   // A segment that others may follow: the next one continues it, or it ends.
   bool grows = parts.kind == Kind::segment;
-  if (parts.kind == Kind::tcp || parts.kind == Kind::segment) {
-    const bool ending = (packet[parts.ip + 13U] & kEnding) != 0;
+  if (parts.kind == Kind::single || parts.kind == Kind::segment) {
+    const bool ending = parts.tcp && (packet[parts.ip + 13U] & kEnding) != 0;
     for (std::size_t slot = 0; slot < open_count_; ++slot) {
       Group& group = groups_[open_[slot]];
       if (!same_flow(packets_[group.first], packet)) continue;
@@ -177,7 +205,7 @@ TunVector Coalescer::write(std::size_t index) {
     return out;
   }
   const Packet& head = parts_[group.first];
-  const std::size_t size = std::size_t{head.ip} + head.tcp;
+  const std::size_t size = std::size_t{head.ip} + head.transport;
   const std::span<std::uint8_t> headers = std::span(headers_).first(size);
   std::copy_n(packets_[group.first].begin(), size, headers.begin());
   const bool v4 = is_v4(headers);
@@ -188,18 +216,25 @@ TunVector Coalescer::write(std::size_t index) {
   } else {
     put_u16(headers, 4, group.bytes - kIpv6Header);
   }
-  headers[head.ip + 13U] |= packets_[group.last][head.ip + 13U] & kEnding;
-  put_u16(headers, head.ip + 16U, fold_words(pseudo_header_sum(headers, kTcp, group.bytes - head.ip)));
+  if (head.tcp) {
+    headers[head.ip + 13U] |= packets_[group.last][head.ip + 13U] & kEnding;
+  } else {
+    put_u16(headers, head.ip + 4U, group.bytes - head.ip);
+  }
+  const std::uint16_t field = head.tcp ? 16 : 6;
+  const std::uint8_t protocol = head.tcp ? kTcp : kUdp;
+  put_u16(headers, head.ip + field, fold_words(pseudo_header_sum(headers, protocol, group.bytes - head.ip)));
   pieces_.clear();
   pieces_.push_back(headers);
   for (std::uint32_t i = group.first; i != kNone; i = parts_[i].next)
     pieces_.push_back(packets_[i].subspan(size));
   out.virtio.flags = VirtioHeader::kNeedsChecksum;
-  out.virtio.gso_type = v4 ? VirtioHeader::kTcp4 : VirtioHeader::kTcp6;
+  const std::uint8_t tcp = v4 ? VirtioHeader::kTcp4 : VirtioHeader::kTcp6;
+  out.virtio.gso_type = head.tcp ? tcp : VirtioHeader::kUdp;
   out.virtio.hdr_len = static_cast<std::uint16_t>(size);
   out.virtio.gso_size = head.payload;
   out.virtio.csum_start = head.ip;
-  out.virtio.csum_offset = 16;
+  out.virtio.csum_offset = field;
   out.pieces = pieces_;
   return out;
 }

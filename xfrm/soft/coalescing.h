@@ -1,13 +1,14 @@
-// Joins inner TCP segments that came out of tunnels into vectors of up to 64 KB, which go to the TUN device
-// in one write with a virtio header (virtio_header.h): what Linux' GRO would join, by the same rules, so
-// that whoever cuts them again gets the very packets.
+// Joins inner TCP segments, and UDP datagrams where the kernel takes them, that came out of tunnels into
+// vectors of up to 64 KB, which go to the TUN device in one write with a virtio header (virtio_header.h):
+// what Linux' GRO would join, by the same rules, so that whoever cuts them again gets the very packets.
 //
-// Joined are segments of one flow whose sequence numbers follow one another: the same addresses, ports,
-// traffic class (ECN too), TTL, DF, acknowledgement, window, flags and options; an IPv4 identification that
-// counts up (or with DF stays, RFC 6864 section 4.1); full ones but the last; FIN and PSH end a vector; SYN,
-// RST, URG, CWR, IP options, extension headers and fragments are never in one. Each segment's IP and TCP
-// checksum is verified first, for the kernel verifies a vector's no more; a segment whose checksum is wrong
-// goes alone and as it is. The order within a flow is kept; flows may overtake one another.
+// Joined are packets of one flow that follow one another: the same addresses, ports, traffic class (ECN too),
+// TTL and DF; an IPv4 identification that counts up (or with DF stays, RFC 6864 section 4.1); full ones but
+// the last. Of TCP also consecutive sequence numbers and the same acknowledgement, window, flags and options;
+// FIN and PSH end a vector; SYN, RST, URG and CWR are never in one. Nor are IP options, extension headers and
+// fragments, or UDP without a checksum. Each packet's IP, TCP or UDP checksum is verified first, for the
+// kernel verifies a vector's no more; a packet whose checksum is wrong goes alone and as it is. The order
+// within a flow is kept; flows may overtake one another.
 #pragma once
 
 #include <array>
@@ -28,6 +29,8 @@ struct TunVector {
 
 class Coalescer {
  public:
+  // `udp`: whether datagrams are joined, too.
+  explicit Coalescer(bool udp = true) : udp_(udp) {}
   // Plans the writes for `packets`, which live as long as they are asked for, with what `parts` gave.
   void plan(std::span<const ByteView> packets);
   // How many writes there are, in order.
@@ -42,15 +45,16 @@ class Coalescer {
   static constexpr std::uint32_t kNone = 0xffffffff;
 
   enum class Kind : std::uint8_t {
-    other,    // not TCP: on its own, and in nobody's way
+    other,    // on its own, and in nobody's way
     barrier,  // whose flow cannot be told: everything ends before it
-    tcp,      // on its own, and ends its flow's vector
+    single,   // on its own, and ends its flow's vector
     segment,  // may be joined
   };
   struct Packet {
     Kind kind = Kind::other;
-    std::uint8_t ip = 0;   // bytes of the IP header
-    std::uint8_t tcp = 0;  // and of TCP's
+    bool tcp = false;
+    std::uint8_t ip = 0;         // bytes of the IP header
+    std::uint8_t transport = 0;  // and of TCP's or UDP's
     std::uint16_t payload = 0;
     std::uint32_t next = kNone;  // of the same vector
   };
@@ -62,9 +66,11 @@ class Coalescer {
     bool verified = false;    // the first segment's checksums
   };
 
-  [[nodiscard]] static Packet classify(ByteView packet);
+  [[nodiscard]] Packet classify(ByteView packet) const;
+  static void classify_tcp(ByteView packet, Packet& out);
+  static void classify_udp(ByteView packet, Packet& out);
   [[nodiscard]] static bool same_flow(ByteView a, ByteView b);
-  // Whether the checksums of IP and TCP are right.
+  // Whether the checksums of IP and transport are right.
   [[nodiscard]] static bool verify(ByteView packet, const Packet& parts);
   // Whether segment `index` continues `group`.
   [[nodiscard]] bool continues(const Group& group, std::uint32_t index) const;
@@ -73,6 +79,7 @@ class Coalescer {
   void place(std::uint32_t index);
   void close(std::size_t slot);
 
+  bool udp_;
   std::span<const ByteView> packets_;
   std::vector<Packet> parts_;
   std::vector<Group> groups_;

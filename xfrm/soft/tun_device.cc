@@ -66,15 +66,17 @@ bool has_ipv6() {
   return ::access("/proc/sys/net/ipv6", F_OK) == 0;
 }
 
-// The most that this kernel offers of: checksums left to us, vectors of TCP, of UDP (Linux 6.2).
-void ask_for_vectors(int fd) {
+// The most that this kernel offers of: checksums left to us, vectors of TCP, of UDP (Linux 6.2). Whether it
+// has UDP's.
+bool ask_for_vectors(int fd) {
   constexpr unsigned long kUdpVectors =
       0x20 | 0x40;  // TUN_F_USO4 and TUN_F_USO6, newer than Debian 12's headers
   constexpr unsigned long kTcpVectors = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
   for (const unsigned long wanted : {kTcpVectors | TUN_F_TSO_ECN | kUdpVectors, kTcpVectors | TUN_F_TSO_ECN,
                                      kTcpVectors, static_cast<unsigned long>(TUN_F_CSUM)}) {
-    if (::ioctl(fd, TUNSETOFFLOAD, wanted) == 0) return;
+    if (::ioctl(fd, TUNSETOFFLOAD, wanted) == 0) return (wanted & kUdpVectors) != 0;
   }
+  return false;
 }
 
 // Settings by netlink: /proc/sys is often read-only for services.
@@ -104,13 +106,13 @@ Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) 
   const bool vectors = ::ioctl(fd.get(), TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR) != 0;
   request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (vectors ? IFF_VNET_HDR : 0));
   if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return cannot_create(prefix + "N", errno);
-  if (vectors) ask_for_vectors(fd.get());
+  const bool udp_vectors = vectors && ask_for_vectors(fd.get());
   const std::string name(request.ifr_name);
   auto routing = Routing::open();
   if (!routing) return fail(std::move(routing.error()));
   const auto link = routing->find_link(name);
   if (!link) return fail(link.error());
-  TunDevice device(std::move(fd), name, link->ifindex, vectors);
+  TunDevice device(std::move(fd), name, link->ifindex, vectors, udp_vectors);
   if (auto configured = device.configure(); !configured) return fail(std::move(configured.error()));
   if (auto up = routing->set_link(device.ifindex_, mtu, true); !up) return fail(std::move(up.error()));
   return device;
@@ -161,10 +163,7 @@ TunDevice::ReadResult TunDevice::read(PacketBatch& batch) {
 // `packet` lies in the batch's next room.
 void TunDevice::cut(const VirtioHeader& header, std::span<std::uint8_t> packet, PacketBatch& batch) {
   const auto segments = Segmentation::read(header, packet);
-  if (!segments) {
-    ++malformed_;
-    return;
-  }
+  if (!segments) return;  // not by this kernel: its headers fit their packets
   last_read_ = segments->count();
   if (segments->count() > batch.free()) {
     std::copy(packet.begin(), packet.end(), rest_->bytes.begin());

@@ -53,8 +53,6 @@ class TunDevice {
   [[nodiscard]] ReadResult read(PacketBatch& batch);
   // In the order of each flow. What the kernel refuses is lost.
   void write(std::span<const ByteView> packets);
-  // Vectors and checksums that did not fit their packet, and were dropped.
-  [[nodiscard]] std::uint64_t malformed() const { return malformed_; }
 
  private:
   // A vector with more segments than a batch takes: they go into several.
@@ -65,12 +63,13 @@ class TunDevice {
     std::size_t next = 0;  // the first segment that has not gone yet
   };
 
-  TunDevice(UniqueFd fd, std::string name, unsigned ifindex, bool vectors)
+  TunDevice(UniqueFd fd, std::string name, unsigned ifindex, bool vectors, bool udp_vectors)
       : fd_(std::move(fd)),
         name_(std::move(name)),
         ifindex_(ifindex),
         vectors_(vectors),
-        rest_(std::make_unique<Vector>()) {}
+        rest_(std::make_unique<Vector>()),
+        coalescer_(udp_vectors) {}
   [[nodiscard]] Result<void> configure();
   [[nodiscard]] ssize_t read_packet(VirtioHeader& header, std::span<std::uint8_t> room);
   void cut(const VirtioHeader& header, std::span<std::uint8_t> packet, PacketBatch& batch);
@@ -81,7 +80,6 @@ class TunDevice {
   unsigned ifindex_;
   bool vectors_;  // packets have a virtio header
   bool ipv6_forwards_ = true;
-  std::uint64_t malformed_ = 0;
   std::size_t last_read_ = 1;  // packets that the last read gave
   std::unique_ptr<Vector> rest_;
   Coalescer coalescer_;

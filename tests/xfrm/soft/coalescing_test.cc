@@ -24,8 +24,8 @@ struct Written {
   VirtioHeader header;
   Bytes bytes;
 };
-std::vector<Written> write(const std::vector<Bytes>& packets) {
-  Coalescer coalescer;
+std::vector<Written> write(const std::vector<Bytes>& packets, bool udp = true) {
+  Coalescer coalescer(udp);
   const std::vector<ByteView> views(packets.begin(), packets.end());
   coalescer.plan(views);
   std::vector<Written> out;
@@ -193,6 +193,68 @@ TEST(Coalescing, NothingOvertakesAnotherOfItsFlow) {
   EXPECT_EQ(counts({a[0], a[1], options, a[2], a[3]}), (Counts{2, 1, 2}));
   // A repeated segment comes behind what it repeats.
   EXPECT_EQ(counts({a[0], a[1], a[0], a[1]}), (Counts{2, 2}));
+}
+
+// Datagrams of one flow, of these payload sizes; their checksums right.
+std::vector<Bytes> datagrams(std::initializer_list<std::size_t> sizes, bool v6 = false) {
+  std::vector<Bytes> out;
+  std::uint8_t id = 0;
+  for (const std::size_t size : sizes) {
+    test::PacketSpec spec{.payload = 8 + size};
+    if (v6) spec.source = "2001:db8:a::5", spec.destination = "2001:db8:b::9";
+    Bytes packet = make_packet(spec);
+    if (!v6) {
+      packet[5] = static_cast<std::uint8_t>(packet[5] + id);
+      packet[11] = static_cast<std::uint8_t>(packet[11] - id);
+      ++id;
+    }
+    const std::size_t udp = v6 ? 40 : 20;
+    packet[udp + 4] = static_cast<std::uint8_t>((8 + size) >> 8);
+    packet[udp + 5] = static_cast<std::uint8_t>(8 + size);
+    VirtioHeader header = make_vector(packet, 0);
+    header.gso_type = VirtioHeader::kNone;
+    out.push_back(cut(Written{header, packet})[0]);
+    EXPECT_TRUE(checksums_right(out.back()));
+  }
+  return out;
+}
+
+TEST(Coalescing, DatagramsAreJoinedWhereTheKernelTakesThem) {
+  for (const bool v6 : {false, true}) {
+    const auto packets = datagrams({300, 300, 300, 20}, v6);
+    const auto written = write(packets);
+    ASSERT_EQ(written.size(), 1U);
+    EXPECT_EQ(written[0].header.gso_type, VirtioHeader::kUdp);
+    EXPECT_EQ(written[0].header.gso_size, 300);
+    EXPECT_EQ(written[0].header.csum_start, v6 ? 40 : 20);
+    EXPECT_EQ(written[0].header.csum_offset, 6);
+    EXPECT_EQ(cut(written), packets);
+    Bytes other = written[0].bytes;
+    (void)make_vector(other, 300);
+    EXPECT_EQ(other, written[0].bytes);
+    EXPECT_EQ(write(packets, false).size(), 4U);
+  }
+  EXPECT_EQ(counts(datagrams({300, 200, 300, 400})), (Counts{2, 1, 1}));
+  EXPECT_EQ(counts(datagrams({0, 0, 300})), (Counts{1, 1, 1}));
+}
+
+TEST(Coalescing, ADatagramWithoutOrWithAWrongChecksumGoesAlone) {
+  for (const bool none : {true, false}) {
+    auto packets = datagrams({300, 300, 300});
+    packets[1][26] = none ? 0 : static_cast<std::uint8_t>(packets[1][26] ^ 1);
+    if (none) packets[1][27] = 0;
+    EXPECT_EQ(counts(packets), (Counts{1, 1, 1})) << none;
+  }
+  auto shorter = datagrams({300, 300});
+  shorter[1][25] = static_cast<std::uint8_t>(shorter[1][25] - 1);  // UDP's length is not IP's
+  EXPECT_EQ(counts(shorter), (Counts{1, 1}));
+}
+
+TEST(Coalescing, TcpAndUdpOfTheSamePortsAreTwoFlows) {
+  auto udp = datagrams({300, 300});
+  const auto tcp = stream({300, 300}, {.source_port = 1000});
+  for (Bytes& packet : udp) packet[22] = tcp[0][22], packet[23] = tcp[0][23];
+  EXPECT_EQ(write({tcp[0], udp[0], tcp[1], udp[1]}).size(), 3U);  // the ports made UDP's checksums wrong
 }
 
 TEST(Coalescing, AVectorHas65535BytesAtMost) {

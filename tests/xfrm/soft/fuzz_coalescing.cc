@@ -18,8 +18,9 @@ void require(bool holds) {
 
 // All ones and zero are one and the same checksum for TCP, and cutting writes the former.
 Bytes with_one_zero(Bytes packet, bool joined) {
-  if (!joined) return packet;
-  const std::size_t field = (packet[0] >> 4 == 4 ? 20U : 40U) + 16U;
+  const bool v4 = !packet.empty() && packet[0] >> 4 == 4;
+  if (!joined || packet[v4 ? 9 : 6] != 6) return packet;
+  const std::size_t field = (v4 ? 20U : 40U) + 16U;
   if (packet[field] == 0 && packet[field + 1] == 0) packet[field] = packet[field + 1] = 0xff;
   return packet;
 }
