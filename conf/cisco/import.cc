@@ -110,6 +110,8 @@ class Writer {
     keys();
     peers();
     file_notes();
+    // Words of the file are in the reasons, too.
+    for (Note& note : model_.notes) note.why = printable(note.why);
     // By line, and what is about the file as a whole behind them.
     std::stable_sort(model_.notes.begin(), model_.notes.end(), [](const Note& a, const Note& b) {
       return (a.line == 0) != (b.line == 0) ? b.line == 0 : a.line < b.line;

@@ -24,6 +24,7 @@ enum class Operand : std::uint8_t {
   enroll,
   trustpoint,  // the daemon's
   foreign,     // another program's or device's configuration
+  device,      // that a peer is
 };
 
 // A verb is a path of words; those before the last are groups.
@@ -77,6 +78,10 @@ constexpr std::array kVerbs{
             {"import", "cisco"},
             Operand::foreign,
             "make a configuration of an IOS, PIX or ASA running-config"},
+    VerbRow{Verb::export_cisco,
+            {"export", "cisco"},
+            Operand::device,
+            "what a peer's device has to be told, in its own words"},
     VerbRow{Verb::pki_zeroize, {"pki", "zeroize"}, Operand::old_key, "destroy a private key"},
 };
 
@@ -85,6 +90,7 @@ struct GroupRow {
   const char* help;
 };
 constexpr std::array kGroups{
+    GroupRow{"export", "the other end's configuration"},
     GroupRow{"import", "a configuration out of another device's"},
     GroupRow{"pki", "keys and certificates"},
     GroupRow{"show", "the IOS words, in the IOS layouts"},
@@ -177,6 +183,16 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
       return;
+    case Operand::device:
+      verb.add_option("PEER", arguments.peer, "a peer's name")->required();
+      verb.add_option("--dialect", arguments.exported.dialect, "of the device")
+          ->check(CLI::IsMember({"ios", "pix", "asa"}))
+          ->capture_default_str();
+      verb.add_option("--config", arguments.exported.config, "configuration file")->capture_default_str();
+      verb.add_option("--address", arguments.exported.address, "of this gateway, as the device calls it");
+      verb.add_option("--interface", arguments.exported.interface, "of the device, for its crypto map")
+          ->capture_default_str();
+      return;
     case Operand::foreign:
       verb.add_option("FILE", arguments.import.file, "its configuration, - for standard input")->required();
       verb.add_option("--output", arguments.import.output, "folder for oakgate.yaml and the files it names");
@@ -234,6 +250,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   arguments.file = kDefaultConfig;
   arguments.scep.config = kDefaultConfig;
   arguments.pki.config = kDefaultConfig;
+  arguments.exported.config = kDefaultConfig;
   CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
   const CLI::Option* socket =

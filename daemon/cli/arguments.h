@@ -30,6 +30,7 @@ enum class Verb : std::uint8_t {
   pki_zeroize,
   pki_crl_request,
   import_cisco,
+  export_cisco,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -67,6 +68,14 @@ struct ImportArguments {
   bool force = false;
 };
 
+// Of `oakgate export`; the peer is Arguments::peer.
+struct ExportArguments {
+  std::string config;  // --config
+  std::string dialect = "ios";
+  std::string address;                // ours, as the peer calls it; empty: the configuration's only one
+  std::string interface = "outside";  // of the device
+};
+
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
@@ -79,6 +88,7 @@ struct Arguments {
   bool socket_given = false;
   PkiArguments pki;
   ImportArguments import;
+  ExportArguments exported;
   std::string printed;  // --help or --version: what to print instead of doing anything
 };
 

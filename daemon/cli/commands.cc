@@ -10,6 +10,7 @@
 #include <map>
 
 #include "conf/load.h"
+#include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/pki.h"
@@ -198,6 +199,8 @@ int run(const Arguments& arguments) {
   switch (arguments.verb) {
     case Verb::check:
       return check(arguments);
+    case Verb::export_cisco:
+      return export_cisco(arguments);
     case Verb::import_cisco:
       return import_cisco(arguments);
     case Verb::pki_authenticate:

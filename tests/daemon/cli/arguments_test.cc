@@ -35,6 +35,11 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.file, "x.yaml");
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.verb, Verb::check);
   EXPECT_EQ(parse({"monitor"}).arguments.verb, Verb::monitor);
+  const Parsed exported = parse({"export", "cisco", "pix-520", "--dialect", "pix"});
+  EXPECT_EQ(exported.arguments.verb, Verb::export_cisco);
+  EXPECT_EQ(exported.arguments.peer, "pix-520");
+  EXPECT_EQ(exported.arguments.exported.config, "/etc/oakgate/oakgate.yaml");
+  EXPECT_FALSE(parse({"export", "cisco", "pix-520", "--dialect", "junos"}).outcome);
   const Parsed import = parse({"import", "cisco", "pix.txt", "--output", "new", "--force"});
   EXPECT_EQ(import.arguments.verb, Verb::import_cisco);
   EXPECT_EQ(import.arguments.import.file, "pix.txt");

@@ -100,6 +100,20 @@ TEST(Oakgate, ImportsARunningConfiguration) {
   EXPECT_EQ(oakgate("import cisco /nonexistent/running-config").exit, 5);
 }
 
+TEST(Oakgate, ExportsThePeersSide) {
+  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
+  const std::string config =
+      " --config " + std::string(root != nullptr ? root : ".") + "/conf/samples/old-cisco.yaml";
+  const Ran pix = oakgate("export cisco pix-520 --dialect pix" + config);
+  EXPECT_EQ(pix.exit, 0) << pix.err;
+  EXPECT_NE(pix.out.find("crypto map oakgate interface outside\n"), std::string::npos);
+  const Ran nobody = oakgate("export cisco nobody" + config);
+  EXPECT_EQ(nobody.exit, 5);
+  EXPECT_NE(nobody.err.find("pix-520"), std::string::npos);
+  EXPECT_EQ(oakgate("export cisco pix-520 --address 300.1.1.1" + config).exit, 4);
+  EXPECT_EQ(oakgate("export cisco pix-520 --config /nonexistent.yaml").exit, 5);
+}
+
 TEST(Oakgate, PrintsTheDaemonsAnswerAndItsExitCode) {
   test::FakeDaemon up(
       "{\"id\":1,\"event\":{\"level\":\"info\",\"text\":\"[b] hint\"}}\n"

@@ -1,0 +1,28 @@
+// The other end of a peer's tunnels, in the words of its device: what `oakgate export cisco` prints. Pure:
+// touches no file, and holds no key: where one belongs there are stars and a remark that names the file.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "conf/cisco/running_config.h"
+#include "conf/config.h"
+
+namespace oakgate::conf::cisco {
+
+struct ExportOptions {
+  Dialect dialect = Dialect::ios;
+  IpAddress our_address;              // the peer's `set peer`
+  std::string interface = "outside";  // that the crypto map goes on
+};
+
+struct Exported {
+  std::string text;                // lines to paste, remarks among them
+  std::vector<std::string> notes;  // what the dialect cannot say, or the operator has to see to
+};
+
+[[nodiscard]] Exported export_cisco(const Config& config, const PeerConfig& peer,
+                                    const ExportOptions& options);
+
+}  // namespace oakgate::conf::cisco
