@@ -131,6 +131,8 @@ class EspEngine {
   };
 
   // Outbound (esp_outbound.cc): the phases' parts.
+  // Whose policy the flow meets; null: nobody's.
+  [[nodiscard]] Tunnel* tunnel_of(const Flow& flow);
   void decide(BatchPacket& packet, Instant now, EngineOutput& out);
   void without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
                   EngineOutput& out);
@@ -187,6 +189,9 @@ class EspEngine {
   std::vector<OpenRequest> opening_;
   std::vector<AhRequest> authenticating_;
   CryptoBatch crypto_;
+  // Whose the packet before was: what follows it in a batch is mostly of the same flow.
+  Flow last_flow_;
+  Tunnel* last_tunnel_ = nullptr;
   std::size_t waiting_ = 0;
   std::vector<Reqid> ready_;  // have both an SA and waiting packets
   TokenBucket icmp_rate_{50, 100};

@@ -59,6 +59,7 @@ void count(SaState& state, std::size_t bytes, EngineOutput& out) {
 
 void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   leaving_.clear();
+  last_tunnel_ = nullptr;
   sealing_.clear();
   authenticating_.clear();
   for (BatchPacket& packet : batch.packets()) decide(packet, now, out);
@@ -71,19 +72,28 @@ void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   bury();
 }
 
+EspEngine::Tunnel* EspEngine::tunnel_of(const Flow& flow) {
+  if (last_tunnel_ != nullptr && flow == last_flow_) return last_tunnel_;
+  Tunnel* const* const found = selectors_.find(flow);
+  if (found == nullptr) return nullptr;
+  last_flow_ = flow;
+  last_tunnel_ = *found;  // it stays while it has a policy, and policies change between batches alone
+  return last_tunnel_;
+}
+
 void EspEngine::decide(BatchPacket& packet, Instant now, EngineOutput& out) {
   const auto inner = parse_inner_packet(packet.bytes);
   if (!inner) {
     ++drops_.malformed;
     return;
   }
-  Tunnel* const* found = selectors_.find(flow_of(*inner));
+  Tunnel* const found = tunnel_of(flow_of(*inner));
   if (found == nullptr) {
     ++drops_.no_policy;
     icmp(packet.bytes, *inner, IcmpError::prohibited, 0, now, out);
     return;
   }
-  Tunnel& entry = **found;
+  Tunnel& entry = *found;
   while (!entry.outbound.empty()) {
     OutboundSa& sa = *entry.outbound.back();
     OutboundSa* const ah = over(sa);

@@ -27,6 +27,7 @@ struct Flow {
   std::uint8_t protocol = 0;
   std::uint16_t local_port = 0;
   std::uint16_t remote_port = 0;
+  friend bool operator==(const Flow&, const Flow&) = default;
 };
 
 // Whether the flow lies within both sides of the pair.
