@@ -25,6 +25,9 @@ struct Position {
   int column = 0;
 };
 
+// What becomes of SAs and policies in the kernel when the daemon ends.
+enum class OnExit : std::uint8_t { remove, keep };
+
 enum class DataPlaneChoice : std::uint8_t { automatic, kernel, software };
 
 // `half_open:`, what a responder puts up with before its peers are authenticated.
@@ -40,6 +43,7 @@ struct GatewayConfig {
   std::optional<Identity> identity;  // none: the address that the exchange uses
   std::vector<IpAddress> listen;     // empty: every local address
   DataPlaneChoice data_plane = DataPlaneChoice::automatic;
+  OnExit on_exit = OnExit::remove;  // keep: not with the software plane
   std::string control_socket = "/run/oakgate/control.sock";
   std::string state_dir = "/var/lib/oakgate";
   HalfOpenLimits half_open;

@@ -17,6 +17,11 @@ constexpr Word<DataPlaneChoice> kDataPlanes[] = {
     {"software", DataPlaneChoice::software},
 };
 
+constexpr Word<OnExit> kOnExit[] = {
+    {"delete", OnExit::remove},
+    {"keep", OnExit::keep},
+};
+
 std::vector<IpAddress> read_listen(const Field& field) {
   constexpr std::string_view kExpected =
       "a list of this machine's addresses; leave `listen` out for all of them";
@@ -63,7 +68,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys = std::to_array<std::string_view>(
-      {"name", "identity", "listen", "data_plane", "control_socket", "state_dir", "half_open"});
+      {"name", "identity", "listen", "data_plane", "on_exit", "control_socket", "state_dir", "half_open"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -75,6 +80,13 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   if (const auto listen = map.optional("listen")) gateway.listen = read_listen(*listen);
   if (const auto plane = map.optional("data_plane")) {
     gateway.data_plane = choice(*plane, kDataPlanes).value_or(DataPlaneChoice::automatic);
+  }
+  if (const auto on_exit = map.optional("on_exit")) {
+    gateway.on_exit = choice(*on_exit, kOnExit).value_or(OnExit::remove);
+    if (gateway.on_exit == OnExit::keep && gateway.data_plane == DataPlaneChoice::software) {
+      on_exit->fail({"the software data plane's SAs end with oakgated",
+                     "delete, or `data_plane: kernel`, whose SAs can stay"});
+    }
   }
   if (const auto socket = map.optional("control_socket")) {
     const auto path = read_path(*socket, folder);

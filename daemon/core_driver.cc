@@ -104,9 +104,11 @@ void CoreDriver::carry_out(ike::Effects effects) {
   }
 }
 
-void CoreDriver::start(ike::EngineConfig config) {
+void CoreDriver::start(ike::EngineConfig config, std::vector<ike::KeptPair> kept) {
   learn_names(config);
-  feed([&](const ike::Context& context, ike::Engine& engine) { engine.start(context, std::move(config)); });
+  feed([&](const ike::Context& context, ike::Engine& engine) {
+    engine.start(context, std::move(config), std::move(kept));
+  });
 }
 
 void CoreDriver::on_datagram(const ike::Datagram& datagram) {
@@ -187,6 +189,14 @@ void CoreDriver::run(ike::Unprotect& effect) {
   if (released) return;
   parts_.log.error(
       fmt::format("[{}] {}", name_of(effect.reqid), printable(error_text(released.error()), 1024)));
+}
+
+void CoreDriver::run(ike::KeepPair& effect) {
+  parts_.kept(std::move(effect.pair));
+}
+
+void CoreDriver::run(ike::ForgetPair& effect) {
+  parts_.forgotten(effect.in);
 }
 
 void CoreDriver::run(ike::Raise& effect) {

@@ -33,10 +33,12 @@ class CoreDriver {
     Rng& rng;
     CommandOutcome outcome;  // may not call back into this object
     Verify verify;
+    std::function<void(ike::KeptPair)> kept;     // KeepPair
+    std::function<void(const SaId&)> forgotten;  // ForgetPair
   };
   explicit CoreDriver(Parts parts);
 
-  void start(ike::EngineConfig config);
+  void start(ike::EngineConfig config, std::vector<ike::KeptPair> kept = {});
   void on_datagram(const ike::Datagram& datagram);
   void on_command(ike::Command command);
   [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
@@ -57,6 +59,8 @@ class CoreDriver {
   void run(ike::CountTraffic& effect);
   void run(ike::Protect& effect);
   void run(ike::Unprotect& effect);
+  void run(ike::KeepPair& effect);
+  void run(ike::ForgetPair& effect);
   void run(ike::Raise& effect);
   void run(ike::CommandDone& effect);
 

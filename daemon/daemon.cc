@@ -10,12 +10,14 @@
 #include "daemon/data_plane_choice.h"
 #include "daemon/text.h"
 #include "daemon/trust.h"
+#include "ike/kept_pairs.h"
 #include "pki/fetcher.h"
 
 namespace oakgate {
 
 namespace {
 
+constexpr std::string_view kKernelPlane = "kernel";
 constexpr std::size_t kJobQueue = 512;   // computations waiting: half the core's half-open negotiations
 constexpr std::size_t kNameQueue = 256;  // host names waiting
 constexpr std::size_t kResolvers = 2;
@@ -59,7 +61,17 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
 }
 
 Daemon::~Daemon() {
-  if (plane_) plane_->shut_down();
+  if (plane_) leave_plane();
+}
+
+// With `on_exit: keep` everything in the kernel stays as it is.
+void Daemon::leave_plane() {
+  if (!keeps_sas()) plane_->shut_down();
+  plane_.reset();
+}
+
+bool Daemon::keeps_sas() const {
+  return config_.gateway.on_exit == conf::OnExit::keep && plane_->name() == kKernelPlane;
 }
 
 Result<void> Daemon::lock_and_listen() {
@@ -106,10 +118,58 @@ Result<void> Daemon::make_workers() {
                           }});
   if (!enrollment) return fail(enrollment.error());
   enrollment_ = std::move(*enrollment);
+  if (auto recalled = recall_kept(); !recalled) return recalled;
   Result<ike::EngineConfig> engine = make_engine_config(config_, loaded_keys_, reqids_);
   if (!engine) return fail(engine.error());
   engine_config_ = std::move(*engine);
   return {};
+}
+
+// Reqids first: the SAs that stayed in the kernel have theirs.
+Result<void> Daemon::recall_kept() {
+  kept_store_ = std::make_unique<KeptStore>(config_.gateway.state_dir, boot_id());
+  if (config_.gateway.on_exit != conf::OnExit::keep) {
+    kept_store_->close();
+    return {};
+  }
+  Result<std::vector<ike::KeptPair>> kept = kept_store_->load();
+  if (!kept) {
+    // Tunnels are then negotiated anew; the plane removes what it has of ours.
+    log_.error(printable(error_text(kept.error()), 1024));
+    return {};
+  }
+  kept_ = std::move(*kept);
+  for (const ike::KeptPair& pair : kept_) {
+    if (!pair.narrows) reqids_.restore({pair.peer, pair.tunnel, pair.selectors}, pair.reqid);
+  }
+  return {};
+}
+
+// Of what is remembered, what the kernel still has.
+Result<void> Daemon::choose_plane() {
+  const bool keep = config_.gateway.on_exit == conf::OnExit::keep;
+  KeptStates states;
+  for (const ike::KeptPair& pair : kept_) {
+    for (SaSpec& sa : ike::kept_sas(pair)) states.sas.push_back(std::move(sa));
+  }
+  Result<ChosenPlane> chosen = choose_data_plane(
+      config_.gateway.data_plane, system_planes(config_.transform_sets, keep ? &states : nullptr));
+  if (!chosen) return fail(chosen.error());
+  plane_ = std::move(chosen->plane);
+  log_.notice(printable(chosen->why, 1024));
+  if (!keep) return {};
+  if (keeps_sas()) {
+    kept_ = ike::still_there(std::move(kept_), std::move(states.stayed));
+    return kept_store_->open();
+  }
+  log_.warning("gateway.on_exit is keep, but the software data plane's SAs end with oakgated");
+  kept_.clear();
+  kept_store_->close();
+  return {};
+}
+
+void Daemon::note_kept(const Result<void>& written) {
+  if (!written) log_.error(printable(error_text(written.error()), 1024));
 }
 
 Result<void> Daemon::make_trust() {
@@ -140,11 +200,7 @@ Result<void> Daemon::open_network() {
   Result<Routing> routing = Routing::open();
   if (!routing) return fail(routing.error());
   routing_ = std::make_unique<Routing>(std::move(*routing));
-  Result<ChosenPlane> chosen =
-      choose_data_plane(config_.gateway.data_plane, system_planes(config_.transform_sets));
-  if (!chosen) return fail(chosen.error());
-  plane_ = std::move(chosen->plane);
-  log_.notice(printable(chosen->why, 1024));
+  if (auto plane = choose_plane(); !plane) return plane;
   return attach_sockets();
 }
 
@@ -204,7 +260,9 @@ void Daemon::assemble() {
                         [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
                         [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
                           revocation_->verify(std::move(proof), std::move(answer));
-                        }});
+                        },
+                        [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
+                        [this](const SaId& in) { note_kept(kept_store_->forget(in)); }});
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
       *driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
       [this]() -> const conf::Config& { return config_; }, [this] { return own_certificates(); },
@@ -253,7 +311,7 @@ std::vector<OwnCertificateStatus> Daemon::own_certificates() const {
 }
 
 void Daemon::start_core() {
-  driver_->start(std::move(engine_config_));
+  driver_->start(std::move(engine_config_), std::exchange(kept_, {}));
   tell_trustpoints();
   configure_revocation();
   trust_timer_->arm(kTrustDelay);
@@ -302,8 +360,7 @@ void Daemon::run() {
   watches_.clear();
   ike_watches_.clear();
   server_->flush();
-  plane_->shut_down();
-  plane_.reset();
+  leave_plane();
   log_.notice("oakgated has ended");
 }
 
@@ -349,7 +406,10 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
     log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
   }
   notify_reloading();
+  const conf::OnExit before = config_.gateway.on_exit;
   config_ = std::move(config);
+  follow_on_exit(before);
+  engine->keep = kept_store_->is_open();
   carry_old_drafts(config_);
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
@@ -363,6 +423,15 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
   return outcome;
 }
 
+void Daemon::follow_on_exit(conf::OnExit before) {
+  if (before == config_.gateway.on_exit) return;
+  if (keeps_sas()) {
+    note_kept(kept_store_->open());
+  } else {
+    kept_store_->close();
+  }
+}
+
 void Daemon::on_hangup() {
   [[maybe_unused]] const ReloadOutcome logged = reload();
 }
@@ -373,10 +442,16 @@ void Daemon::begin_shutdown(const char* signal_name) {
     return;
   }
   shutting_down_ = true;
-  log_.notice(fmt::format("{}: taking the tunnels down", signal_name));
+  const bool keep = keeps_sas();
+  log_.notice(fmt::format("{}: {}", signal_name,
+                          keep ? "the tunnels stay, as `on_exit` says" : "taking the tunnels down"));
   notify_stopping();
   shutdown_timer_->arm(kShutdownPatience);
-  driver_->on_command(ike::Shutdown{kShutdownCommand});
+  if (keep) {
+    driver_->on_command(ike::Suspend{kShutdownCommand});
+  } else {
+    driver_->on_command(ike::Shutdown{kShutdownCommand});
+  }
 }
 
 void Daemon::on_outcome(ike::CommandId id, const Result<void>& result) {

@@ -12,6 +12,7 @@
 #include "daemon/core_driver.h"
 #include "daemon/enrollment.h"
 #include "daemon/event_log.h"
+#include "daemon/kept_store.h"
 #include "daemon/key_store.h"
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
@@ -52,6 +53,8 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] Result<void> make_workers();
   [[nodiscard]] Result<void> make_trust();
   [[nodiscard]] Result<void> open_network();
+  [[nodiscard]] Result<void> recall_kept();
+  [[nodiscard]] Result<void> choose_plane();
   [[nodiscard]] Result<void> attach_sockets();
   void listen_to(const UdpSocket& socket);
   void carry_old_drafts(const conf::Config& config);
@@ -69,6 +72,10 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] std::set<std::string> peers_up() const;
   void configure_revocation();
   void look_for_enrollments();
+  void follow_on_exit(conf::OnExit before);
+  void note_kept(const Result<void>& written);
+  [[nodiscard]] bool keeps_sas() const;  // the plane's, beyond the daemon's end
+  void leave_plane();
   void begin_shutdown(const char* signal_name);
   void on_core_event(const ike::Event& event, WallTime at);
   void on_outcome(ike::CommandId id, const Result<void>& result);
@@ -97,6 +104,8 @@ class Daemon final : private DataPlaneListener {
   std::shared_ptr<ScepLists> scep_lists_;   // likewise
   ike::EngineConfig engine_config_;         // likewise
   ReqidTable reqids_;
+  std::unique_ptr<KeptStore> kept_store_;
+  std::vector<ike::KeptPair> kept_;  // of an earlier run, between create() and run()
   std::unique_ptr<UdpSockets> sockets_;
   std::vector<IpAddress> listen_;  // as the sockets are bound, whatever a reload says
   std::unique_ptr<DataPlane> plane_;

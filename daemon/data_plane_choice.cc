@@ -4,7 +4,6 @@
 
 #include <algorithm>
 
-#include "xfrm/kernel/kernel_data_plane.h"
 #include "xfrm/soft/soft_data_plane.h"
 
 namespace oakgate {
@@ -25,8 +24,9 @@ Result<std::unique_ptr<DataPlane>> make_software(std::span<const TransformSet> s
 
 }  // namespace
 
-PlaneMakers system_planes(std::span<const TransformSet> sets) {
-  return {[sets] { return make_kernel_data_plane(sets); }, [sets] { return make_software(sets); }};
+PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept) {
+  return {[sets, kept] { return make_kernel_data_plane(sets, kept); },
+          [sets] { return make_software(sets); }};
 }
 
 Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {

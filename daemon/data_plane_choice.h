@@ -9,6 +9,7 @@
 
 #include "conf/config.h"
 #include "ike/ports/data_plane.h"
+#include "xfrm/kernel/kernel_data_plane.h"
 
 namespace oakgate {
 
@@ -18,8 +19,9 @@ struct PlaneMakers {
   MakePlane kernel;
   MakePlane software;
 };
-// `sets`: what the kernel is tried with; must outlive the makers' calls.
-[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets);
+// `sets`: what the kernel is tried with; must outlive the makers' calls. `kept`: null, or
+// what the kernel is to keep of an earlier run.
+[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept = nullptr);
 
 struct ChosenPlane {
   std::unique_ptr<DataPlane> plane;

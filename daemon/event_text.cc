@@ -53,6 +53,10 @@ constexpr std::array kPhase2{
              "IPSEC(validate_transform_proposal): proxy identities not supported"},
     EventRow{EventId::phase2_narrowed, LogLevel::info,
              "IPSEC: the peer asks for {selectors}, a part of {of}"},
+    EventRow{
+        EventId::phase2_adopted, LogLevel::notice,
+        "IPSEC: carrying on with the SAs of an earlier run for {selectors}: {algorithms}, spi in {spi_in}, "
+        "out {spi_out}"},
     EventRow{EventId::phase2_rekeying, LogLevel::info, "IPSEC: renewing the SAs for {selectors}"},
     EventRow{EventId::phase2_deleted, LogLevel::info,
              "IPSEC(delete_sa): deleting SA for {selectors}, spi in {spi_in}, by {by}, reason \"{reason}\""},

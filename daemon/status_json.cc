@@ -185,6 +185,7 @@ Json sa_pair_status(const StatusInput& input, const SaPairSnapshot& sa, bool det
             {"packets_in", in.packets},
             {"packets_out", out.packets},
             {"expires_in_s", seconds_until(sa.expires_at, input.now)}};
+  if (sa.adopted) json["adopted"] = true;
   if (sa.comp_in) {
     json["packets_decompressed"] = counters_of(input, *sa.comp_in).packets;
     json["packets_compressed"] = counters_of(input, *sa.comp_out).packets;

@@ -92,22 +92,31 @@ Result<ike::TunnelConfig> make_tunnel(const std::string& peer, const conf::Tunne
 Result<Reqid> ReqidTable::get(const Key& key) {
   const auto known = known_.find(key);
   if (known != known_.end()) return in_use_.emplace(key, known->second).first->second;
-  std::set<Reqid> taken;
-  for (const auto& [other, reqid] : known_) taken.insert(reqid);
-  for (const auto& [other, reqid] : in_use_) taken.insert(reqid);
   for (std::uint32_t tried = 0; tried < kConfiguredReqids; ++tried) {
     const Reqid candidate{kReqidBase + next_};
     next_ = (next_ + 1) % kConfiguredReqids;
-    if (!taken.contains(candidate)) return in_use_.emplace(key, candidate).first->second;
+    if (taken_.insert(candidate).second) return in_use_.emplace(key, candidate).first->second;
   }
   return fail(ErrorCode::configuration, fmt::format("more than {} pairs of networks", kConfiguredReqids),
               "fewer entries in `local` and `remote` lists", "join neighbouring networks");
+}
+
+void ReqidTable::end() {
+  known_ = in_use_;
+  taken_.clear();
+  for (const auto& [key, reqid] : known_) taken_.insert(reqid);
+}
+
+void ReqidTable::restore(const Key& key, Reqid reqid) {
+  if (reqid.value < kReqidBase || reqid.value >= kReqidBase + kConfiguredReqids) return;
+  if (!known_.contains(key) && taken_.insert(reqid).second) known_.emplace(key, reqid);
 }
 
 Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const LoadedKeys& keys,
                                              ReqidTable& reqids) {
   ike::EngineConfig engine;
   engine.gateway = gateway_name(config);
+  engine.keep = config.gateway.on_exit == conf::OnExit::keep;
   engine.limits.half_open_total = config.gateway.half_open.total;
   engine.limits.half_open_per_source = config.gateway.half_open.per_source;
   engine.limits.aggressive_per_minute = static_cast<int>(config.gateway.half_open.aggressive_per_minute);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -23,11 +24,14 @@ class ReqidTable {
   void begin() { in_use_.clear(); }
   // ErrorCode::configuration if kConfiguredReqids pairs are configured already.
   [[nodiscard]] Result<Reqid> get(const Key& key);
-  void end() { known_ = in_use_; }
+  void end();
+  // What an earlier run gave it, unless another pair has that. Before the first begin().
+  void restore(const Key& key, Reqid reqid);
 
  private:
   std::map<Key, Reqid> known_;
   std::map<Key, Reqid> in_use_;
+  std::set<Reqid> taken_;  // by either
   std::uint32_t next_ = 0;
 };
 

@@ -5,6 +5,7 @@
 
 #include "ike/dead_peers.h"
 #include "ike/informational.h"
+#include "ike/kept_pairs.h"
 #include "ike/moved_peers.h"
 #include "ike/narrowed_pairs.h"
 #include "ike/quick_mode.h"
@@ -194,6 +195,8 @@ void on(Core& core, Reconfigure reconfigure) {
   state.peer_order.clear();
   state.gateway = reconfigure.config.gateway;
   state.limits = reconfigure.config.limits;
+  const bool keeps_now = reconfigure.config.keep && !state.keep;
+  state.keep = reconfigure.config.keep;
   for (PeerConfig& fresh : reconfigure.config.peers) {
     const std::string name = fresh.name;
     if (kept.contains(name)) {
@@ -206,15 +209,33 @@ void on(Core& core, Reconfigure reconfigure) {
     Peer& peer = *core.find_peer(name);
     take_down(core, peer, narrowed_out_of_place(core, peer), "configuration changed");
   }
+  if (keeps_now) remember_all(core);
 }
 
-void on(Core& core, Shutdown shutdown) {
+void begin_end(Core& core) {
   EngineState& state = core.state();
   state.shutting_down = true;
   for (Waiter& waiter : state.waiters) {
     done(core, waiter.command, fail(ErrorCode::cancelled, "the daemon is ending"));
   }
   state.waiters.clear();
+}
+
+void on(Core& core, Suspend suspend) {
+  begin_end(core);
+  for (const std::string& name : core.state().peer_order) {
+    Peer& peer = *core.find_peer(name);
+    for (const IkeSaId id : std::vector(peer.ike_sas)) {
+      if (IkeSa* sa = core.find_sa(id)) remove_ike_sa(core, *sa);
+    }
+    for (auto& [reqid, pair] : peer.pairs) send_with_held(core, pair);
+  }
+  done(core, suspend.id, {});
+}
+
+void on(Core& core, Shutdown shutdown) {
+  EngineState& state = core.state();
+  begin_end(core);
   for (const std::string& name : state.peer_order) {
     Peer& peer = *core.find_peer(name);
     take_down(core, peer, pairs_meant(peer, {}), "the daemon is ending");
@@ -265,7 +286,7 @@ void on_command(Core& core, Command command) {
   std::visit([&](auto&& one) { on(core, std::forward<decltype(one)>(one)); }, std::move(command));
 }
 
-void add_peer(Core& core, PeerConfig config) {
+void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept) {
   EngineState& state = core.state();
   auto peer = std::make_unique<Peer>();
   peer->called_from = config.called_from;
@@ -282,6 +303,7 @@ void add_peer(Core& core, PeerConfig config) {
   peer->config = std::move(config);
   Peer& added = *peer;
   state.peers[added.config.name] = std::move(peer);
+  adopt_pairs(core, added, std::move(kept));
   for (auto& [reqid, pair] : added.pairs) guard(core, added, pair);
   static_cast<void>(waiver_holds(core, added));  // an expired waiver shows at once, not at the first call
 }

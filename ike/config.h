@@ -105,7 +105,12 @@ struct Limits {
   Milliseconds probe_pause{60000};        // between probes that unauthenticated messages cause
   Milliseconds unknown_spi_pause{10000};  // between INVALID-SPI notifies to one peer
   Milliseconds move_pause{5000};          // between two moves of one peer behind a NAT
-  std::size_t nonce_bytes = 20;           // of our nonces: 8 to 256, RFC 2409 section 5
+  // SA pairs of an earlier run are renewed so long after the start, at random, that their peers do not all
+  // come at once; and later by a little for each of them.
+  Milliseconds adopted_first{1000};
+  Milliseconds adopted_last{10000};
+  Milliseconds adopted_each{10};
+  std::size_t nonce_bytes = 20;  // of our nonces: 8 to 256, RFC 2409 section 5
 };
 
 // What the protocol has to know of a trustpoint. It changes while the daemon runs (enrolment, renewal), so it
@@ -140,7 +145,8 @@ struct TrustpointState {
 struct EngineConfig {
   std::string gateway;  // its name, for events
   std::vector<PeerConfig> peers;
-  Limits limits;
+  Limits limits{};
+  bool keep = false;  // SAs outlive the daemon: KeepPair and ForgetPair say what there is to remember
 };
 
 }  // namespace oakgate::ike

@@ -51,6 +51,8 @@ class EngineState {
 
   std::uint64_t last_id = 0;  // of IKE SAs, SA pairs and jobs
   bool shutting_down = false;
+  bool keep = false;        // EngineConfig::keep
+  std::size_t adopted = 0;  // SA pairs
 
   // What was removed during a call lives until its end, so that the code that removed it may still look at
   // it.

@@ -15,6 +15,7 @@
 #include "ike/config.h"
 #include "ike/crypto/dh.h"
 #include "ike/events.h"
+#include "ike/kept_pair.h"
 #include "ike/ports/data_plane.h"
 #include "ike/ports/peer_verifier.h"
 
@@ -101,6 +102,14 @@ struct Protect {
 struct Unprotect {
   Reqid reqid;
 };
+// With EngineConfig::keep: what is to be remembered beyond this run, in place of what was remembered under
+// the same inbound SA; and what is not any more.
+struct KeepPair {
+  KeptPair pair;
+};
+struct ForgetPair {
+  SaId in;
+};
 struct Raise {
   Event event;
 };
@@ -111,7 +120,7 @@ struct CommandDone {
 };
 
 using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, CountTraffic, Protect,
-                            Unprotect, Raise, CommandDone>;
+                            Unprotect, KeepPair, ForgetPair, Raise, CommandDone>;
 using Effects = std::vector<Effect>;
 
 // ---- Inputs --------------------------------------------------------------------------------------------
@@ -178,6 +187,11 @@ struct Reconfigure {
 struct Shutdown {
   CommandId id;
 };
+// The daemon ends, and its SAs stay: nobody is told, what is under way is given up, a renewed SA pair sends
+// at once. Afterwards only completions are accepted.
+struct Suspend {
+  CommandId id;
+};
 // From the data plane.
 struct Acquire {
   Reqid reqid;
@@ -204,6 +218,6 @@ struct PeerMoved {
   Endpoint remote;
 };
 using Command = std::variant<Up, Down, SetPeerAddresses, SetTrustpoint, PeerRevoked, Reconfigure, Shutdown,
-                             Acquire, SoftLimitReached, SaExpired, UnknownSpi, PeerMoved>;
+                             Suspend, Acquire, SoftLimitReached, SaExpired, UnknownSpi, PeerMoved>;
 
 }  // namespace oakgate::ike

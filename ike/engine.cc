@@ -5,6 +5,7 @@
 #include "ike/core.h"
 #include "ike/dead_peers.h"
 #include "ike/exchange.h"
+#include "ike/kept_pairs.h"
 #include "ike/sa_book.h"
 #include "ike/snapshots.h"
 #include "ike/transport.h"
@@ -70,6 +71,9 @@ void on_timer_due(Core& core, const Timer& timer) {
     case TimerKind::phase2_switch_due:
       on_phase2_switch_due(core, SaPairId{timer.subject});
       return;
+    case TimerKind::adopted_due:
+      on_adopted_due(core, SaPairId{timer.subject});
+      return;
     case TimerKind::pair_retry_due: {
       const Reqid reqid{static_cast<std::uint32_t>(timer.subject)};
       if (Pair* pair = core.find_pair(reqid))
@@ -109,11 +113,19 @@ Result<std::uint64_t> total_packets(const TrafficCounted& counted) {
 Engine::Engine() : state_(std::make_unique<EngineState>()) {}
 Engine::~Engine() = default;
 
-void Engine::start(const Context& context, EngineConfig config) {
+void Engine::start(const Context& context, EngineConfig config, std::vector<KeptPair> kept) {
   Core core(*state_, context);
+  state_->keep = config.keep;
+  std::unordered_map<std::string, std::vector<KeptPair>> by_peer;
+  for (KeptPair& one : kept) by_peer[one.peer].push_back(std::move(one));
   state_->gateway = std::move(config.gateway);
   state_->limits = config.limits;
-  for (PeerConfig& peer : config.peers) add_peer(core, std::move(peer));
+  for (PeerConfig& peer : config.peers) {
+    std::vector<KeptPair> its = std::move(by_peer[peer.name]);
+    by_peer.erase(peer.name);
+    add_peer(core, std::move(peer), std::move(its));
+  }
+  for (const auto& [name, left] : by_peer) drop_kept(core, left);
 }
 
 void Engine::on_datagram(const Context& context, const Datagram& datagram) {

@@ -34,8 +34,9 @@ class Engine {
   Engine& operator=(const Engine&) = delete;
 
   // Guards every configured pair (Protect) and starts `on-start` tunnels as soon as addresses are known.
-  // Once, first.
-  void start(const Context& context, EngineConfig config);
+  // Once, first. `kept`: SA pairs of an earlier run, and what the data plane still has of them
+  // (still_there()).
+  void start(const Context& context, EngineConfig config, std::vector<KeptPair> kept = {});
 
   void on_datagram(const Context& context, const Datagram& datagram);
   void on_timer(const Context& context);

@@ -34,6 +34,7 @@ enum class EventId : std::uint8_t {
   phase2_no_proposal,  // error
   phase2_proxy_ids,    // "proxy identities not supported"; error
   phase2_narrowed,     // the peer's proxy identities are a part of ours; fields: of
+  phase2_adopted,      // an earlier run's SAs are carried on with; fields: algorithms, spi_in, spi_out
   phase2_rekeying,
   phase2_deleted,  // fields: spi_in, by, reason
   phase2_expired,  // fields: spi_in

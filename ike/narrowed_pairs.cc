@@ -114,7 +114,8 @@ void forget_if_unused(Core& core, Reqid reqid) {
 
 }  // namespace
 
-Result<Reqid> pair_for_offer(Core& core, Peer& peer, const SelectorPair& offered) {
+Result<Reqid> pair_for_offer(Core& core, Peer& peer, const SelectorPair& offered,
+                             std::optional<Reqid> wanted) {
   for (const auto& [reqid, pair] : peer.pairs) {
     if (pair.config.selectors.same_traffic(offered)) return reqid;
   }
@@ -136,7 +137,9 @@ Result<Reqid> pair_for_offer(Core& core, Peer& peer, const SelectorPair& offered
                   "keep the peer's access list clear of " + other->config.selectors.to_string());
   }
   const std::size_t limit = core.limits().narrowed_per_tunnel;
-  const auto reqid = narrowed_of(peer, wider->tunnel) < limit ? free_reqid(core.state()) : std::nullopt;
+  if (wanted && core.state().by_reqid.contains(*wanted)) wanted.reset();
+  const auto free = wanted ? wanted : free_reqid(core.state());
+  const auto reqid = narrowed_of(peer, wider->tunnel) < limit ? free : std::nullopt;
   if (!reqid) {
     return refuse(ErrorCode::in_use, offered, ": too many parts of the tunnel are in use",
                   "at most " + std::to_string(limit) + " pairs that the peer has narrowed",

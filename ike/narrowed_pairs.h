@@ -17,7 +17,9 @@ namespace oakgate::ike {
 
 // The pair that an offer is about: of this very traffic, or made now. An error says why there is none, for
 // the peer as INVALID-ID-INFORMATION.
-[[nodiscard]] Result<Reqid> pair_for_offer(Core& core, Peer& peer, const SelectorPair& offered);
+// `reqid`: that one's, if it is new and the reqid free.
+[[nodiscard]] Result<Reqid> pair_for_offer(Core& core, Peer& peer, const SelectorPair& offered,
+                                           std::optional<Reqid> reqid = {});
 
 // It has lost an SA, or an exchange about it: at the end of the call it goes if nothing is left of it. No
 // effect on configured pairs.

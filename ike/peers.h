@@ -41,7 +41,9 @@ struct SaPair {
   Instant keyed_at;  // its life counts from here; before `established_at` if the last message came late
   // A renewal's outbound SAs while they wait to be installed (tunnels.h). Secret.
   std::vector<SaSpec> held_out;
-  bool peer_told = false;  // it is deleted, but still receives what is on its way
+  bool peer_told = false;      // it is deleted, but still receives what is on its way
+  bool adopted = false;        // of an earlier run (kept_pairs.h)
+  bool receives_only = false;  // whose outbound SAs that run had not installed yet
   // As the data plane counted them last: DPD asks whether they have grown.
   std::uint64_t packets_in = 0;
   std::uint64_t packets_out = 0;
@@ -49,6 +51,7 @@ struct SaPair {
   TimerId expiry_timer;
   TimerId grace_timer;
   TimerId switch_timer;
+  TimerId adopted_timer;
   [[nodiscard]] std::vector<SaId> inbound() const { return those(in, ah_in, comp_in); }
   [[nodiscard]] std::vector<SaId> outbound() const { return those(out, ah_out, comp_out); }
   [[nodiscard]] std::vector<SaId> ids() const {
@@ -104,6 +107,8 @@ struct Peer {
   std::map<Reqid, Pair> pairs;
   std::optional<LastError> last_error;
   bool waiver_expired = false;
+  // Of an earlier run, and not carried on with: the peer is told once there is an IKE SA.
+  std::vector<SaId> owed_deletes;
   CallRate aggressive_calls;
   SkeyidForm skeyid =
       SkeyidForm::automatic;  // the form of RSA-encrypted nonces it uses; automatic: not known yet

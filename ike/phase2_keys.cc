@@ -51,29 +51,35 @@ Result<void> derive_keys(const IkeSa& sa, const QuickMode& quick, SaSpec& spec) 
   return {};
 }
 
-Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, const Pair& pair, const TunnelConfig& tunnel,
-                     Direction direction, IpsecProtocol protocol) {
-  const ChosenTransform& chosen = *quick.chosen;
+SaSpec bare_sa(const SaPair& sas, const SelectorPair& selectors, Direction direction,
+               IpsecProtocol protocol) {
   const bool in = direction == Direction::in;
   const bool comp = protocol == IpsecProtocol::comp;
-  const bool bundle = chosen.set.protection() == Protection::ah_esp && !comp;
+  const bool bundle = sas.set.protection() == Protection::ah_esp && !comp;
   const bool ah = protocol == IpsecProtocol::ah;
+  const SaId& esp_or_only_ah = in ? sas.in : sas.out;
+  const std::optional<SaId>& ah_over_esp = in ? sas.ah_in : sas.ah_out;
   SaSpec spec;
   spec.direction = direction;
-  spec.id = id_of(sa, quick, direction, protocol);
-  spec.source = in ? sa.remote.address : sa.local.address;
-  spec.reqid = pair.config.reqid;
-  spec.selectors = pair.config.selectors;
-  spec.over_ipcomp = chosen.set.compression && !comp;
-  spec.mode = (bundle && ah) || spec.over_ipcomp ? EncapsulationMode::transport : chosen.set.mode;
-  if (comp) spec.compression = chosen.set.compression;
-  if (protocol == IpsecProtocol::esp) spec.cipher = *chosen.set.cipher;
-  if (!comp) spec.integrity = ah ? chosen.set.ah : chosen.set.integrity;
-  if (bundle) spec.bundle = id_of(sa, quick, direction, ah ? IpsecProtocol::esp : IpsecProtocol::ah);
+  spec.id = comp ? (in ? sas.comp_in : sas.comp_out).value() : bundle && ah ? *ah_over_esp : esp_or_only_ah;
+  spec.source = in ? sas.remote_gateway : sas.local_gateway;
+  spec.reqid = sas.reqid;
+  spec.selectors = selectors;
+  spec.over_ipcomp = sas.set.compression && !comp;
+  spec.mode = (bundle && ah) || spec.over_ipcomp ? EncapsulationMode::transport : sas.set.mode;
+  if (comp) spec.compression = sas.set.compression;
+  if (protocol == IpsecProtocol::esp) spec.cipher = *sas.set.cipher;
+  if (!comp) spec.integrity = ah ? sas.set.ah : sas.set.integrity;
+  if (bundle) spec.bundle = ah ? esp_or_only_ah : *ah_over_esp;
+  if (!comp) spec.encapsulation = sas.encapsulation;
+  return spec;
+}
+
+Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, SaSpec spec, const TunnelConfig& tunnel) {
+  const ChosenTransform& chosen = *quick.chosen;
   spec.replay_window = tunnel.replay_window;
-  if (!comp) spec.encapsulation = encapsulation_of(sa);
   spec.hard_time = chosen.lifetime.time;
-  if (protocol == carrier(chosen.set)) {
+  if (spec.id.protocol == carrier(chosen.set)) {
     spec.hard_kilobytes = chosen.lifetime.kilobytes;
     spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
   }
@@ -153,13 +159,20 @@ std::vector<SaId> phase2_ids(const IkeSa& sa, const QuickMode& quick) {
 Result<std::vector<SaSpec>> phase2_sas(const IkeSa& sa, const QuickMode& quick, const Pair& pair,
                                        const TunnelConfig& tunnel, bool inbound, bool outbound) {
   std::vector<SaSpec> sas;
+  for (SaSpec& bare : bare_sas(phase2_pair(sa, quick, pair), pair.config.selectors)) {
+    if (!(bare.direction == Direction::in ? inbound : outbound)) continue;
+    auto spec = sa_of(sa, quick, std::move(bare), tunnel);
+    if (!spec) return fail(std::move(spec.error()));
+    sas.push_back(std::move(*spec));
+  }
+  return sas;
+}
+
+std::vector<SaSpec> bare_sas(const SaPair& pair, const SelectorPair& selectors) {
+  std::vector<SaSpec> sas;
   for (const Direction direction : {Direction::in, Direction::out}) {
-    if (!(direction == Direction::in ? inbound : outbound)) continue;
     for (const IpsecProtocol protocol : kProtocols) {
-      if (!has(quick.chosen->set, protocol)) continue;
-      auto spec = sa_of(sa, quick, pair, tunnel, direction, protocol);
-      if (!spec) return fail(std::move(spec.error()));
-      sas.push_back(std::move(*spec));
+      if (has(pair.set, protocol)) sas.push_back(bare_sa(pair, selectors, direction, protocol));
     }
   }
   return sas;

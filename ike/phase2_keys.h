@@ -24,6 +24,8 @@ void drop_unused_spis(Core& core, QuickMode& quick);
 [[nodiscard]] Result<std::vector<SaSpec>> phase2_sas(const IkeSa& sa, const QuickMode& quick,
                                                      const Pair& pair, const TunnelConfig& tunnel,
                                                      bool inbound, bool outbound);
+// The same without keys, limits and window.
+[[nodiscard]] std::vector<SaSpec> bare_sas(const SaPair& pair, const SelectorPair& selectors);
 // The same SAs as the books keep them, without keys; id and times are the caller's.
 [[nodiscard]] SaPair phase2_pair(const IkeSa& sa, const QuickMode& quick, const Pair& pair);
 

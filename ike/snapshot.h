@@ -57,7 +57,8 @@ struct SaPairSnapshot {
   Instant established_at;
   std::optional<Instant> rekey_at;  // none for an old one
   Instant expires_at;
-  Kilobytes kilobytes;  // hard limit; 0: none
+  Kilobytes kilobytes;   // hard limit; 0: none
+  bool adopted = false;  // an earlier run negotiated it
 };
 
 enum class TunnelState : std::uint8_t {

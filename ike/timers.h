@@ -22,6 +22,7 @@ enum class TimerKind : std::uint8_t {
   phase2_expired,      // subject: SA pair
   phase2_replaced,     // the grace of a replaced SA pair is over; subject: SA pair
   phase2_switch_due,   // a renewed SA pair begins to send; subject: SA pair
+  adopted_due,         // an earlier run's SA pair is renewed; subject: SA pair
   pair_retry_due,      // a failed selector pair may start again; subject: reqid
   dead_peer_due,       // the peer's silence is looked at, RFC 3706; subject: IKE SA
   keepalive_due,       // NAT keep-alive, RFC 3948 section 4; subject: IKE SA

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "ike/informational.h"
+#include "ike/kept_pairs.h"
 #include "ike/narrowed_pairs.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
@@ -96,8 +97,9 @@ void install_held(Core& core, SaPair& sas) {
 }
 
 bool can_send(const Pair& pair) {
-  return std::any_of(pair.sas.begin(), pair.sas.end(),
-                     [](const SaPair& sas) { return sas.held_out.empty() && !sas.peer_told; });
+  return std::any_of(pair.sas.begin(), pair.sas.end(), [](const SaPair& sas) {
+    return sas.held_out.empty() && !sas.peer_told && !sas.receives_only;
+  });
 }
 
 // It was negotiated at the same time as the one that replaces `replaces`.
@@ -192,6 +194,8 @@ void raise_deleted(Core& core, const Peer& peer, const Pair& pair, const SaPair&
   core.raise(std::move(event));
 }
 
+}  // namespace
+
 void renew(Core& core, const SaPair& sas) {
   Pair& pair = *core.find_pair(sas.reqid);
   Peer& peer = *core.state().by_reqid.at(sas.reqid);
@@ -201,6 +205,12 @@ void renew(Core& core, const SaPair& sas) {
   core.raise(std::move(event));
   want_pair(core, peer, pair, Why::rekey);
 }
+
+void send_with_held(Core& core, Pair& pair) {
+  for (SaPair& sas : pair.sas) install_held(core, sas);
+}
+
+namespace {
 
 // Without a protocol: any that it has.
 bool remove_by_outbound(Core& core, Peer& peer, std::optional<IpsecProtocol> protocol, Spi outbound,
@@ -337,6 +347,9 @@ void say_what_is_missing(Core& core, Peer& peer) {
 
 void phase1_ready(Core& core, Peer& peer) {
   peer.last_error.reset();
+  if (!peer.owed_deletes.empty()) {
+    if (IkeSa* sa = core.current_sa(peer)) send_delete(core, *sa, std::exchange(peer.owed_deletes, {}));
+  }
   std::vector<Reqid> wanted;
   for (auto& [reqid, pair] : peer.pairs) {
     // The peer may have moved, or be known only now.
@@ -373,6 +386,7 @@ SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh, const std:
     fresh.role = SaRole::old;
     arm_life(core, peer, pair, fresh);
     age(core, fresh, fresh.negotiated_as);
+    remember_pair(core, peer, pair, fresh);
     return *pair.sas.insert(pair.sas.begin() + 1, std::move(fresh));
   }
   for (SaPair& other : pair.sas) {
@@ -381,6 +395,7 @@ SaPair& add_sa_pair(Core& core, Peer& peer, Pair& pair, SaPair fresh, const std:
     if (rivals(other, replaces)) age(core, other, other.negotiated_as);
   }
   arm_life(core, peer, pair, fresh);
+  remember_pair(core, peer, pair, fresh);
   pair.sas.insert(pair.sas.begin(), std::move(fresh));
   guard(core, peer, pair);
   return pair.sas.front();
@@ -452,10 +467,11 @@ void remove_sa_pair(Core& core, Pair& pair, SaPairId id, std::string_view by, st
       std::find_if(pair.sas.begin(), pair.sas.end(), [id](const SaPair& one) { return one.id == id; });
   if (found == pair.sas.end()) return;
   raise_deleted(core, *peer, pair, *found, by, reason);
-  for (TimerId* timer :
-       {&found->rekey_timer, &found->expiry_timer, &found->grace_timer, &found->switch_timer})
+  for (TimerId* timer : {&found->rekey_timer, &found->expiry_timer, &found->grace_timer, &found->switch_timer,
+                         &found->adopted_timer})
     core.cancel(*timer);
   core.effect(RemoveSas{found->ids()});
+  forget_pair(core, *found);
   for (const SaId& one : found->inbound()) core.state().inbound_spis.erase(one.spi);
   core.state().sa_pairs.erase(id);
   pair.sas.erase(found);
@@ -538,7 +554,10 @@ void on_phase2_soft_limit(Core& core, SaPairId id) {
 void shorten_life(Core& core, SaPair& sas, Seconds life) {
   if (life >= sas.lifetime.time) return;
   sas.lifetime.time = life;
-  arm_life(core, *core.state().by_reqid.at(sas.reqid), *core.find_pair(sas.reqid), sas);
+  const Peer& peer = *core.state().by_reqid.at(sas.reqid);
+  const Pair& pair = *core.find_pair(sas.reqid);
+  arm_life(core, peer, pair, sas);
+  remember_pair(core, peer, pair, sas);
 }
 
 bool needs_phase1(const Peer& peer) {
@@ -572,6 +591,7 @@ void on_phase2_replaced(Core& core, SaPairId id) {
   }
   send_delete(core, *sa, sas->inbound());
   sas->peer_told = true;
+  forget_pair(core, *sas);
   core.effect(RemoveSas{sas->outbound()});
   let_send(core, pair, pair.sas.front());
   sas->grace_timer = core.arm(core.limits().last_packets, {TimerKind::phase2_replaced, id.value, 0});

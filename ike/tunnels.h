@@ -48,6 +48,8 @@ void hold_outbound(Core& core, Pair& pair, SaPair& sas, std::vector<SaSpec> outb
 // The peer has asked for message 3 again.
 void hold_outbound_longer(Core& core, SaPairId id);
 void on_phase2_switch_due(Core& core, SaPairId id);
+// All that wait for it begin to send at once.
+void send_with_held(Core& core, Pair& pair);
 void on_outbound_installed(Core& core, SaPairId id, const Result<void>& result);
 void pair_is_up(Core& core, Peer& peer, Pair& pair);
 void pair_failed(Core& core, Peer& peer, Pair& pair, const Error& error);
@@ -63,6 +65,8 @@ void remove_sa_pairs_older_than(Core& core, Peer& peer, Instant before, std::str
 // The peer deleted the SA it receives with, that is the one we send with.
 void on_peer_deleted(Core& core, Peer& peer, IpsecProtocol protocol, Spi outbound);
 
+// Negotiates what is to replace it.
+void renew(Core& core, const SaPair& sas);
 // A life that the peer has told us of afterwards. A longer one changes nothing.
 void shorten_life(Core& core, SaPair& sas, Seconds life);
 // Whether an IKE SA with the peer would be of use: a tunnel is there, wanted, or begins by itself.

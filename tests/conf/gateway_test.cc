@@ -52,6 +52,10 @@ TEST(Gateway, FlowMapsTakeColonsInsideWords) {
   EXPECT_EQ(all.listen[0].to_string(), "2001:db8::1");
   EXPECT_EQ(gateway("gateway: {data_plane: kernel}").data_plane, DataPlaneChoice::kernel);
   EXPECT_EQ(gateway("gateway: {name: \"no\"}").name, "no");
+  EXPECT_EQ(gateway("gateway: {name: x}").on_exit, OnExit::remove);
+  EXPECT_EQ(gateway("gateway: {on_exit: keep}").on_exit, OnExit::keep);
+  EXPECT_EQ(gateway("gateway: {data_plane: kernel, on_exit: keep}").on_exit, OnExit::keep);
+  EXPECT_EQ(gateway("gateway: {data_plane: software, on_exit: delete}").on_exit, OnExit::remove);
 }
 
 struct Case {
@@ -67,12 +71,15 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
-             "control_socket, "
+             "on_exit, control_socket, "
              "state_dir or half_open; did you mean `name`?"},
-        Case{
-            "on_exit: keep",
-            "11: gateway.on_exit: `on_exit` is not a known key; expected name, identity, listen, data_plane, "
-            "control_socket, state_dir or half_open"},
+        Case{"exit: keep",
+             "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
+             "on_exit, control_socket, state_dir or half_open"},
+        Case{"on_exit: stay", "20: gateway.on_exit: `stay` is not known here; expected delete or keep"},
+        Case{"data_plane: software, on_exit: keep",
+             "42: gateway.on_exit: the software data plane's SAs end with oakgated; expected delete, or "
+             "`data_plane: kernel`, whose SAs can stay"},
         Case{"name: ", "11: gateway.name: has no value; expected this gateway's name"},
         Case{"name: \"\"", "17: gateway.name: the text is empty; expected this gateway's name"},
         Case{"name: [a]", "11: gateway.name: is a list; expected this gateway's name"},

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "ike/crypto/prf.h"
+#include "ike/kept_pairs.h"
 #include "tests/sim/fake_trust.h"
 
 namespace oakgate::sim {
@@ -36,21 +37,61 @@ void Gateway::start() {
   engine_ = std::make_unique<ike::Engine>();
   ++life_;
   ike::Effects effects;
-  engine_->start({network_.now(), network_.rng, effects}, config_);
+  engine_->start({network_.now(), network_.rng, effects}, config_, adopt());
   carry_out(std::move(effects));
   if (trustpoint) command(ike::SetTrustpoint{*trustpoint});
   for (const ike::PeerConfig& peer : config_.peers) {
     std::optional<IpAddress> remote;
-    if (!peer.called_from.empty() && peer.called_from.front().is_host())
+    if (!peer.called_from.empty() && peer.called_from.front().is_host()) {
       remote = peer.called_from.front().address();
+    } else if (!peer.called_from.empty()) {
+      continue;  // never called by us: nobody looks where it is
+    }
     command(ike::SetPeerAddresses{peer.name, address, remote, {}});
   }
+}
+
+namespace {
+
+bool is_the_same(const SaSpec& held, const SaSpec& kept) {
+  return held.direction == kept.direction && held.id == kept.id && held.source == kept.source &&
+         held.reqid == kept.reqid && held.selectors == kept.selectors && held.mode == kept.mode &&
+         held.cipher == kept.cipher && held.integrity == kept.integrity &&
+         held.compression == kept.compression && held.over_ipcomp == kept.over_ipcomp &&
+         held.bundle == kept.bundle && held.encapsulation == kept.encapsulation;
+}
+
+}  // namespace
+
+// As the kernel plane does: what is as it was remembered stays, all else goes.
+std::vector<ike::KeptPair> Gateway::adopt() {
+  std::vector<ike::KeptPair> pairs;
+  std::vector<SaId> present;
+  for (const auto& [in, pair] : kept_) {
+    pairs.push_back(pair);
+    for (const SaSpec& spec : ike::kept_sas(pair)) {
+      const auto held = plane_.find(spec.id);
+      if (held != plane_.end() && is_the_same(held->second.spec, spec)) present.push_back(spec.id);
+    }
+  }
+  std::erase_if(plane_, [&](const auto& entry) {
+    return std::find(present.begin(), present.end(), entry.first) == present.end();
+  });
+  kept_.clear();
+  return ike::still_there(std::move(pairs), std::move(present));
+}
+
+void Gateway::crash() {
+  engine_.reset();
+  ++life_;
+  acquired_.clear();
 }
 
 void Gateway::kill() {
   engine_.reset();
   ++life_;
   plane_.clear();
+  kept_.clear();
   guarded_.clear();
   acquired_.clear();
 }
@@ -106,6 +147,11 @@ void Gateway::carry_out(ike::Effects effects) {
       guarded_.insert_or_assign(protect->policy.reqid, protect->policy);
     } else if (auto* unprotect = std::get_if<ike::Unprotect>(&effect)) {
       guarded_.erase(unprotect->reqid);
+    } else if (auto* keep = std::get_if<ike::KeepPair>(&effect)) {
+      const SaId in = keep->pair.in;
+      kept_.insert_or_assign(in, std::move(keep->pair));
+    } else if (auto* forget = std::get_if<ike::ForgetPair>(&effect)) {
+      kept_.erase(forget->in);
     } else if (auto* raised = std::get_if<ike::Raise>(&effect)) {
       events.push_back(std::move(raised->event));
     } else if (auto* done = std::get_if<ike::CommandDone>(&effect)) {

@@ -59,6 +59,8 @@ class Gateway {
   void start();
   // The process is gone with all it knew, its data plane too; start() begins a new life.
   void kill();
+  // The process is gone, its data plane is not, nor what EngineConfig::keep had it remember.
+  void crash();
   [[nodiscard]] bool running() const { return engine_ != nullptr; }
   [[nodiscard]] ike::Engine& engine() { return *engine_; }
   void command(ike::Command command);
@@ -69,6 +71,9 @@ class Gateway {
   bool send_traffic(Reqid reqid, Gateway& peer);
   [[nodiscard]] bool tunnels_up() const;
   [[nodiscard]] const std::map<SaId, HeldSa>& plane() const { return plane_; }
+  // An SA goes by itself, as at a hard limit.
+  void lose(const SaId& id) { plane_.erase(id); }
+  [[nodiscard]] const std::map<SaId, ike::KeptPair>& kept() const { return kept_; }
   [[nodiscard]] const std::map<Reqid, ProtectPolicy>& guarded() const { return guarded_; }
 
   const std::string name;
@@ -94,6 +99,7 @@ class Gateway {
   void install(ike::InstallSas& install);
   void count_traffic(const ike::CountTraffic& count);
   void arm();
+  [[nodiscard]] std::vector<ike::KeptPair> adopt();
 
   Simulator& network_;
   ike::EngineConfig config_;
@@ -101,6 +107,7 @@ class Gateway {
   std::uint64_t life_ = 0;  // what was scheduled for an earlier life is dropped
   [[nodiscard]] bool receives_on(const HeldSa& inbound) const;
   std::map<SaId, HeldSa> plane_;
+  std::map<SaId, ike::KeptPair> kept_;  // by inbound SA
   std::map<Reqid, ProtectPolicy> guarded_;
   std::map<Reqid, Instant> acquired_;
   std::uint64_t installs_ = 0;

@@ -63,13 +63,16 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
   void shut_down() override;
 
+  // Once, before any other SA: those that are there as `kept` says are this run's, all others of ours go.
+  [[nodiscard]] Result<std::vector<SaId>> adopt(std::span<const SaSpec> kept);
+
  private:
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query(std::span<const SaId> sas);
   // The acquires among `events` that are wanted and due, each reqid once.
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
   [[nodiscard]] std::vector<std::pair<MovedSa, Reqid>> moved_sas(const XfrmEventBatch& events) const;
-  // The SAs that are gone by the word of `events`; or, if events were lost, by looking.
+  [[nodiscard]] Result<void> make_up_for_overrun(XfrmEventBatch& batch);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> gone_sas(const XfrmEventBatch& events);
 
   NetlinkSocket requests_;
@@ -99,7 +102,8 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   note(guard_->dispatch());
   auto events = events_.read();
   if (!events) warnings.push_back(std::move(events.error()));
-  const XfrmEventBatch batch = events ? std::move(*events) : XfrmEventBatch{};
+  XfrmEventBatch batch = events ? std::move(*events) : XfrmEventBatch{};
+  if (batch.overrun) note(make_up_for_overrun(batch));
   // The listener may call back into the plane: everything is settled before it hears of it.
   const std::vector<Reqid> acquires = due_acquires(batch);
   const auto soft = known(batch.soft_limits);
@@ -142,18 +146,31 @@ std::vector<std::pair<MovedSa, Reqid>> KernelDataPlane::moved_sas(const XfrmEven
 }
 
 std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBatch& events) {
-  std::vector<SaId> ids = events.expired;
-  if (events.overrun) {
-    std::vector<SaId> all;
-    for (const auto& [id, reqid] : sas_) all.push_back(id);
-    const auto present = query(all);
-    for (const SaId& id : all) {
-      if (present && !present->contains(id)) ids.push_back(id);
-    }
-  }
-  auto gone = known(ids);
+  auto gone = known(events.expired);
   for (const auto& [id, reqid] : gone) sas_.erase(id);
   return gone;
+}
+
+// What the kernel had no room to say, found by one dump: SAs that are gone, or past their soft limit, and
+// acquires. (Mappings are said again with the peer's next packet.)
+Result<void> KernelDataPlane::make_up_for_overrun(XfrmEventBatch& batch) {
+  auto states = our_states(requests_);
+  if (!states) return tl::unexpected(states.error());
+  std::set<SaId> present;
+  for (const StateReport& state : *states) {
+    if (state.larval) {
+      batch.acquires.push_back(state.reqid);
+      continue;
+    }
+    present.insert(state.id);
+    if (state.past_soft_limit) batch.soft_limits.push_back(state.id);
+  }
+  for (const auto& [id, reqid] : sas_) {
+    if (!present.contains(id)) batch.expired.push_back(id);
+  }
+  std::sort(batch.expired.begin(), batch.expired.end());
+  batch.expired.erase(std::unique(batch.expired.begin(), batch.expired.end()), batch.expired.end());
+  return {};
 }
 
 Result<void> KernelDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local,
@@ -193,6 +210,22 @@ Result<void> KernelDataPlane::unprotect(Reqid reqid) {
   acquiring_.erase(reqid);
   last_acquire_.erase(reqid);
   return guard_->unprotect(reqid);
+}
+
+Result<std::vector<SaId>> KernelDataPlane::adopt(std::span<const SaSpec> kept) {
+  std::map<SaId, const SaSpec*> wanted;
+  for (const SaSpec& sa : kept) wanted.emplace(sa.id, &sa);
+  std::vector<SaId> adopted;
+  std::vector<SaId> others;
+  auto states = our_states(requests_, [&](const nlmsghdr& held) {
+    const SaId id = parse_state(held)->id;
+    const auto found = wanted.find(id);
+    (found != wanted.end() && is_state(held, *found->second) ? adopted : others).push_back(id);
+  });
+  if (!states) return tl::unexpected(states.error());
+  if (auto removed = remove(others); !removed) return tl::unexpected(removed.error());
+  for (const SaId& id : adopted) sas_[id] = wanted.at(id)->reqid;
+  return adopted;
 }
 
 Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
@@ -296,21 +329,29 @@ Result<void> watch(const UniqueFd& poll, int fd) {
 
 }  // namespace
 
-Result<std::unique_ptr<DataPlane>> make_kernel_data_plane(std::span<const TransformSet> sets) {
+Result<std::unique_ptr<DataPlane>> make_kernel_data_plane(std::span<const TransformSet> sets,
+                                                          KeptStates* kept) {
   if (auto probed = probe_esp(sets); !probed) return tl::unexpected(probed.error());
   auto requests = NetlinkSocket::open(NetlinkFamily::xfrm);
   if (!requests) return tl::unexpected(requests.error());
   auto events = XfrmEvents::open();
   if (!events) return tl::unexpected(events.error());
-  auto guard = Guard::open(std::nullopt);
+  auto guard =
+      Guard::open(std::nullopt, InboundDrop::xfrm, kept == nullptr ? LeftStates::removed : LeftStates::kept);
   if (!guard) return tl::unexpected(guard.error());
   UniqueFd start(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
   UniqueFd poll(epoll_create1(EPOLL_CLOEXEC));
   for (const int fd : {start.get(), events->fd(), (*guard)->fd()}) {
     if (auto watched = watch(poll, fd); !watched) return tl::unexpected(watched.error());
   }
-  return std::make_unique<KernelDataPlane>(std::move(*requests), std::move(*events), std::move(*guard),
-                                           std::move(start), std::move(poll));
+  auto plane = std::make_unique<KernelDataPlane>(std::move(*requests), std::move(*events), std::move(*guard),
+                                                 std::move(start), std::move(poll));
+  if (kept != nullptr) {
+    auto adopted = plane->adopt(kept->sas);
+    if (!adopted) return tl::unexpected(adopted.error());
+    kept->stayed = std::move(*adopted);
+  }
+  return plane;
 }
 
 }  // namespace oakgate

@@ -20,14 +20,16 @@ Result<void> Guard::State::take_stock() {
   auto old_policies = our_policies(*xfrm);
   if (!old_policies) return tl::unexpected(old_policies.error());
   for (const XfrmPolicy& policy : *old_policies) leftover_policies.emplace(policy.key(), policy);
-  return forget_states();
+  return {};
 }
 
 Result<void> Guard::State::forget_states() {
   auto states = our_states(*xfrm);
   if (!states) return tl::unexpected(states.error());
   std::vector<NetlinkMessage> messages;
-  for (const StateReport& state : *states) messages.push_back(remove_state_message(state.id));
+  for (const StateReport& state : *states) {
+    if (!state.larval) messages.push_back(remove_state_message(state.id));
+  }
   auto answers = xfrm->transact(messages);
   return answers ? Result<void>{} : tl::unexpected(answers.error());
 }
@@ -35,7 +37,8 @@ Result<void> Guard::State::forget_states() {
 Guard::Guard(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Guard::~Guard() = default;
 
-Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifindex, InboundDrop best) {
+Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifindex, InboundDrop best,
+                                           LeftStates left) {
   auto routing = Routing::open();
   if (!routing) return tl::unexpected(routing.error());
   auto monitor = AddressMonitor::open();
@@ -49,6 +52,9 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
     if (auto rules = NftGuard::open(*tunnel_ifindex)) state->nftables.emplace(std::move(*rules));
   }
   if (auto taken = state->take_stock(); !taken) return tl::unexpected(taken.error());
+  if (state->xfrm && left == LeftStates::removed) {
+    if (auto forgotten = state->forget_states(); !forgotten) return tl::unexpected(forgotten.error());
+  }
   if (auto mended = state->mend_exemptions(); !mended) return tl::unexpected(mended.error());
   return std::unique_ptr<Guard>(new Guard(std::move(state)));
 }

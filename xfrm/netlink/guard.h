@@ -58,13 +58,17 @@ namespace oakgate {
 // What drops inbound plaintext of protected selectors.
 enum class InboundDrop : std::uint8_t { xfrm, nftables, nothing };
 
+// What becomes of SAs of ours that an earlier run left. Of removed ones the peers will be told by
+// INITIAL-CONTACT.
+enum class LeftStates : std::uint8_t { removed, kept };
+
 class Guard {
  public:
   // `tunnel_ifindex`: the software plane's TUN; none: the kernel plane. `best`: xfrm, or nftables as if the
-  // kernel had no XFRM. Takes stock of leftovers, and removes SAs of ours that a killed run left: their peers
-  // will be told by INITIAL-CONTACT. In the calling thread's namespace.
+  // kernel had no XFRM. Takes stock of leftovers. In the calling thread's namespace.
   [[nodiscard]] static Result<std::unique_ptr<Guard>> open(std::optional<unsigned> tunnel_ifindex,
-                                                           InboundDrop best = InboundDrop::xfrm);
+                                                           InboundDrop best = InboundDrop::xfrm,
+                                                           LeftStates left = LeftStates::removed);
   ~Guard();
 
   // DataPlane's protect and unprotect, SAs apart. ErrorCode::in_use if another reqid has the same selectors,

@@ -108,14 +108,14 @@ void put_replay_window(NetlinkMessage& message, std::uint16_t window) {
   message.put(XFRMA_REPLAY_ESN_VAL, value);
 }
 
-void put_encapsulation(NetlinkMessage& message, const SaSpec& sa) {
+xfrm_encap_tmpl encapsulation_of(const SaSpec& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_encap_tmpl encapsulation{};
   encapsulation.encap_type =
       sa.encapsulation->non_ike_marker ? UDP_ENCAP_ESPINUDP_NON_IKE : UDP_ENCAP_ESPINUDP;
   encapsulation.encap_sport = htons(in ? sa.encapsulation->remote_port : sa.encapsulation->local_port);
   encapsulation.encap_dport = htons(in ? sa.encapsulation->local_port : sa.encapsulation->remote_port);
-  message.put_struct(XFRMA_ENCAP, encapsulation);
+  return encapsulation;
 }
 
 }  // namespace
@@ -126,7 +126,7 @@ NetlinkMessage add_state_message(const SaSpec& sa) {
   put_algorithms(message, sa);
   if (sa.direction == Direction::in && has_window(sa) && sa.replay_window > 32)
     put_replay_window(message, sa.replay_window);
-  if (sa.encapsulation) put_encapsulation(message, sa);
+  if (sa.encapsulation) message.put_struct(XFRMA_ENCAP, encapsulation_of(sa));
   return message;
 }
 
@@ -151,12 +151,76 @@ std::optional<StateReport> parse_state(const nlmsghdr& message) {
   report.id = {from_xfrm(header->id.daddr, header->family), IpsecProtocol{header->id.proto},
                Spi{ntohl(header->id.spi)}};
   report.reqid = Reqid{header->reqid};
+  report.larval = header->id.spi == 0;
+  report.past_soft_limit = header->curlft.bytes >= header->lft.soft_byte_limit ||
+                           header->curlft.packets >= header->lft.soft_packet_limit;
   report.counters.id = report.id;
   report.counters.bytes = header->curlft.bytes;
   report.counters.packets = header->curlft.packets;
   report.counters.replayed = std::uint64_t{header->stats.replay} + header->stats.replay_window;
   report.counters.not_authentic = header->stats.integrity_failed;
   return report;
+}
+
+namespace {
+
+SaSpec with_blank_keys(const SaSpec& sa) {
+  SaSpec blank;
+  blank.id = sa.id;
+  blank.cipher = sa.cipher;
+  blank.integrity = sa.integrity;
+  blank.compression = sa.compression;
+  if (sa.id.protocol == IpsecProtocol::esp)
+    blank.encryption_key = SecretBytes(std::size_t{info(sa.cipher).key_bytes} + info(sa.cipher).salt_bytes);
+  if (sa.integrity) blank.integrity_key = SecretBytes(std::size_t{info(*sa.integrity).key_bytes});
+  return blank;
+}
+
+bool same_bytes(const void* one, const void* other, std::size_t size) {
+  return std::memcmp(one, other, size) == 0;
+}
+
+// The kernel says a little more than it was told: only the algorithms' names and lengths are looked at.
+bool same_algorithms(const NetlinkAttributes& held, const SaSpec& sa) {
+  constexpr std::pair<std::uint16_t, std::size_t> kHeads[] = {
+      {XFRMA_ALG_AEAD, sizeof(xfrm_algo_aead)},
+      {XFRMA_ALG_CRYPT, sizeof(xfrm_algo)},
+      {XFRMA_ALG_AUTH_TRUNC, sizeof(xfrm_algo_auth)},
+      {XFRMA_ALG_COMP, sizeof(xfrm_algo)},
+  };
+  NetlinkMessage wanted(XFRM_MSG_NEWSA, 0);
+  wanted.put_header<xfrm_usersa_info>();
+  put_algorithms(wanted, with_blank_keys(sa));
+  const NetlinkAttributes ours(wanted.header(), sizeof(xfrm_usersa_info));
+  return std::all_of(std::begin(kHeads), std::end(kHeads), [&](const auto& head) {
+    const ByteView there = held.get(head.first);
+    const ByteView here = ours.get(head.first);
+    if (there.empty() || here.empty()) return there.empty() == here.empty();
+    return there.size() >= head.second && same_bytes(there.data(), here.data(), head.second);
+  });
+}
+
+bool same_encapsulation(const NetlinkAttributes& held, const SaSpec& sa) {
+  const auto there = held.as<xfrm_encap_tmpl>(XFRMA_ENCAP);
+  if (!there || !sa.encapsulation) return there.has_value() == sa.encapsulation.has_value();
+  const xfrm_encap_tmpl here = encapsulation_of(sa);
+  return there->encap_type == here.encap_type && there->encap_sport == here.encap_sport &&
+         there->encap_dport == here.encap_dport;
+}
+
+}  // namespace
+
+bool is_state(const nlmsghdr& held, const SaSpec& sa) {
+  const auto* there = netlink_header<xfrm_usersa_info>(held);
+  if (held.nlmsg_type != XFRM_MSG_NEWSA || there == nullptr) return false;
+  const xfrm_usersa_info here = state_info(sa);
+  const bool named = there->id.spi == here.id.spi && there->id.proto == here.id.proto &&
+                     there->family == here.family && there->reqid == here.reqid && there->mode == here.mode &&
+                     same_bytes(&there->id.daddr, &here.id.daddr, sizeof(here.id.daddr)) &&
+                     same_bytes(&there->saddr, &here.saddr, sizeof(here.saddr)) &&
+                     same_bytes(&there->sel, &here.sel, sizeof(here.sel));
+  const NetlinkAttributes attributes(held, sizeof(xfrm_usersa_info));
+  return named && same_algorithms(attributes, sa) && same_encapsulation(attributes, sa);
 }
 
 std::string kernel_option(IpsecProtocol protocol) {
@@ -176,14 +240,14 @@ std::string kernel_remedy(IpsecProtocol protocol) {
   return {};
 }
 
-Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm) {
+Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm, const NetlinkHandler& each) {
   NetlinkMessage message(XFRM_MSG_GETSA, 0);
   std::vector<StateReport> found;
   auto dumped = xfrm.dump(message, "list the XFRM states", [&](const nlmsghdr& part) {
     const auto state = parse_state(part);
-    if (!state || state->id.spi.value == 0) return;  // SPI 0: a larval state, the kernel's own
-    if (state->reqid.value >= kReqidBase && state->reqid.value < kReqidBase + kReqidCount)
-      found.push_back(*state);
+    if (!state || state->reqid.value < kReqidBase || state->reqid.value >= kReqidBase + kReqidCount) return;
+    found.push_back(*state);
+    if (each && !state->larval) each(part);
   });
   if (!dumped) return tl::unexpected(dumped.error());
   return found;

@@ -28,11 +28,17 @@ struct StateReport {
   SaId id;
   Reqid reqid;
   SaCounters counters;
+  bool past_soft_limit = false;  // of bytes or packets
+  bool larval = false;           // no SA: an acquire that waits for one
 };
 [[nodiscard]] std::optional<StateReport> parse_state(const nlmsghdr& message);
+// Whether what the kernel holds is this SA, whatever its keys, limits and window: the same name, reqid,
+// addresses, selectors, mode, algorithms, key lengths and encapsulation. `sa` needs no keys.
+[[nodiscard]] bool is_state(const nlmsghdr& held, const SaSpec& sa);
 
-// Those whose reqid is ours.
-[[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm);
+// Those whose reqid is ours, by one dump, larval ones too; `each` sees the messages of the others.
+[[nodiscard]] Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm,
+                                                          const NetlinkHandler& each = {});
 
 // What a kernel must have for a protocol, and what to do where it has not.
 [[nodiscard]] std::string kernel_option(IpsecProtocol protocol);
