@@ -33,6 +33,8 @@ def row(result, name, what, ours, theirs, target, unit, note="", scale=1.0, high
     """One line of the table: `ours` and `theirs` name contestants of `result`."""
     pairs = list(zip(result.figures[ours], result.figures[theirs]))
     ratios = [a / b if b else float("inf") for a, b in pairs]
+    cpu = list(zip(result.cpu[ours], result.cpu[theirs]))
+    by_cpu = [ratio * b / a for ratio, (a, b) in zip(ratios, cpu) if a > 0 and b > 0]
     return {
         "name": name,
         "what": what,
@@ -46,5 +48,7 @@ def row(result, name, what, ours, theirs, target, unit, note="", scale=1.0, high
         "rounds": len(ratios),
         "cpu_seconds": statistics.median(result.cpu[ours]),
         "their_cpu_seconds": statistics.median(result.cpu[theirs]),
+        # what a second of the gateways' processor time carries, to theirs: on a machine that others use, too, it says more
+        "ratio_by_cpu": statistics.median(by_cpu) if by_cpu else None,
         "note": note,
     }

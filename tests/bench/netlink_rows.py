@@ -24,7 +24,7 @@ def sa_setup_rows(options):
     theirs, note = here["allocspi_and_updsa"], ""
     ours = here["newsa"]
     if not here["kernel_esp"]:
-        there = figures(UML_RUN, "-t", "400", program, "--sas", options.sas, "--count", 500, "--rounds", rounds, timeout=430)
+        there = figures(UML_RUN, "-t", "400", program, "--sas", options.sas, "--count", 2_000, "--rounds", rounds, timeout=430)
         if not there["kernel_esp"]:
             raise BenchError("sa_setup: user-mode Linux took no SA")
         multiple = statistics.median(there["newsa"]) / statistics.median(there["allocspi_empty"])

@@ -11,7 +11,8 @@ REPORT = """# What was measured
 
 By `scripts/bench{arguments}`, which anybody can run: ratios against peers on the same machine in the same run, never absolute
 speeds (the method: [README](../../README.md#measuring)). `ratio` is the median of the rounds' ratios, `worst` the worst of
-them. CPU seconds are those of our two gateways and of theirs, in the median round.
+them. CPU seconds are those of our two gateways and of theirs, in the median round; `by CPU` is the ratio of what a second of
+those carries.
 
 {machine}
 
@@ -62,20 +63,21 @@ def met(row):
     return row["ratio"] >= row["target"] if row["better"] == "higher" else row["ratio"] <= row["target"]
 
 
-HEAD = ("name", "ours", "theirs", "unit", "ratio", "worst", "target", "CPU s", "theirs")
+HEAD = ("name", "ours", "theirs", "unit", "ratio", "worst", "target", "CPU s", "theirs", "by CPU")
 
 
 def cells(row):
     return (row["name"], number(row["ours"]), number(row["theirs"]), row["unit"], number(row["ratio"]), number(row["worst"]),
-            number(row["target"]), number(row["cpu_seconds"]), number(row.get("their_cpu_seconds")))
+            number(row["target"]), number(row["cpu_seconds"]), number(row.get("their_cpu_seconds")),
+            number(row.get("ratio_by_cpu")))
 
 
 def print_head():
-    print("{:<24} {:>10} {:>10} {:<12} {:>7} {:>7} {:>7} {:>7} {:>7}".format(*HEAD), flush=True)
+    print("{:<24} {:>10} {:>10} {:<12} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}".format(*HEAD), flush=True)
 
 
 def print_row(row):
-    print("{:<24} {:>10} {:>10} {:<12} {:>7} {:>7} {:>7} {:>7} {:>7}".format(*cells(row)) + ("" if met(row) else "  below"
+    print("{:<24} {:>10} {:>10} {:<12} {:>7} {:>7} {:>7} {:>7} {:>7} {:>7}".format(*cells(row)) + ("" if met(row) else "  below"
           if row["better"] == "higher" else "  above"), flush=True)
 
 
@@ -86,8 +88,8 @@ def write_json(path, rows, curves, settings):
 
 
 def markdown_table(rows):
-    lines = ["| what | ours | theirs | unit | ratio | worst | target | CPU s | their CPU s |",
-             "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: |"]
+    lines = ["| what | ours | theirs | unit | ratio | worst | target | CPU s | their CPU s | by CPU |",
+             "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: | ---: | ---: |"]
     for row in rows:
         _, *rest = cells(row)
         rest[3] = f"**{rest[3]}**" if met(row) else rest[3]
@@ -100,7 +102,8 @@ def write_report(path, rows, curves, settings):
     text = (f"Machine: {about['processors']} processors, {about['processor']}, {', '.join(about['extensions'])}"
             f"{', a virtual machine' if about['virtual'] else ''}; {about['memory_gib']} GiB; Linux {about['kernel']}; "
             f"{', '.join(about['versions'])}. {settings['rounds']} rounds of {settings['seconds']:g} s; gw-a on processor "
-            f"{settings['pins']['a']}, gw-b on {settings['pins']['b']}, each with the host behind it.")
+            f"{settings['pins']['a']}, gw-b on {settings['pins']['b']}, each with the host behind it. Load average "
+            f"before it began: {settings['load_before']:.1f}.")
     notes = "".join(f"\n{row['name']}: {row['note']}.\n" for row in rows if row["note"])
     plot = ""
     if curves:

@@ -109,12 +109,14 @@ def main():
         print("scripts/bench: needs root, for network namespaces", file=sys.stderr)
         return 2
     start = time.monotonic()
+    load_before = os.getloadavg()[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # cleans up on its way
     work = pathlib.Path(tempfile.mkdtemp(prefix="oakgate-bench."))
     work.chmod(0o711)
     try:
         rows, curves, failures = measure(options, work)
         settings = {"rounds": options.rounds, "seconds": options.seconds, "sas": options.sas, "pins": options.pins,
+                    "load_before": load_before,
                     "quick": options.quick, "arguments": " --quick" if options.quick else ""}
         if options.json:
             report.write_json(options.json, rows, curves, settings)
@@ -122,8 +124,8 @@ def main():
             report.write_report(options.report, rows, curves, settings)
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    below = sum(not report.met(row) for row in rows)
-    print(f"{len(rows)} measured, {len(rows) - below} reach their target, {len(failures)} not measured; "
+    reached = sum(row["target"] is not None and report.met(row) for row in rows)
+    print(f"{len(rows)} measured, {reached} reach their target, {len(failures)} not measured; "
           f"{int(time.monotonic() - start)} s")
     return 1 if failures else 0
 

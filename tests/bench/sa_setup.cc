@@ -186,7 +186,7 @@ class Measurement {
  private:
   // SAs where the kernel has ESP, larval ones where it has not: the walk meets both alike.
   void hold() {
-    out_.kernel_esp = kernel_.newsa(options_.sas, 1) > 0;
+    out_.kernel_esp = kernel_.newsa(options_.sas, 1) >= 0;  // a clock of coarse ticks says 0
     kernel_.delete_newsa(options_.sas, 1);
     const double seconds =
         out_.kernel_esp ? kernel_.newsa(0, options_.sas) : kernel_.allocspi(0, options_.sas, false);
