@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace oakgate {
 namespace {
 
@@ -187,6 +189,25 @@ TEST(Wiring, ARefusedConfigurationChangesNoReqid) {
   const auto again = make_engine_config(config, {}, reqids);
   ASSERT_TRUE(first && again);
   EXPECT_EQ(first->peers, again->peers);
+}
+
+// Those of SAs that an earlier run has left in the kernel.
+TEST(Wiring, ReqidsOutliveRestarts) {
+  const Reqid kept{kReqidBase + 1};
+  ReqidTable reqids;
+  const SelectorPair second = pair_of("10.1.0.0/24", "10.3.0.0/24");
+  reqids.restore({"b", "lan", second}, kept);
+  reqids.restore({"gone", "lan", second}, kept);                                  // another's already
+  reqids.restore({"b", "lan", pair_of("10.1.0.0/24", "10.2.0.0/24")}, Reqid{7});  // none of ours
+  const auto engine = make_engine_config(config_of({peer("a"), peer("b")}), {}, reqids);
+  ASSERT_TRUE(engine);
+  EXPECT_EQ(kept, engine->peers[1].tunnels[0].pairs[1].reqid);
+  std::set<Reqid> all;
+  for (const ike::PeerConfig& one : engine->peers) {
+    for (const ike::PairConfig& pair : one.tunnels[0].pairs) all.insert(pair.reqid);
+  }
+  EXPECT_EQ(4U, all.size());
+  EXPECT_EQ(kReqidBase, all.begin()->value);
 }
 
 TEST(GatewayName, IsTheConfiguredOrTheHosts) {
