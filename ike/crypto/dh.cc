@@ -3,9 +3,11 @@
 #include <openssl/dh.h>
 
 #include <algorithm>
+#include <memory>
 #include <string>
 #include <vector>
 
+#include "ike/crypto/modp.h"
 #include "ike/crypto/openssl.h"
 
 namespace oakgate::crypto {
@@ -14,8 +16,6 @@ namespace {
 
 constexpr std::uint8_t kUncompressed = 0x04;  // SEC 1 section 2.3.3: x and y follow
 constexpr std::uint8_t kGenerator = 2;        // of every safe prime group, RFC 2409 section 6 and RFC 3526
-// OpenSSL knows no named groups 1 and 2; its exponents for group 5 have 200 bits, so theirs have too.
-constexpr int kUnnamedExponentBits = 200;
 
 // What an OSSL_PARAM_BLD refers to until it has made its parameters.
 struct Parts {
@@ -141,6 +141,62 @@ const Group& find(DhGroup id) {
   return groups[static_cast<std::size_t>(&info(id) - dh_groups().data())];
 }
 
+// How many bits our exponents have: as OpenSSL's own, which are RFC 7919 appendix A's for groups of these
+// sizes.
+int exponent_bits(DhGroup group) {
+  switch (group) {
+    case DhGroup::modp2048:
+      return 225;
+    case DhGroup::modp3072:
+      return 275;
+    case DhGroup::modp4096:
+      return 325;
+    case DhGroup::modp6144:
+      return 375;
+    case DhGroup::modp8192:
+      return 400;
+    default:
+      return 200;
+  }
+}
+
+std::unique_ptr<ModpGroup> make_modp_group(DhGroup id) {
+  const Group& group = find(id);
+  const BigNumber g(group.p ? number_of(group.parameters, OSSL_PKEY_PARAM_FFC_G) : nullptr);
+  return g ? ModpGroup::create(group.p.get(), g.get(), exponent_bits(id)) : nullptr;
+}
+
+template <DhGroup id>
+const ModpGroup* lazy_modp_group() {
+  static const std::unique_ptr<ModpGroup> made = make_modp_group(id);
+  return made.get();
+}
+
+// A group with a safe prime, made when it is first used, for its tables take a millisecond; null: it could
+// not be.
+const ModpGroup* modp_group(const DhGroupInfo& row) {
+  switch (row.id) {
+    case DhGroup::modp768:
+      return lazy_modp_group<DhGroup::modp768>();
+    case DhGroup::modp1024:
+      return lazy_modp_group<DhGroup::modp1024>();
+    case DhGroup::modp1536:
+      return lazy_modp_group<DhGroup::modp1536>();
+    case DhGroup::modp2048:
+      return lazy_modp_group<DhGroup::modp2048>();
+    case DhGroup::modp3072:
+      return lazy_modp_group<DhGroup::modp3072>();
+    case DhGroup::modp4096:
+      return lazy_modp_group<DhGroup::modp4096>();
+    case DhGroup::modp6144:
+      return lazy_modp_group<DhGroup::modp6144>();
+    case DhGroup::modp8192:
+      return lazy_modp_group<DhGroup::modp8192>();
+    default:
+      return nullptr;
+  }
+}
+
 // 1 < y < p-1 (RFC 6989 section 2.1), for y as long as p.
 bool in_range(ByteView y, const Bytes& p_minus_1) {
   const bool above_1 =
@@ -166,13 +222,22 @@ tl::unexpected<Error> refuse_public(const DhGroupInfo& group, std::string_view w
                 std::move(expected));
 }
 
-// Named groups bring their exponents' length; without one OpenSSL would take exponents as long as p.
-bool set_exponent_length(EVP_PKEY_CTX* context, DhGroup group) {
-  if (info(group).openssl != nullptr) return true;
-  int bits = kUnnamedExponentBits;
-  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_int(OSSL_PKEY_PARAM_DH_PRIV_LEN, &bits),
-                                   OSSL_PARAM_construct_end()};
-  return EVP_PKEY_CTX_set_params(context, parameters) == 1;
+Result<DhKeyPair> modp_pair(const DhGroupInfo& row, SecretBytes private_value) {
+  const ModpGroup* group = modp_group(row);
+  if (group == nullptr) return openssl_failure("set up " + std::string(row.name));
+  Bytes value = private_value.empty() ? Bytes{} : group->generator_power(private_value);
+  if (value.empty() || !in_range(value, find(row.id).p_minus_1))
+    return openssl_failure("make a Diffie-Hellman key pair");
+  return DhKeyPair{row.id, std::move(value), std::move(private_value)};
+}
+
+Result<SecretBytes> modp_shared(const DhKeyPair& ours, ByteView peer_public) {
+  const DhGroupInfo& row = info(ours.group);
+  const ModpGroup* group = modp_group(row);
+  if (group == nullptr) return openssl_failure("set up " + std::string(row.name));
+  SecretBytes secret = group->power(peer_public, ours.private_value);
+  if (secret.empty()) return openssl_failure("compute g^xy");
+  return secret;
 }
 
 // The public value of scalar times generator, x|y; empty: the scalar is not within 1..n-1.
@@ -243,12 +308,15 @@ Result<DhKeyPair> dh_generate(DhGroup group) {
   if (row.kind == DhKind::montgomery) {
     return raw_pair(group, Key(EVP_PKEY_Q_keygen(nullptr, nullptr, key_type(row.kind))));
   }
+  if (row.kind == DhKind::safe_prime) {
+    const ModpGroup* modp = modp_group(row);
+    return modp_pair(row, modp == nullptr ? SecretBytes() : modp->random_exponent());
+  }
   const Group& fetched = find(group);
   const KeyContext context(
       fetched.parameters ? EVP_PKEY_CTX_new_from_pkey(nullptr, fetched.parameters.get(), nullptr) : nullptr);
   EVP_PKEY* made = nullptr;
-  if (!context || EVP_PKEY_keygen_init(context.get()) != 1 || !set_exponent_length(context.get(), group) ||
-      EVP_PKEY_generate(context.get(), &made) != 1) {
+  if (!context || EVP_PKEY_keygen_init(context.get()) != 1 || EVP_PKEY_generate(context.get(), &made) != 1) {
     return openssl_failure("make a Diffie-Hellman key pair");
   }
   const Key key(made);
@@ -290,6 +358,7 @@ Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value) {
     pair.public_value = std::move(*point);
     return pair;
   }
+  if (row.kind == DhKind::safe_prime) return modp_pair(row, std::move(pair.private_value));
   // g^x is the secret shared with somebody whose public value is g.
   pair.public_value = find(group).generator;
   if (pair.public_value.empty()) return openssl_failure("set up " + std::string(row.name));
@@ -312,6 +381,7 @@ Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public) {
   if (modp && !in_range(peer_public, group.p_minus_1)) {
     return refuse_public(row, "out of range", "a value above 1 and below p-1");
   }
+  if (row.kind == DhKind::safe_prime) return modp_shared(ours, peer_public);
   if (row.kind == DhKind::subgroup && !in_subgroup(peer_public, group)) {
     return refuse_public(row, "outside the group's subgroup", "a value y with y^q = 1 mod p");
   }
@@ -319,8 +389,8 @@ Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public) {
   if (!peer) return refuse_public(row, "not a point of the curve", "a point of the curve");
   const Key own = make_key(row, ours.public_value, &ours.private_value);
   const KeyContext context(own ? EVP_PKEY_CTX_new_from_pkey(nullptr, own.get(), nullptr) : nullptr);
-  // The last 0: without OpenSSL's own validation of the peer's value, which for safe primes costs seven times
-  // the exponentiation and, after the checks above, finds nothing more.
+  // The last 0: without OpenSSL's own validation of the peer's value, which costs seven times the
+  // exponentiation and, after the checks above, finds nothing more.
   if (!context || EVP_PKEY_derive_init(context.get()) != 1 ||
       (modp && EVP_PKEY_CTX_set_dh_pad(context.get(), 1) != 1) ||
       EVP_PKEY_derive_set_peer_ex(context.get(), peer.get(), 0) != 1) {
