@@ -14,6 +14,8 @@ namespace oakgate {
 
 namespace {
 
+constexpr std::chrono::milliseconds kGather{1};
+
 void wake_up(int fd) {
   const std::uint64_t one = 1;
   // Fails only when the counter is about to overflow: then the loop is awake already.
@@ -29,6 +31,7 @@ Result<std::unique_ptr<WorkerPool>> WorkerPool::create(std::size_t threads, std:
   if (!state->wake.valid()) {
     return fail(ErrorCode::internal, fmt::format("no event descriptor: {}", std::strerror(errno)));
   }
+  state->gathers = at_end == AtEnd::join;
   std::unique_ptr<WorkerPool> pool(new WorkerPool(state, queue_bound, at_end));
   // Signals belong to the loop's thread.
   sigset_t all;
@@ -64,9 +67,16 @@ WorkerPool::~WorkerPool() {
   }
 }
 
+void WorkerPool::tell(State& state) {
+  if (state.finished.empty() || std::exchange(state.told, true)) return;
+  wake_up(state.wake.get());
+}
+
 void WorkerPool::run(const std::shared_ptr<State>& state) {
   std::unique_lock lock(state->mutex);
   while (true) {
+    const bool more = state->gathers && !state->waiting.empty();
+    if (!more || std::chrono::steady_clock::now() - state->oldest >= kGather) tell(*state);
     state->work_waits.wait(lock, [&] { return state->ending || !state->waiting.empty(); });
     if (state->ending) return;
     std::unique_ptr<Task> task = std::move(state->waiting.front());
@@ -75,8 +85,8 @@ void WorkerPool::run(const std::shared_ptr<State>& state) {
     task->work();
     lock.lock();
     if (state->ending) return;
+    if (state->finished.empty()) state->oldest = std::chrono::steady_clock::now();
     state->finished.push_back(std::move(task));
-    wake_up(state->wake.get());
   }
 }
 
@@ -100,6 +110,7 @@ void WorkerPool::dispatch() {
   {
     const std::lock_guard lock(state_->mutex);
     finished.swap(state_->finished);
+    state_->told = false;
   }
   for (const std::unique_ptr<Task>& task : finished) task->done();
 }

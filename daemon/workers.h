@@ -2,6 +2,7 @@
 // queue before them, and an eventfd that brings what is done back to the loop's thread.
 #pragma once
 
+#include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
@@ -27,6 +28,9 @@ class WorkerPool {
   // What the end of the pool does with a thread that is still at work: wait for it, or leave it behind (a
   // look-up that a dead name server holds up for half a minute). Tasks left behind touch nothing but
   // themselves.
+  // Tasks of a pool that is joined are short. So one of its threads that has another task waiting does not
+  // wake the loop at once for each that is finished (two changes of threads, where there is one processor):
+  // for all of a millisecond together.
   enum class AtEnd { join, leave };
 
   [[nodiscard]] static Result<std::unique_ptr<WorkerPool>> create(std::size_t threads,
@@ -48,11 +52,15 @@ class WorkerPool {
     std::condition_variable work_waits;
     std::deque<std::unique_ptr<Task>> waiting;
     std::deque<std::unique_ptr<Task>> finished;
+    std::chrono::steady_clock::time_point oldest;  // when the first of `finished` came
+    bool told = false;                             // the loop knows of `finished`
+    bool gathers = false;
     bool ending = false;
     UniqueFd wake;
   };
   WorkerPool(std::shared_ptr<State> state, std::size_t queue_bound, AtEnd at_end)
       : state_(std::move(state)), queue_bound_(queue_bound), at_end_(at_end) {}
+  static void tell(State& state);
   static void run(const std::shared_ptr<State>& state);
 
   std::shared_ptr<State> state_;

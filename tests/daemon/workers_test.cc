@@ -57,6 +57,26 @@ TEST(WorkerPool, ReportsEachTaskOnce) {
   EXPECT_EQ(reported, 500);
 }
 
+// One thread, two tasks: the first is reported though the second takes its time, and both may come together.
+TEST(WorkerPool, WhatIsFinishedDoesNotWaitForTheRest) {
+  for (const auto at_end : {WorkerPool::AtEnd::join, WorkerPool::AtEnd::leave}) {
+    const auto pool = WorkerPool::create(2, 10, at_end);
+    ASSERT_TRUE(pool);
+    std::promise<void> go_on;
+    const std::shared_future<void> gate = go_on.get_future().share();
+    bool quick = false;
+    bool slow = false;
+    ASSERT_TRUE((*pool)->submit(task([gate] { gate.wait(); }, [&] { slow = true; })));
+    ASSERT_TRUE((*pool)->submit(task([] {}, [&] { quick = true; })));
+    while (!quick && readable((*pool)->fd(), 5000)) (*pool)->dispatch();
+    EXPECT_TRUE(quick);
+    EXPECT_FALSE(slow);
+    go_on.set_value();
+    while (!slow && readable((*pool)->fd(), 5000)) (*pool)->dispatch();
+    EXPECT_TRUE(slow);
+  }
+}
+
 TEST(WorkerPool, RefusesMoreThanItsQueueHolds) {
   const auto pool = WorkerPool::create(1, 2, WorkerPool::AtEnd::join);
   ASSERT_TRUE(pool);
