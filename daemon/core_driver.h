@@ -41,6 +41,7 @@ class CoreDriver {
   void start(ike::EngineConfig config, std::vector<ike::KeptPair> kept = {});
   void on_datagram(const ike::Datagram& datagram);
   void on_command(ike::Command command);
+  [[nodiscard]] ike::TunnelCounts tunnel_counts() const { return engine_.tunnel_counts(); }
   [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
 
  private:

@@ -471,15 +471,8 @@ void Daemon::on_core_event(const ike::Event& event, WallTime at) {
 }
 
 void Daemon::show_status() {
-  std::size_t up = 0;
-  std::size_t all = 0;
-  for (const ike::PeerSnapshot& peer : driver_->snapshot()) {
-    all += peer.tunnels.size();
-    up += static_cast<std::size_t>(std::count_if(
-        peer.tunnels.begin(), peer.tunnels.end(),
-        [](const ike::TunnelSnapshot& tunnel) { return tunnel.state == ike::TunnelState::up; }));
-  }
-  std::string status = fmt::format("{} of {} tunnels up", up, all);
+  const ike::TunnelCounts tunnels = driver_->tunnel_counts();
+  std::string status = fmt::format("{} of {} tunnels up", tunnels.up, tunnels.configured);
   if (status == status_ || shutting_down_) return;
   status_ = std::move(status);
   notify_status(status_);

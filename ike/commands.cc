@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <set>
+#include <utility>
 
 #include "ike/dead_peers.h"
 #include "ike/informational.h"
@@ -129,7 +130,10 @@ void on(Core& core, const Down& down) {
 void on(Core& core, SetPeerAddresses set) {
   Peer* peer = core.find_peer(set.peer);
   if (peer == nullptr) return;
-  if (set.called_from) peer->called_from = *set.called_from;
+  if (set.called_from && *set.called_from != peer->called_from) {
+    peer->called_from = *set.called_from;
+    core.state().sources.reset();
+  }
   const bool changed = peer->local != set.local || peer->remote != set.remote;
   if (!changed) {
     say_what_is_missing(core, *peer);
@@ -188,11 +192,9 @@ void on(Core& core, Reconfigure reconfigure) {
       kept.insert(fresh.name);
     }
   }
-  const std::vector<std::string> names = state.peer_order;
-  for (const std::string& name : names) {
+  for (const std::string& name : std::exchange(state.peer_order, {})) {
     if (!kept.contains(name)) remove_peer(core, *core.find_peer(name));
   }
-  state.peer_order.clear();
   state.gateway = reconfigure.config.gateway;
   state.limits = reconfigure.config.limits;
   const bool keeps_now = reconfigure.config.keep && !state.keep;
@@ -205,6 +207,7 @@ void on(Core& core, Reconfigure reconfigure) {
       add_peer(core, std::move(fresh));
     }
   }
+  state.sources.reset();
   for (const std::string& name : kept) {
     Peer& peer = *core.find_peer(name);
     take_down(core, peer, narrowed_out_of_place(core, peer), "configuration changed");
@@ -291,6 +294,7 @@ void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept) {
   auto peer = std::make_unique<Peer>();
   peer->called_from = config.called_from;
   peer->tunnels.resize(config.tunnels.size());
+  state.tunnels.configured += config.tunnels.size();
   for (std::size_t tunnel = 0; tunnel < config.tunnels.size(); ++tunnel) {
     for (const PairConfig& pair : config.tunnels[tunnel].pairs) {
       state.by_reqid[pair.reqid] = peer.get();
@@ -300,6 +304,7 @@ void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept) {
     }
   }
   state.peer_order.push_back(config.name);
+  state.sources.reset();
   peer->config = std::move(config);
   Peer& added = *peer;
   state.peers[added.config.name] = std::move(peer);
@@ -318,7 +323,8 @@ void remove_peer(Core& core, Peer& peer) {
     if (pair.guarded) core.effect(Unprotect{reqid});
     state.by_reqid.erase(reqid);
   }
-  std::erase(state.peer_order, peer.config.name);
+  state.tunnels.configured -= peer.tunnels.size();
+  for (const TunnelRuntime& tunnel : peer.tunnels) state.tunnels.up -= tunnel.up_since ? 1 : 0;
   const auto found = state.peers.find(peer.config.name);
   state.removed_peers.push_back(std::move(found->second));
   state.peers.erase(found);

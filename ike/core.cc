@@ -55,28 +55,23 @@ IkeSa* Core::current_sa(const Peer& peer) {
   return nullptr;
 }
 
-Peer* Core::most_specific(const IpAddress& source, const std::function<bool(const Peer&)>& fits) {
-  // Linear in the number of configured peers, once for each new negotiation; never for each packet.
-  Peer* best = nullptr;
-  int best_prefix = -1;
+const SourceIndex& Core::sources() {
+  if (state_.sources) return *state_.sources;
+  SourceIndex& index = state_.sources.emplace();
   for (const std::string& name : state_.peer_order) {
     Peer* peer = find_peer(name);
-    for (const Subnet& subnet : peer->called_from) {
-      if (subnet.prefix() > best_prefix && subnet.contains(source) && fits(*peer)) {
-        best = peer;
-        best_prefix = subnet.prefix();
-      }
-    }
+    if (peer == nullptr) continue;
+    for (const Subnet& subnet : peer->called_from) index.add(subnet, *peer);
   }
-  return best;
+  return index;
 }
 
 Peer* Core::peer_for_source(const IpAddress& source) {
-  return most_specific(source, [](const Peer&) { return true; });
+  return sources().find(source, [](const Peer&) { return true; });
 }
 
 Peer* Core::peer_for_identity(const IpAddress& source, const Identity& claimed) {
-  return most_specific(source, [&](const Peer& peer) {
+  return sources().find(source, [&](const Peer& peer) {
     return peer.config.aggressive && identity_fits(peer.config.remote_identity, claimed, source, false);
   });
 }

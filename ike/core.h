@@ -2,9 +2,9 @@
 // holds no protocol itself, only the books: who is there, how they are found, what is armed, what goes out.
 #pragma once
 
-#include <functional>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <unordered_map>
 #include <unordered_set>
@@ -14,6 +14,7 @@
 #include "ike/half_open.h"
 #include "ike/ike_sa.h"
 #include "ike/peers.h"
+#include "ike/source_index.h"
 #include "ike/timers.h"
 
 namespace oakgate::ike {
@@ -30,6 +31,8 @@ class EngineState {
   std::string gateway;
   Limits limits;
   std::vector<std::string> peer_order;
+  // By `called_from`; none: it has changed since, and is made anew when somebody calls.
+  std::optional<SourceIndex> sources;
   std::unordered_map<std::string, std::unique_ptr<Peer>> peers;
   std::unordered_map<Reqid, Peer*> by_reqid;
   std::unordered_map<std::string, TrustpointState> trustpoints;
@@ -48,6 +51,7 @@ class EngineState {
   std::uint32_t last_narrowed = 0;   // reqids of narrowed pairs go round
   std::vector<Reqid> narrowed_left;  // narrowed pairs that may be needed no more (narrowed_pairs.h)
   TimerQueue timers;
+  TunnelCounts tunnels;  // as TunnelRuntime::up_since has them
 
   std::uint64_t last_id = 0;  // of IKE SAs, SA pairs and jobs
   bool shutting_down = false;
@@ -101,7 +105,7 @@ class Core {
   void raise(Event event) { effect(Raise{std::move(event)}); }
 
  private:
-  [[nodiscard]] Peer* most_specific(const IpAddress& source, const std::function<bool(const Peer&)>& fits);
+  [[nodiscard]] const SourceIndex& sources();
 
   EngineState& state_;
   const Context& context_;

@@ -174,6 +174,10 @@ std::optional<Instant> Engine::next_deadline() const {
   return state_->timers.next();
 }
 
+TunnelCounts Engine::tunnel_counts() const {
+  return state_->tunnels;
+}
+
 std::vector<PeerSnapshot> Engine::snapshot(WallTime now, std::string_view peer) const {
   return take_snapshot(*state_, now, peer);
 }

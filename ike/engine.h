@@ -46,6 +46,8 @@ class Engine {
   // When on_timer wants to be called next; none: not before another input.
   [[nodiscard]] std::optional<Instant> next_deadline() const;
 
+  // Costs nothing, however many there are.
+  [[nodiscard]] TunnelCounts tunnel_counts() const;
   // In the order of the configuration. One peer by name, or all.
   [[nodiscard]] std::vector<PeerSnapshot> snapshot(WallTime now, std::string_view peer = {}) const;
 

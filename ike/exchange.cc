@@ -151,6 +151,9 @@ void moved_on(Run& run, const Step& step) {
   enter(run, std::exchange(run.next, std::nullopt).value_or(step.next));
   run.exchange.hint.reset();
   run_through(run);
+  // Nothing can take it back any more.
+  if (run.exchange.state == State::established || run.exchange.state == State::done)
+    run.exchange.checkpoint.reset();
 }
 
 JobId new_job(Run& run) {

@@ -2,7 +2,6 @@
 // phase1.cc, quick_mode.cc and informational.cc; how messages reach them in exchange.cc and transport.cc.
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -195,15 +194,16 @@ struct IkeSa {
   PeerCapabilities capabilities;
   NatSituation nat;
   std::optional<Identity> remote_identity;
-  std::optional<VerifiedPeer> certificate;  // that proved it, without its chain
+  std::unique_ptr<VerifiedPeer> certificate;  // that proved it, without its chain; null: none did
   std::unique_ptr<Phase1Exchange> phase1;
   std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
   // Transactions and New Group Modes of the peer's, kept a while to answer repetitions (transactions.h).
   std::unordered_map<MessageId, std::unique_ptr<Exchange>> transactions;
   std::optional<Error> xauth_refused;  // the peer asked for it: should it take the SA away, that is why
-  // Message ids that were used, oldest first: a replayed first message is recognised by them.
+  // Message ids that were used: a replayed first message is recognised by them.
   std::unordered_set<MessageId> seen_ids;
-  std::deque<MessageId> seen_order;
+  std::vector<MessageId> seen_order;  // a ring once it is full
+  std::size_t seen_oldest = 0;
   // When the peer surely was at work on this negotiation: its first message came (again, if that proved
   // false).
   Instant begun_at{};
@@ -213,7 +213,7 @@ struct IkeSa {
   TimerId rekey_timer;
   TimerId expiry_timer;
   TimerId keepalive_timer;
-  Reassembly fragments;  // of the message that is coming in pieces
+  std::unique_ptr<Reassembly> fragments;  // of the message that is coming in pieces, while it is
   TimerId fragments_timer;
   DeadPeerWatch watch;
   std::optional<Instant> told_unknown_spi;  // when we last sent INVALID-SPI

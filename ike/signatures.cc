@@ -89,7 +89,7 @@ void verified(Run& run, VerifiedPeer peer) {
                   {"until", date_text(peer.not_after)}};
   run.core.raise(std::move(event));
   peer.chain.clear();  // whoever verified it keeps it
-  run.sa.certificate = std::move(peer);
+  run.sa.certificate = std::make_unique<VerifiedPeer>(std::move(peer));
 }
 
 // ---- Main Mode's handlers

@@ -86,6 +86,11 @@ struct WaiverSnapshot {
 };
 
 enum class PeerState : std::uint8_t { established, connecting, down };
+struct TunnelCounts {
+  std::size_t configured = 0;
+  std::size_t up = 0;
+};
+
 struct PeerSnapshot {
   std::string name;
   std::optional<IpAddress> local;

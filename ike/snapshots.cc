@@ -19,7 +19,7 @@ IkeSaSnapshot snapshot_of(const EngineState& state, const IkeSa& sa) {
   shot.policy = sa.policy;
   shot.nat = sa.nat.to_string();
   if (sa.remote_identity) shot.remote_identity = sa.remote_identity->to_string();
-  shot.certificate = sa.certificate;
+  if (sa.certificate) shot.certificate = *sa.certificate;
   shot.established_at = sa.established_at;
   shot.rekey_at = state.timers.when(sa.rekey_timer);
   shot.expires_at = state.timers.when(sa.expiry_timer);
@@ -112,8 +112,13 @@ PeerSnapshot snapshot_of(const EngineState& state, const Peer& peer, WallTime no
 
 std::vector<PeerSnapshot> take_snapshot(const EngineState& state, WallTime now, std::string_view only) {
   std::vector<PeerSnapshot> shots;
+  if (!only.empty()) {
+    const auto peer = state.peers.find(std::string(only));
+    if (peer != state.peers.end()) shots.push_back(snapshot_of(state, *peer->second, now));
+    return shots;
+  }
   for (const std::string& name : state.peer_order) {
-    if (only.empty() || only == name) shots.push_back(snapshot_of(state, *state.peers.at(name), now));
+    shots.push_back(snapshot_of(state, *state.peers.at(name), now));
   }
   return shots;
 }

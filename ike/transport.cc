@@ -1,6 +1,7 @@
 #include "ike/transport.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "ike/aggressive_mode.h"
 #include "ike/crypto/cipher.h"
@@ -216,8 +217,9 @@ Result<std::optional<Bytes>> take_fragment(Core& core, const Datagram& datagram,
   if (fragment == nullptr || body->payloads.size() != 1) {
     return fail(ErrorCode::malformed, "a fragment with other payloads behind it", "one fragment a message");
   }
-  Reassembly& fragments = (*sa)->fragments;
-  auto whole = fragments.take(header, *fragment);
+  std::unique_ptr<Reassembly>& fragments = (*sa)->fragments;
+  if (!fragments) fragments = std::make_unique<Reassembly>();
+  auto whole = fragments->take(header, *fragment);
   if (whole && (*sa)->fragments_timer == TimerId{}) {
     (*sa)->fragments_timer =
         core.arm(core.limits().reassembly, {TimerKind::fragments_expired, (*sa)->id.value, 0});
@@ -313,7 +315,7 @@ void on_message(Core& core, const Datagram& datagram) {
 
 void on_fragments_expired(IkeSa& sa) {
   sa.fragments_timer = TimerId{};
-  sa.fragments.clear();
+  sa.fragments.reset();
 }
 
 void on_retransmit_timer(Core& core, IkeSa& sa, Exchange& exchange) {
@@ -415,11 +417,12 @@ bool remembered(const IkeSa& sa, MessageId id) {
 
 void remember(Core& core, IkeSa& sa, MessageId id) {
   if (!sa.seen_ids.insert(id).second) return;
-  sa.seen_order.push_back(id);
-  if (sa.seen_order.size() > core.limits().remembered_messages) {
-    sa.seen_ids.erase(sa.seen_order.front());
-    sa.seen_order.pop_front();
+  if (sa.seen_order.size() < core.limits().remembered_messages) {
+    sa.seen_order.push_back(id);
+    return;
   }
+  sa.seen_ids.erase(std::exchange(sa.seen_order[sa.seen_oldest], id));
+  sa.seen_oldest = (sa.seen_oldest + 1) % sa.seen_order.size();
 }
 
 }  // namespace oakgate::ike

@@ -173,7 +173,11 @@ void after_removal(Core& core, Peer& peer, Pair& pair) {
     let_send(core, pair, front);
     return;
   }
-  if (!every_pair_up(peer, pair.tunnel)) peer.tunnels[pair.tunnel].up_since.reset();
+  TunnelRuntime& tunnel = peer.tunnels[pair.tunnel];
+  if (tunnel.up_since && !every_pair_up(peer, pair.tunnel)) {
+    tunnel.up_since.reset();
+    --core.state().tunnels.up;
+  }
   if (pair.narrows) {
     narrowed_may_go(core, pair.config.reqid);
     return;
@@ -440,7 +444,10 @@ void pair_is_up(Core& core, Peer& peer, Pair& pair) {
   TunnelRuntime& tunnel = peer.tunnels[pair.tunnel];
   if (every_pair_up(peer, pair.tunnel)) {
     tunnel.last_error.reset();
-    if (!tunnel.up_since) tunnel.up_since = core.now().instant;
+    if (!tunnel.up_since) {
+      tunnel.up_since = core.now().instant;
+      ++core.state().tunnels.up;
+    }
   }
   finish_waiters(core, pair.config.reqid, nullptr);
 }

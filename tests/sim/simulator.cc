@@ -335,7 +335,8 @@ bool Gateway::tunnels_up() const {
       if (tunnel.state != ike::TunnelState::up) return false;
     }
   }
-  return true;
+  const ike::TunnelCounts counts = engine_->tunnel_counts();
+  return counts.up == counts.configured;
 }
 
 // ---- Simulator
