@@ -74,17 +74,20 @@ Result<void> Guard::protect(const ProtectPolicy& policy) {
   const std::vector<XfrmPolicy> policies = pair_policies(policy, state.software());
   if (auto claimed = state.claim(policy, policies); !claimed) return claimed;
   // From here on the pair is guarded. An error below leaves it so; protect() or unprotect() may follow.
-  if (known != state.pairs.end()) {
+  const bool replaces = known != state.pairs.end();
+  if (replaces) {
     state.selectors.erase(old.policy.selectors.canonical());
-    state.count_peer(old.policy, false);
+    state.count(old.policy, false);
   }
   GuardPair& pair = state.pairs[policy.reqid] = GuardPair{policy, table_keys(policy), old.routes, policies};
   state.selectors[canonical] = policy.reqid;
-  state.count_peer(policy, true);
+  state.count(policy, true);
+  state.hash_policies();
   const std::vector<GuardTableKey> fresh = state.use_tables(policy);
   FirstError errors;
   errors.note(state.set_routes(policy.reqid, pair));
-  const bool mends = !fresh.empty() || known != state.pairs.end() || state.concerns_exemptions(policy);
+  const bool mends = !fresh.empty() || state.concerns_exemptions(policy) ||
+                     (replaces && state.concerns_exemptions(old.policy, policy));
   if (mends) errors.note(state.mend_exemptions());
   errors.note(state.add_rules(fresh));  // last: what the rules divert finds routes
   std::erase_if(old.policies, [&](const XfrmPolicy& before) {
@@ -104,7 +107,7 @@ Result<void> Guard::unprotect(Reqid reqid) {
   const bool mends = state.concerns_exemptions(pair.policy);
   state.pairs.erase(found);
   state.selectors.erase(pair.policy.selectors.canonical());
-  state.count_peer(pair.policy, false);
+  state.count(pair.policy, false);
   FirstError errors;
   errors.note(state.leave_tables(pair.table_keys));
   for (const Route& route : pair.routes) errors.note(state.unwant(reqid.value, route));
@@ -158,6 +161,7 @@ Result<void> Guard::shut_down() {
     for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) errors.note(state_->routing.remove(*rule));
   }
   state_->framed.clear();
+  state_->unhash_policies();
   errors.note(release_leftovers());
   return std::move(errors).result();
 }

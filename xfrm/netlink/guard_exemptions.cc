@@ -24,19 +24,21 @@ std::set<XfrmPolicy> as_set(const std::vector<XfrmPolicy>& policies) {
 
 std::vector<Subnet> Guard::State::find_own_networks() {
   std::set<Subnet> locals;
-  std::set<IpAddress> gateways;
+  std::set<IpAddress> ours;
   for (const auto& [reqid, pair] : pairs) {
     locals.merge(subnets_of(pair.policy.selectors.local));
-    gateways.insert(pair.policy.local_gateway);
+    ours.insert(pair.policy.local_gateway);
   }
   const std::vector<Subnet> local_list(locals.begin(), locals.end());
-  const std::vector<IpAddress> gateway_list(gateways.begin(), gateways.end());
+  const std::vector<IpAddress> gateway_list(ours.begin(), ours.end());
+  looks_for_peers = false;
   std::vector<Subnet> found = own_lan_networks(local_list, gateway_list, monitor->addresses());
   // A local subnet behind an inner router: it has a route of its own that does not lead outside.
   for (const Subnet& local : locals) {
     if (local.prefix() == 0 || std::find(found.begin(), found.end(), local) != found.end()) continue;
     const auto route = routing.match(local.last(), kBypassMark);
     if (!route || route->type != RouteType::unicast || route->destination.prefix() == 0) continue;
+    looks_for_peers = true;
     if (!leads_outside(route->ifindex)) found.push_back(local);
   }
   return found;
@@ -51,7 +53,22 @@ bool Guard::State::leads_outside(unsigned ifindex) {
   return false;
 }
 
-void Guard::State::count_peer(const ProtectPolicy& policy, bool add) {
+void Guard::State::count(const ProtectPolicy& policy, bool add) {
+  for (const Subnet& remote : policy.selectors.remote.subnets()) {
+    if (add) {
+      remotes.add(remote);
+    } else {
+      remotes.remove(remote);
+    }
+  }
+  if (!policy.local_gateway.is_any()) {
+    if (add) {
+      ++gateways[policy.local_gateway];
+    } else if (const auto own = gateways.find(policy.local_gateway);
+               own != gateways.end() && --own->second == 0) {
+      gateways.erase(own);
+    }
+  }
   if (!policy.remote_gateway) return;
   if (add) {
     peers.insert(*policy.remote_gateway);
@@ -75,9 +92,19 @@ bool Guard::State::concerns_exemptions(const ProtectPolicy& policy) const {
   }
   // A peer that is new may stand in another pair's remote subnet.
   return policy.remote_gateway && peers.count(*policy.remote_gateway) <= 1 &&
-         std::any_of(pairs.begin(), pairs.end(), [&](const auto& entry) {
-           return entry.second.policy.selectors.remote.addresses().contains(*policy.remote_gateway);
-         });
+         remotes.hold(*policy.remote_gateway);
+}
+
+// The same for one that changes. Most often it is its peer alone, whose address comes to be known.
+bool Guard::State::concerns_exemptions(const ProtectPolicy& before, const ProtectPolicy& now) const {
+  if (before.selectors != now.selectors) return true;
+  // Whether a network is ours depends on which addresses are gateways: one is new, or gone.
+  const auto now_there = gateways.find(now.local_gateway);
+  const bool fresh = now_there != gateways.end() && now_there->second == 1;
+  const bool gone = !before.local_gateway.is_any() && !gateways.contains(before.local_gateway);
+  if (before.local_gateway != now.local_gateway && (fresh || gone)) return true;
+  if (looks_for_peers && before.remote_gateway != now.remote_gateway) return true;
+  return concerns_exemptions(before);
 }
 
 // What one subnet of a pair's remote side leaves out.

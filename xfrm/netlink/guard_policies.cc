@@ -2,10 +2,33 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "xfrm/netlink/guard_state.h"
 
 namespace oakgate {
+
+namespace {
+
+// Below it the kernel's own way does as well, and its setting, which all of this namespace share, is left
+// alone.
+constexpr std::size_t kManyPairs = 256;
+
+}  // namespace
+
+// A setting that somebody has made is theirs. Ours is taken for ours, though it may be a killed run's. It
+// makes things faster, no more: an error is none.
+void Guard::State::hash_policies() {
+  if (!xfrm || policies_hashed || pairs.size() != kManyPairs) return;
+  const auto now = policy_hash(*xfrm);
+  if (!now || (*now != kKernelsPolicyHash && *now != kManyPairsPolicyHash)) return;
+  policies_hashed = *now == kManyPairsPolicyHash || set_policy_hash(*xfrm, kManyPairsPolicyHash).has_value();
+}
+
+void Guard::State::unhash_policies() {
+  if (!std::exchange(policies_hashed, false)) return;
+  static_cast<void>(set_policy_hash(*xfrm, kKernelsPolicyHash));
+}
 
 // `previous` are those of the same owner that stand now: they are replaced in place, as leftovers are.
 Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,

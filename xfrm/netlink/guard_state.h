@@ -6,6 +6,8 @@
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/guard_plan.h"
 #include "xfrm/netlink/nft_guard.h"
+#include "xfrm/netlink/policy_hash.h"
+#include "xfrm/netlink/subnet_counts.h"
 
 namespace oakgate {
 
@@ -88,6 +90,10 @@ struct Guard::State {
   std::vector<Subnet> exempt;  // networks of ours and of the link: no wide remote subnet takes them
   std::set<Reqid> wide;        // pairs whose remote subnet holds one of them, or a peer
   std::multiset<IpAddress> peers;
+  std::map<IpAddress, std::size_t> gateways;  // our own, how many pairs each; without the unknown one
+  SubnetCounts remotes;                       // of every pair
+  bool looks_for_peers = false;               // which networks are ours depends on where the peers are
+  bool policies_hashed = false;               // the kernel hashes policies as we want it
 
   std::map<XfrmPolicy, XfrmPolicy> leftover_policies;  // by key
   std::map<GuardRouteKey, Route> leftover_routes;
@@ -115,11 +121,14 @@ struct Guard::State {
   Result<void> put_policies(const std::vector<XfrmPolicy>& wanted, const std::vector<XfrmPolicy>& previous);
   Result<void> drop_policies(std::span<const XfrmPolicy> policies);
   Result<void> set_standing(const std::set<XfrmPolicy>& wanted);
+  void hash_policies();
+  void unhash_policies();
 
   // --- exemptions
-  void count_peer(const ProtectPolicy& policy, bool add);
+  void count(const ProtectPolicy& policy, bool add);
   [[nodiscard]] bool holds_peer(const Subnet& remote) const;
   [[nodiscard]] bool concerns_exemptions(const ProtectPolicy& policy) const;
+  [[nodiscard]] bool concerns_exemptions(const ProtectPolicy& before, const ProtectPolicy& now) const;
   std::vector<Subnet> find_own_networks();
   [[nodiscard]] bool leads_outside(unsigned ifindex);
   void plan_exemptions(Reqid reqid, const Subnet& remote, std::span<const GuardTableKey> locals,

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <poll.h>
 
+#include <utility>
+
 #include "tests/xfrm/netns.h"
 
 namespace oakgate {
@@ -314,13 +316,44 @@ TEST_F(GuardTest, ThousandsOfPairs) {
   for (std::uint32_t i = 0; i < 2000; ++i) {
     const std::string remote = fmt::format("10.{}.{}.0/24", 16 + i / 256, i % 256);
     const std::string peer = fmt::format("198.51.{}.{}", 100 + i / 250, i % 250 + 1);
-    protect(pair(i, "10.1.0.0/24", remote.c_str(), peer.c_str()));
+    ProtectPolicy policy = pair(i, "10.1.0.0/24", remote.c_str(), peer.c_str());
+    const auto known = std::exchange(policy.remote_gateway, std::nullopt);
+    protect(policy);
+    policy.remote_gateway = known;
+    protect(policy);
   }
   EXPECT_THAT(ns_.output("ip xfrm policy count"), HasSubstr("OUT 2000"));
+  EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 0 remote 24"));
   EXPECT_THAT(ns_.output("ip rule | wc -l"), HasSubstr("7")) << "one table, whatever their number";
   EXPECT_THAT(route_get("10.20.1.9 from 10.1.0.9 iif lan"), HasSubstr("table 11101"));
   ASSERT_TRUE(guard_->shut_down().has_value());
   EXPECT_EQ("", ours());
+  EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 32 remote 32"));
+}
+
+TEST_F(GuardTest, AHashThatSomebodyElseHasChosenStays) {
+  open(true);
+  ns_.must("ip xfrm policy set hthresh4 16 16");
+  for (std::uint32_t i = 0; i < 300; ++i)
+    protect(pair(i, "10.1.0.0/24", fmt::format("10.{}.{}.0/24", 16 + i / 256, i % 256).c_str()));
+  EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 16 remote 16"));
+  ASSERT_TRUE(guard_->shut_down().has_value());
+  EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 16 remote 16"));
+}
+
+TEST_F(GuardTest, APeerThatComesToBeKnownInAnothersNetworkIsLeftOut) {
+  open(false);
+  protect(pair(1, "10.1.0.0/24", "172.16.0.0/12"));
+  ProtectPolicy second = pair(2, "10.1.0.0/24", "10.2.0.0/24");
+  second.remote_gateway.reset();
+  protect(second);
+  EXPECT_THAT(ours(), Not(HasSubstr("throw 172.16.5.5")));
+  second.remote_gateway = *IpAddress::parse("172.16.5.5");
+  protect(second);
+  EXPECT_THAT(ours(), HasSubstr("throw 172.16.5.5"));
+  second.remote_gateway = *IpAddress::parse("198.51.100.7");
+  protect(second);
+  EXPECT_THAT(ours(), Not(HasSubstr("throw 172.16.5.5")));
 }
 
 }  // namespace
