@@ -144,6 +144,10 @@ std::string answer_line(std::uint64_t id, const Json& result) {
   return dump({{"id", id}, {"ok", true}, {"result", result}});
 }
 
+std::string answer_line_of_text(std::uint64_t id, std::string_view result) {
+  return fmt::format("{{\"id\":{},\"ok\":true,\"result\":{}}}", id, result);
+}
+
 std::string error_line(std::uint64_t id, const Error& error, const Json& more) {
   Json json = error_json(error);
   if (more.is_object()) json.update(more);

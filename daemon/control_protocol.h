@@ -57,6 +57,7 @@ struct BadRequest {
 
 // Lines without their line break. Whatever is not UTF-8 is replaced: printing never fails.
 [[nodiscard]] std::string answer_line(std::uint64_t id, const Json& result);
+[[nodiscard]] std::string answer_line_of_text(std::uint64_t id, std::string_view result);  // `result` is JSON
 [[nodiscard]] std::string error_line(std::uint64_t id, const Error& error, const Json& more = {});
 [[nodiscard]] std::string event_line(std::uint64_t id, const Json& event);
 [[nodiscard]] std::string dump(const Json& json);

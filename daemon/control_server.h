@@ -48,6 +48,7 @@ class ControlServer {
   void answer(ClientId client, const std::string& line);
   // A line besides the answer; drops a client that lags behind.
   void stream(ClientId client, const std::string& line);
+  [[nodiscard]] Loop& loop() { return loop_; }
   // Hands what is waiting to the kernel, as far as it takes it without blocking: before the daemon ends.
   void flush();
 

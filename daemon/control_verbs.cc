@@ -69,6 +69,7 @@ void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
 }
 
 void ControlVerbs::on_gone(ClientId client) {
+  long_answers_->forget(client);
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(waiting_for_crls_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(monitors_, [&](const auto& entry) { return entry.first == client; });
@@ -91,39 +92,55 @@ Result<void> ControlVerbs::check_target(const ControlRequest& request) const {
               "one of: " + names_of(peers), "`oakgate status` lists them");
 }
 
-StatusInput ControlVerbs::status_input(const std::string& peer) const {
+std::vector<LongAnswers::Peer> ControlVerbs::peers_meant(const std::string& name) const {
+  std::vector<LongAnswers::Peer> meant;
+  for (const conf::PeerConfig& configured : parts_.config().peers) {
+    if (name.empty() || configured.name == name)
+      meant.push_back({configured.name, configured.address.to_string()});
+  }
+  return meant;
+}
+
+StatusInput ControlVerbs::status_input(std::span<const LongAnswers::Peer> peers, bool whole) const {
   StatusInput input;
   const conf::Config& config = parts_.config();
   input.gateway = gateway_name(config);
   input.data_plane = std::string(parts_.plane.name());
-  input.peers = parts_.driver.snapshot(peer);
-  for (const conf::PeerConfig& configured : config.peers) {
-    input.addresses.emplace(configured.name, configured.address.to_string());
+  for (const LongAnswers::Peer& peer : peers) {
+    // None of that name: a reload has removed it meanwhile.
+    for (ike::PeerSnapshot& one : parts_.driver.snapshot(peer.name)) input.peers.push_back(std::move(one));
+    input.addresses.emplace(peer.name, peer.address);
   }
   const std::vector<SaId> ids = sa_ids(input.peers);
   // Without counters the rest is still worth showing.
   if (const auto counters = parts_.plane.counters(ids)) {
     for (const SaCounters& one : *counters) input.counters.emplace(one.id, one);
   }
+  input.now = read_clocks();
+  if (!whole) return input;
   if (parts_.own_certificates) input.own_certificates = parts_.own_certificates();
-  for (const TrustpointConfig& trustpoint : parts_.config().trustpoints) {
+  for (const TrustpointConfig& trustpoint : config.trustpoints) {
     const WeakWaiver& waiver = trustpoint.allow_weak;
     if (!waiver.algorithms.empty())
       input.trustpoint_waivers.push_back({trustpoint.name, {waiver.algorithms, waiver.until, waiver.reason}});
   }
-  input.now = read_clocks();
   return input;
 }
 
 void ControlVerbs::status(ClientId client, const ControlRequest& request) {
-  server_->answer(client, answer_line(request.id, status_json(status_input(request.peer), request.detail)));
+  long_answers_->begin(client, request.id, "peers", peers_meant(request.peer),
+                       [this, detail = request.detail](std::span<const LongAnswers::Peer> peers, bool last) {
+                         return status_json(status_input(peers, last), detail);
+                       });
 }
 
 void ControlVerbs::show(ClientId client, const ControlRequest& request) {
-  const StatusInput input = status_input(request.peer);
-  server_->answer(client, answer_line(request.id, request.verb == ControlVerb::show_isakmp_sa
-                                                      ? isakmp_sa_json(input, numbers_)
-                                                      : ipsec_sa_json(input, numbers_)));
+  const bool isakmp = request.verb == ControlVerb::show_isakmp_sa;
+  long_answers_->begin(client, request.id, isakmp ? "isakmp_sas" : "idents", peers_meant(request.peer),
+                       [this, isakmp](std::span<const LongAnswers::Peer> peers, bool last) {
+                         const StatusInput input = status_input(peers, last);
+                         return isakmp ? isakmp_sa_json(input, numbers_) : ipsec_sa_json(input, numbers_);
+                       });
 }
 
 void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
@@ -239,7 +256,7 @@ bool ControlVerbs::on_outcome(ike::CommandId id, const Result<void>& result) {
     server_->answer(waiting.client, error_line(request.id, result.error()));
     return true;
   }
-  const StatusInput input = status_input(request.peer);
+  const StatusInput input = status_input(peers_meant(request.peer), false);
   server_->answer(waiting.client,
                   answer_line(request.id, {{"version", kControlVersion},
                                            {"verb", to_string(request.verb)},

@@ -4,8 +4,10 @@
 
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "conf/issue.h"
 #include "daemon/control_server.h"
 #include "daemon/core_driver.h"
+#include "daemon/long_answers.h"
 #include "daemon/revocation.h"
 #include "daemon/status_json.h"
 
@@ -40,6 +43,7 @@ class ControlVerbs final : public ControlHandler {
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
     server_ = &server;
+    long_answers_ = std::make_unique<LongAnswers>(server.loop(), server);
     server.serve(*this);
   }
 
@@ -70,10 +74,13 @@ class ControlVerbs final : public ControlHandler {
 
   // ErrorCode::not_found names what there is.
   [[nodiscard]] Result<void> check_target(const ControlRequest& request) const;
-  [[nodiscard]] StatusInput status_input(const std::string& peer) const;
+  // `whole`: with what is not a peer's, too.
+  [[nodiscard]] StatusInput status_input(std::span<const LongAnswers::Peer> peers, bool whole) const;
+  [[nodiscard]] std::vector<LongAnswers::Peer> peers_meant(const std::string& name) const;  // empty: all
 
   Parts parts_;
   ControlServer* server_ = nullptr;
+  std::unique_ptr<LongAnswers> long_answers_;
   std::map<ike::CommandId, Waiting> waiting_;
   std::set<std::pair<ClientId, std::uint64_t>> monitors_;  // with the request's id
   ConnectionNumbers numbers_;

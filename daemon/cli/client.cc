@@ -20,7 +20,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr Seconds kConnectPatience{5};
 constexpr Milliseconds kConnectAgain{50};
-constexpr std::size_t kMaxAnswer = 64U << 20;  // of one line: ten thousand tunnels take a tenth of it
+constexpr std::size_t kMaxAnswer = 512U << 20;  // of one line: a hundred thousand tunnels take a fifth of it
 
 Failure unreachable(const std::string& path, int code) {
   Failure failure{Exit::unreachable, "unreachable", {}, {}, {}};
