@@ -11,6 +11,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 # pylint: disable=wrong-import-position
+import handshakes  # noqa: E402
 import netlink_rows  # noqa: E402
 import report  # noqa: E402
 from gateways import TOP, BenchError  # noqa: E402
@@ -32,6 +33,8 @@ GROUPS = [
     ("flood", "the stream beside a flood of bad packets", lambda o, t: t.flood_rows()),
     ("memory", "encapsulation in memory: ipsec-mb alone; 100,000 SAs against one; by packet size and number of SAs",
      lambda o, t: memory_rows(o)),
+    ("handshakes", "IKE negotiations a second of one core: libreswan, strongSwan tuned", lambda o, t: handshakes.rate_rows(o)),
+    ("held", "the same with many tunnels held, and their memory: itself, libreswan", lambda o, t: handshakes.held_rows(o)),
     ("sa_setup", "SAs set up a second: ALLOCSPI", lambda o, t: netlink_rows.sa_setup_rows(o)),
 ]
 

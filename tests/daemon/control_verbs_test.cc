@@ -26,7 +26,7 @@ class Silent final : public LogSink {
   void write(LogLevel /*level*/, std::string_view /*text*/, std::span<const LogField> /*fields*/) override {}
 };
 
-conf::Config config_of(std::initializer_list<const char*> names) {
+conf::Config config_of(const std::vector<const char*>& names) {
   conf::Config config;
   config.gateway.name = "gw-a";
   for (const char* name : names) {
@@ -161,6 +161,40 @@ TEST_F(ControlVerbsTest, StatusShowsEveryPeerOrOne) {
   ASSERT_TRUE(one);
   ASSERT_EQ((*one)["peers"].size(), 1U);
   EXPECT_EQ((*one)["peers"][0]["name"], "c");
+}
+
+// Of thousands of peers the answer is made in pieces: as if it were one, and the loop goes on in between.
+TEST_F(ControlVerbsTest, AnswersAboutManyPeersAreWhole) {
+  std::vector<std::string> names;
+  for (std::size_t i = 0; i < LongAnswers::kPeersAPiece * 2 + 50; ++i)
+    names.push_back("peer-" + std::to_string(i));
+  std::vector<const char*> texts;
+  for (const std::string& name : names) texts.push_back(name.c_str());
+  config = config_of(texts);
+  driver->on_command(ike::Reconfigure{make_engine_config(config, {}, reqids).value()});
+  std::size_t turns = 0;
+  Timer turn(*loop, [&] {
+    ++turns;
+    turn.arm(Milliseconds(0));
+  });
+  turn.arm(Milliseconds(0));
+  for (const auto& [verb, list] :
+       {std::pair{ControlVerb::status, "peers"}, std::pair{ControlVerb::show_ipsec_sa, "idents"}}) {
+    const std::size_t before = turns;
+    const auto all = ask(verb);
+    ASSERT_TRUE(all) << all.error().text;
+    EXPECT_EQ(all->begin().key(), "version");
+    EXPECT_EQ((*all)["data_plane"], "software");
+    ASSERT_EQ((*all)[list].size(), names.size());
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const Json& entry = (*all)[list][i];
+      ASSERT_EQ(verb == ControlVerb::status ? entry["name"] : entry["peer"], names[i]);
+    }
+    EXPECT_GE(turns, before + 2);
+  }
+  const auto none = ask(ControlVerb::show_isakmp_sa);
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->dump(), R"({"version":1,"isakmp_sas":[]})");
 }
 
 TEST_F(ControlVerbsTest, WhatIsNotThereIsNotFound) {
