@@ -91,6 +91,8 @@ struct TunnelConfig {
   StartMode start = StartMode::on_traffic;  // of a range or `any`: always responder
   RekeyMode rekey = RekeyMode::on_traffic;
   std::uint32_t replay_window = 64;  // packets
+  bool esn = false;                  // extended sequence numbers, RFC 4304
+  PacketHandling handling;
   AcceptMode accept = AcceptMode::exact;
   Position position;
 };

@@ -99,6 +99,8 @@ inline constexpr Seconds kMinLifetime{60};
 inline constexpr Seconds kMaxLifetime{30 * 86400};
 inline constexpr std::uint64_t kMinKilobytes = 2560;  // as IOS; 0 is no limit
 inline constexpr std::uint64_t kMaxKilobytes = 0xffff'ffff;
+inline constexpr std::uint16_t kMinMss = 500;  // IOS: `ip tcp adjust-mss 500-1460`
+inline constexpr std::uint16_t kMaxMss = 9176;
 inline constexpr std::uint32_t kMinReplayWindow = 32;
 inline constexpr std::uint32_t kMaxReplayWindow = 4096;
 inline constexpr std::size_t kMaxPairs = 4096;      // of one tunnel

@@ -28,6 +28,12 @@ constexpr Word<AcceptMode> kAcceptModes[] = {
     {"subset", AcceptMode::subset},
 };
 
+constexpr Word<DfBit> kDfBits[] = {
+    {"copy", DfBit::copy},
+    {"set", DfBit::set},
+    {"clear", DfBit::clear},
+};
+
 // ---- local and remote ----------------------------------------------------------------------------------
 
 struct Side {
@@ -157,9 +163,30 @@ StartMode read_start(const std::optional<Field>& field, const PeerAddress& peer)
   return start;
 }
 
+// `off`, which other readers of YAML take for a boolean, is one of few words: no need of quotes.
+TcpMss read_mss(const Field& field) {
+  const auto text = scalar(field, "clamp, off or a number of bytes");
+  if (!text || *text == "off") return {};
+  if (*text == "clamp") return {TcpMss::Kind::clamp, 0};
+  auto bytes = parse_integer(*text, kMinMss, kMaxMss);
+  if (bytes) return {TcpMss::Kind::fixed, static_cast<std::uint16_t>(*bytes)};
+  bytes.error().expected += ", clamp or off";
+  field.fail(std::move(bytes.error()));
+  return {};
+}
+
+PacketHandling read_handling(const MapReader& map) {
+  PacketHandling handling;
+  if (const auto df = map.optional("df_bit")) handling.df_bit = choice(*df, kDfBits).value_or(DfBit::copy);
+  if (const auto dscp = map.optional("copy_dscp")) handling.copy_dscp = read_boolean(*dscp).value_or(true);
+  if (const auto mss = map.optional("tcp_mss")) handling.tcp_mss = read_mss(*mss);
+  return handling;
+}
+
 TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window", "accept"});
+  constexpr auto kKeys = std::to_array<std::string_view>({"local", "remote", "transform_sets", "pfs",
+                                                          "lifetime", "start", "rekey", "replay_window",
+                                                          "esn", "df_bit", "copy_dscp", "tcp_mss", "accept"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -181,6 +208,8 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
     });
     if (packets) tunnel.replay_window = static_cast<std::uint32_t>(*packets);
   }
+  if (const auto esn = map.optional("esn")) tunnel.esn = read_boolean(*esn).value_or(false);
+  tunnel.handling = read_handling(map);
   return tunnel;
 }
 

@@ -27,6 +27,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", false},
     VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", false},
     VerbRow{ControlVerb::show_crypto_engine, "show crypto engine configuration", false},
+    VerbRow{ControlVerb::show_dropped_packets, "show crypto engine connections dropped-packet", false},
     VerbRow{ControlVerb::refresh_keys, "pki refresh", false},
     VerbRow{ControlVerb::request_crls, "pki crl request", false, true},
 };

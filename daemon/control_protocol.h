@@ -27,6 +27,7 @@ enum class ControlVerb : std::uint8_t {
   show_isakmp_sa,
   show_ipsec_sa,
   show_crypto_engine,
+  show_dropped_packets,
   refresh_keys,
   request_crls,
 };

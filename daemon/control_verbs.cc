@@ -54,6 +54,7 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::show_isakmp_sa, &ControlVerbs::show},
       {ControlVerb::show_ipsec_sa, &ControlVerbs::show},
       {ControlVerb::show_crypto_engine, &ControlVerbs::show_engine},
+      {ControlVerb::show_dropped_packets, &ControlVerbs::show_drops},
       {ControlVerb::refresh_keys, &ControlVerbs::reload},
       {ControlVerb::request_crls, &ControlVerbs::request_crls}};
   return table;
@@ -118,6 +119,7 @@ StatusInput ControlVerbs::status_input(std::span<const LongAnswers::Peer> peers,
   }
   input.now = read_clocks();
   if (!whole) return input;
+  if (const auto drops = parts_.plane.drops()) input.drops = *drops;
   if (parts_.own_certificates) input.own_certificates = parts_.own_certificates();
   for (const TrustpointConfig& trustpoint : config.trustpoints) {
     const WeakWaiver& waiver = trustpoint.allow_weak;
@@ -152,6 +154,13 @@ void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
         {{"algorithms", engine.algorithms}, {"name", engine.name}, {"why", engine.why}});
   }
   server_->answer(client, answer_line(request.id, json));
+}
+
+void ControlVerbs::show_drops(ClientId client, const ControlRequest& request) {
+  const Result<DropCounts> drops = parts_.plane.drops();
+  server_->answer(client, drops ? answer_line(request.id, dropped_packets_json(
+                                                              status_input(peers_meant({}), false), *drops))
+                                : error_line(request.id, drops.error()));
 }
 
 void ControlVerbs::request_crls(ClientId client, const ControlRequest& request) {

@@ -69,6 +69,7 @@ class ControlVerbs final : public ControlHandler {
   void monitor(ClientId client, const ControlRequest& request);
   void show(ClientId client, const ControlRequest& request);
   void show_engine(ClientId client, const ControlRequest& request);
+  void show_drops(ClientId client, const ControlRequest& request);
   void request_crls(ClientId client, const ControlRequest& request);
   void crls_came(std::uint64_t number, const Revocation::Requested& lists);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 
 #include "daemon/event_text.h"
 #include "daemon/text.h"
@@ -269,7 +270,8 @@ Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id
           {"udp_encapsulation", sa.encapsulation.has_value()},
           {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
           {"expires_in_s", seconds_until(sa.expires_at, input.now)},
-          {"replay_window", sa.replay_window}};
+          {"replay_window", sa.replay_window},
+          {"esn", sa.esn && id.protocol != IpsecProtocol::comp}};
 }
 
 std::uint64_t errors_of(const SaCounters& counters) {
@@ -365,6 +367,9 @@ Json status_json(const StatusInput& input, bool detail) {
     }
     json["peers"].push_back(std::move(entry));
   }
+  if (input.drops) {
+    for (const DropReasonRow& row : kDropReasons) json["drops"][row.key] = input.drops->of(row.reason);
+  }
   for (const OwnCertificateStatus& own : input.own_certificates) {
     json["certificates"].push_back({{"trustpoint", own.trustpoint},
                                     {"subject", name_text(own.subject)},
@@ -408,6 +413,22 @@ Json ipsec_sa_json(const StatusInput& input, ConnectionNumbers& numbers) {
     }
   }
   return {{"version", kControlVersion}, {"data_plane", input.data_plane}, {"idents", std::move(idents)}};
+}
+
+Json dropped_packets_json(const StatusInput& input, const DropCounts& drops) {
+  std::set<std::string> addresses;
+  for (const PeerSnapshot& peer : input.peers) {
+    if (peer.local) addresses.insert(peer.local->to_string());
+  }
+  Json json{{"version", kControlVersion},
+            {"data_plane", input.data_plane},
+            {"addresses", addresses},
+            {"dropped", drops.total()},
+            {"reasons", Json::array()}};
+  for (const DropReasonRow& row : kDropReasons) {
+    json["reasons"].push_back({{"reason", row.key}, {"text", row.words}, {"packets", drops.of(row.reason)}});
+  }
+  return json;
 }
 
 Json event_json(const ike::Event& event, WallTime at) {

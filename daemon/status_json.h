@@ -45,6 +45,7 @@ struct StatusInput {
   std::vector<ike::PeerSnapshot> peers;
   std::map<std::string, std::string, std::less<>> addresses;  // as configured, by peer name
   std::map<SaId, SaCounters> counters;
+  std::optional<DropCounts> drops{};  // none: the plane cannot tell
   std::vector<OwnCertificateStatus> own_certificates{};
   std::vector<TrustpointWaiver> trustpoint_waivers{};  // of those that have one
   Now now;
@@ -57,6 +58,7 @@ struct StatusInput {
 [[nodiscard]] Json status_json(const StatusInput& input, bool detail);
 [[nodiscard]] Json isakmp_sa_json(const StatusInput& input, ConnectionNumbers& numbers);
 [[nodiscard]] Json ipsec_sa_json(const StatusInput& input, ConnectionNumbers& numbers);
+[[nodiscard]] Json dropped_packets_json(const StatusInput& input, const DropCounts& drops);
 [[nodiscard]] Json event_json(const ike::Event& event, WallTime at);
 
 }  // namespace oakgate

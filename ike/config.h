@@ -34,6 +34,8 @@ struct TunnelConfig {
   StartMode start = StartMode::on_traffic;
   RekeyMode rekey = RekeyMode::on_traffic;  // one that starts by itself is renewed though it is idle
   std::uint16_t replay_window = 64;
+  bool esn = false;  // extended sequence numbers, RFC 4304: asked for and insisted on
+  PacketHandling handling;
   AcceptMode accept = AcceptMode::exact;
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };

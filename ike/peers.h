@@ -35,6 +35,7 @@ struct SaPair {
   IpAddress local_gateway;
   IpAddress remote_gateway;
   Lifetime lifetime;
+  bool esn = false;
   std::uint64_t packets = 0;             // that it had carried when they were counted last
   std::optional<Instant> soft_limit_at;  // of kilobytes
   Instant established_at;

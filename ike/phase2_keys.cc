@@ -23,6 +23,13 @@ Kilobytes soft(Kilobytes hard, std::uint32_t percent, RekeyMode rekey) {
   return Kilobytes{hard.value - hard.value * (100 - percent) / 100};
 }
 
+// RFC 4303 section 3.3.3: a new SA is there before "the 2^32nd packet on a given SA". From the half on, like
+// the kilobytes not at the same moment on both sides: there is time enough at any speed.
+std::uint64_t soft_packets(std::uint32_t percent) {
+  constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
+  return kHalf + kHalf / 200 * percent;
+}
+
 IpsecProtocol carrier(const TransformSet& set) {
   return set.cipher ? IpsecProtocol::esp : IpsecProtocol::ah;
 }
@@ -78,10 +85,13 @@ SaSpec bare_sa(const SaPair& sas, const SelectorPair& selectors, Direction direc
 Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, SaSpec spec, const TunnelConfig& tunnel) {
   const ChosenTransform& chosen = *quick.chosen;
   spec.replay_window = tunnel.replay_window;
+  spec.esn = chosen.esn && spec.id.protocol != IpsecProtocol::comp;
+  spec.handling = tunnel.handling;
   spec.hard_time = chosen.lifetime.time;
   if (spec.id.protocol == carrier(chosen.set)) {
     spec.hard_kilobytes = chosen.lifetime.kilobytes;
     spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
+    if (!spec.esn && tunnel.rekey != RekeyMode::never) spec.soft_packets = soft_packets(quick.soft_percent);
   }
   if (auto derived = derive_keys(sa, quick, spec); !derived) return fail(std::move(derived.error()));
   return spec;
@@ -199,6 +209,7 @@ SaPair phase2_pair(const IkeSa& sa, const QuickMode& quick, const Pair& pair) {
   fresh.local_gateway = sa.local.address;
   fresh.remote_gateway = sa.remote.address;
   fresh.lifetime = quick.chosen->lifetime;
+  fresh.esn = quick.chosen->esn;
   return fresh;
 }
 

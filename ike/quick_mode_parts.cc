@@ -84,7 +84,8 @@ TransformWishes wishes_of(Run& run, const Peer& peer, const Pair& pair) {
           sa.nat.any(),
           holds ? &waiver : nullptr,
           own_traffic(pair.config.selectors, sa.local.address, sa.remote.address),
-          form == nullptr ? NatTraversal::off : form->id};
+          form == nullptr ? NatTraversal::off : form->id,
+          tunnel.esn};
 }
 
 Event pair_event(Run& run, EventId id) {

@@ -54,6 +54,7 @@ struct SaPairSnapshot {
   IpAddress local_gateway;
   IpAddress remote_gateway;
   std::uint16_t replay_window = 0;
+  bool esn = false;  // extended sequence numbers
   Instant established_at;
   std::optional<Instant> rekey_at;  // none for an old one
   Instant expires_at;

@@ -46,6 +46,7 @@ SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaP
   shot.local_gateway = sas.local_gateway;
   shot.remote_gateway = sas.remote_gateway;
   shot.replay_window = tunnel.replay_window;
+  shot.esn = sas.esn;
   shot.established_at = sas.established_at;
   shot.rekey_at = state.timers.when(sas.rekey_timer);
   shot.expires_at = state.timers.when(sas.expiry_timer).value_or(sas.established_at);

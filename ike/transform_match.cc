@@ -98,6 +98,7 @@ Transform transform_of(const TransformSet& set, IpsecProtocol protocol, const Tr
     list.push_back(
         Attribute::short_form(attribute::group_description, static_cast<std::uint16_t>(*wishes.pfs)));
   }
+  if (wishes.esn) list.push_back(Attribute::short_form(attribute::extended_sequence_number, wire::kEsn64));
   return transform;
 }
 
@@ -107,6 +108,7 @@ struct OfferedTransform {
   std::optional<std::uint64_t> authentication;
   std::uint64_t mode = 0;
   std::optional<std::uint64_t> group;
+  std::optional<std::uint64_t> esn;
   OfferedLife life;
 };
 
@@ -121,6 +123,7 @@ OfferedTransform read_transform(const Transform& transform) {
   // (host-dependent)"; the field means tunnel.
   offered.mode = find_attribute(list, attribute::encapsulation_mode).value_or(wire::kModeTunnel);
   offered.group = find_attribute(list, attribute::group_description);
+  offered.esn = find_attribute(list, attribute::extended_sequence_number);
   offered.life = offered_life(list, attribute::life_type, attribute::life_duration);
   return offered;
 }
@@ -136,9 +139,15 @@ bool matches_compression(const TransformSet& set, const TransformWishes& wishes,
          (mode == plain_mode(wanted) || mode == mode_number(wanted, wishes));
 }
 
+// RFC 4304 section 3: "any attribute value but the value for 64-bit sequence numbers" fits nothing.
+bool matches_sequence_numbers(const TransformWishes& wishes, const OfferedTransform& offered) {
+  return offered.esn == (wishes.esn ? std::optional<std::uint64_t>(wire::kEsn64) : std::nullopt);
+}
+
 bool matches(const TransformSet& set, IpsecProtocol protocol, const TransformWishes& wishes,
              const OfferedTransform& offered) {
   if (offered.mode != mode_number(mode_of(set, wishes), wishes)) return false;
+  if (!matches_sequence_numbers(wishes, offered)) return false;
   if (protocol == IpsecProtocol::ah) {
     return offered.id == info(*set.ah).ah_wire && offered.authentication == info(*set.ah).wire;
   }
@@ -178,6 +187,11 @@ std::string describe_compression(std::uint8_t number) {
   return known ? std::string(info(*known).name) : "ipcomp transform " + std::to_string(number);
 }
 
+std::string sequence_number_words(const std::optional<std::uint64_t>& esn) {
+  if (!esn) return "32-bit sequence numbers";
+  return *esn == wire::kEsn64 ? "esn" : "esn " + std::to_string(*esn);
+}
+
 std::string describe_transform(const Proposal& proposal, const Transform& transform) {
   const OfferedTransform offered = read_transform(transform);
   const auto protocol = ipsec_protocol(proposal.protocol);
@@ -199,6 +213,7 @@ std::string describe_transform(const Proposal& proposal, const Transform& transf
   if (transport) text += " transport";
   if (form != nullptr) text += " udp-encapsulated";
   if (offered.group) text += " group" + std::to_string(*offered.group);
+  if (offered.esn) text += " " + sequence_number_words(offered.esn);
   return text;
 }
 
@@ -249,6 +264,7 @@ std::string describe_wishes(const TransformWishes& wishes) {
   for (const TransformSet& set : wishes.sets) text += (text.empty() ? "" : ", ") + to_string(set);
   if (wishes.udp_encapsulation) text += " udp-encapsulated";
   if (wishes.pfs) text += " with pfs " + std::string(info(*wishes.pfs).name);
+  if (wishes.esn) text += " with esn";
   return text;
 }
 
@@ -310,8 +326,9 @@ OfferedLife shortest(const std::vector<Candidate>& parts) {
 
 ChosenTransform chosen_of(const TransformSet& set, const TransformWishes& wishes, const SaPayload& offer,
                           const std::vector<Candidate>& parts, const ProtocolSpis& our_spis) {
-  ChosenTransform chosen{set, parts.front().pfs, {}, {}, {}, {}};
+  ChosenTransform chosen{set, parts.front().pfs, {}, {}, {}, {}, false};
   chosen.set.mode = mode_of(set, wishes);
+  chosen.esn = wishes.esn;
   chosen.reply.doi = offer.doi;
   for (const Candidate& part : parts) {
     const IpsecProtocol protocol = *ipsec_protocol(part.proposal->protocol);
@@ -418,6 +435,10 @@ void compare_transform(ProposalComparison& one, const TransformSet& set, IpsecPr
           authentication == 0 ? "none" : describe_authentication(prefix, authentication),
           wanted ? prefix + std::string(info(*wanted).name) : "none");
   compare(one, "mode", mode_word(offered.mode), mode_word(mode_number(mode_of(set, wishes), wishes)));
+  if (!matches_sequence_numbers(wishes, offered)) {
+    one.differences.push_back(
+        {"esn", sequence_number_words(offered.esn), wishes.esn ? "esn" : "32-bit sequence numbers"});
+  }
   if (!agree_on_pfs(wishes, offered).agreed) {
     one.differences.push_back({"pfs", offered.group ? "group" + std::to_string(*offered.group) : "none",
                                wishes.pfs ? std::string(info(*wishes.pfs).name) : "any strong group"});

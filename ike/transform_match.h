@@ -27,6 +27,7 @@ struct TransformWishes {
   const WeakWaiver* waiver = nullptr;
   bool own_traffic = false;  // the selectors are the two gateways: transport mode means what it says
   NatTraversal nat_form = NatTraversal::rfc;  // with udp_encapsulation: how its modes are numbered
+  bool esn = false;                           // extended sequence numbers: asked for and insisted on
 };
 // Whether `selectors` are for the two gateways' own traffic, of whatever protocol and ports.
 [[nodiscard]] bool own_traffic(const SelectorPair& selectors, const IpAddress& local,
@@ -71,6 +72,7 @@ struct ChosenTransform {
   OfferedLife shortened;   // responder: what of it the peer has to be told
   ProtocolSpis peer_spis;  // what we send with
   wire::SaPayload reply;   // responder: the chosen transforms as offered, with our SPIs
+  bool esn = false;        // RFC 4304
 };
 
 // Responder. A tunnel without `pfs` takes any group we allow, or none; one with `pfs` insists on a group. A

@@ -18,6 +18,7 @@ enum class Verb : std::uint8_t {
   show_isakmp_sa,
   show_ipsec_sa,
   show_crypto_engine,
+  show_dropped_packets,
   pki_authenticate,
   pki_enroll,
   pki_generate_key,

@@ -70,6 +70,10 @@ void print_crypto_engine(const Json& result) {
   print(ios_crypto_engine(result));
 }
 
+void print_dropped_packets(const Json& result) {
+  print(ios_dropped_packets(result));
+}
+
 void print_tunnels(const Json& result) {
   for (const Json& tunnel : result["tunnels"]) {
     print(fmt::format("{}/{}: {}\n", result.value("peer", ""), tunnel.value("name", ""),
@@ -124,6 +128,8 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
       {Verb::show_crypto_engine, {ControlVerb::show_crypto_engine, kPatience, false, print_crypto_engine}},
+      {Verb::show_dropped_packets,
+       {ControlVerb::show_dropped_packets, kPatience, false, print_dropped_packets}},
   };
   return table;
 }

@@ -72,6 +72,7 @@ std::string sa_block(const Json& sa, const std::string& map) {
   out += fmt::format("        conn id: {}, crypto map: {}\n", number(sa, "conn_id"), map);
   out += fmt::format("        sa timing: {}\n", lifetime_left(sa));
   out += fmt::format("        replay detection support: {}\n", number(sa, "replay_window") > 0 ? "Y" : "N");
+  if (sa.value("esn", false)) out += "        extended sequence numbers: Y\n";
   out += fmt::format("        Status: {}\n", sa["role"] == "current" ? "ACTIVE" : "ACTIVE(replaced)");
   return out;
 }
@@ -156,6 +157,20 @@ std::string ios_crypto_engine(const Json& result) {
     text += fmt::format("                    chosen:  {}\n", engine.value("why", ""));
   }
   return text;
+}
+
+std::string ios_dropped_packets(const Json& result) {
+  // IOS: one line an interface, with its address; the planes have none of their own.
+  const Json addresses = result.value("addresses", Json::array());
+  const bool one = addresses.is_array() && addresses.size() == 1 && addresses[0].is_string();
+  std::string out = fmt::format("{:<16} {:<16} {}\n", "Interface", "IP-Address", "Drop Count");
+  out += fmt::format("{:<16} {:<16} {}\n", text(result, "data_plane"),
+                     one ? addresses[0].get<std::string>() : "unassigned", number(result, "dropped"));
+  for (const Json& reason : result.value("reasons", Json::array())) {
+    if (number(reason, "packets") != 0)
+      out += fmt::format("    {:<48} {}\n", text(reason, "text"), number(reason, "packets"));
+  }
+  return out;
 }
 
 }  // namespace oakgate::cli

@@ -100,6 +100,27 @@ enum class RekeyMode : std::uint8_t { on_traffic, always, never };
 // Which proxy identities of a peer's offer a responder takes: the configured ones, or also any within them.
 enum class AcceptMode : std::uint8_t { exact, subset };
 
+// `df_bit`, as IOS's `crypto ipsec df-bit`: the outer IPv4 header's DF bit is the inner packet's (RFC 4301
+// section 8.1), or always or never set. Never: packets that do not fit are fragmented on the way.
+enum class DfBit : std::uint8_t { copy, set, clear };
+
+// `tcp_mss`, as IOS's `ip tcp adjust-mss`: the MSS option of TCP SYNs, both ways, is made no larger than a
+// number of bytes, or than what the SA's path carries in one piece.
+struct TcpMss {
+  enum class Kind : std::uint8_t { off, clamp, fixed };
+  Kind kind = Kind::off;
+  std::uint16_t bytes = 0;  // of `fixed`
+  friend bool operator==(const TcpMss&, const TcpMss&) = default;
+};
+
+// What a tunnel does to the packets it carries, beside protecting them.
+struct PacketHandling {
+  DfBit df_bit = DfBit::copy;
+  bool copy_dscp = true;  // inner DSCP to the outer header (RFC 2983 section 4.1); ECN always: RFC 6040
+  TcpMss tcp_mss;
+  friend bool operator==(const PacketHandling&, const PacketHandling&) = default;
+};
+
 // Which weak words a choice needs; empty: none.
 [[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
 [[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);

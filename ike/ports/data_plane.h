@@ -39,6 +39,7 @@
 #include "ike/base/result.h"
 #include "ike/base/secret.h"
 #include "ike/base/types.h"
+#include "ike/ports/drop_reasons.h"
 
 namespace oakgate {
 
@@ -77,6 +78,10 @@ struct SaSpec {
   SecretBytes integrity_key;           // info(integrity).key_bytes
   std::optional<SaId> bundle{};        // the other SA, of the other protocol
   std::uint16_t replay_window = 64;    // packets; `in` only
+  bool esn = false;  // 64-bit sequence numbers: RFC 4303 section 2.2.1, RFC 4302 section 2.5.1
+  // The last sequence number that was used, or seen: 0 for a new SA.
+  std::uint64_t last_sequence = 0;
+  PacketHandling handling{};  // what a plane cannot do is ErrorCode::unsupported
   std::optional<UdpEncapsulation> encapsulation;
   // Limits; 0: none. Past a hard one the SA carries nothing and is gone (`on_expired`). Past the soft one it
   // goes on carrying and `on_soft_limit` is raised once, so that the protocol renews it. (Soft time is the
@@ -84,6 +89,9 @@ struct SaSpec {
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};
+  // Likewise, in packets. The hard one needs no telling: an SA ends when its sequence numbers do, RFC 4303
+  // section 3.3.3.
+  std::uint64_t soft_packets = 0;
 };
 
 // One selector pair between two gateways: configured, or a part of such a one that the peer has narrowed. Of
@@ -170,6 +178,10 @@ class DataPlane {
   [[nodiscard]] virtual Result<void> remove(std::span<const SaId> sas) = 0;
   // In the order asked; an SA that is not there yields its id with zeros.
   [[nodiscard]] virtual Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) = 0;
+
+  // What the plane has dropped since it began, each reason once, in the order of the table. Of the kernel
+  // plane it is the whole network namespace's, other programs' SAs too: the kernel keeps no other count.
+  [[nodiscard]] virtual Result<DropCounts> drops() = 0;
 
   // A clean end: SAs, policies, routes and devices of ours are taken away. (After a kill -9 instead, the
   // unreachable routes and the inbound policies stay: nothing leaks. The next start adopts or replaces them.)

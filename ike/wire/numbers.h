@@ -69,8 +69,10 @@ inline constexpr std::uint16_t encryption = 1, hash = 2, authentication = 3, gro
 // RFC 2407 section 4.5: attributes of a phase 2 transform.
 namespace ipsec_attribute {
 inline constexpr std::uint16_t life_type = 1, life_duration = 2, group_description = 3,
-                               encapsulation_mode = 4, authentication = 5, key_length = 6, key_rounds = 7;
+                               encapsulation_mode = 4, authentication = 5, key_length = 6, key_rounds = 7,
+                               extended_sequence_number = 11;  // RFC 4304 section 2
 }
+inline constexpr std::uint16_t kEsn64 = 1;
 inline constexpr std::uint16_t kLifeSeconds = 1;
 inline constexpr std::uint16_t kLifeKilobytes = 2;
 inline constexpr std::uint16_t kModeTunnel = 1;

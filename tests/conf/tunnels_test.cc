@@ -35,6 +35,8 @@ TEST(Tunnels, Defaults) {
   EXPECT_EQ(lan.start, StartMode::on_traffic);
   EXPECT_EQ(lan.rekey, RekeyMode::on_traffic);
   EXPECT_EQ(lan.replay_window, 64U);
+  EXPECT_FALSE(lan.esn);
+  EXPECT_EQ(lan.handling, PacketHandling{});
   EXPECT_EQ(lan.accept, AcceptMode::exact);
   EXPECT_EQ(lan.position.line, 13);
 }
@@ -42,7 +44,10 @@ TEST(Tunnels, Defaults) {
 TEST(Tunnels, EveryKey) {
   const TunnelConfig lan = tunnel(
       "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: [strong], pfs: group14, lifetime: {time: 8h, "
-      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096, accept: subset");
+      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096, accept: subset, esn: true, "
+      "df_bit: clear, copy_dscp: false, tcp_mss: clamp");
+  EXPECT_TRUE(lan.esn);
+  EXPECT_EQ(lan.handling, (PacketHandling{DfBit::clear, false, {TcpMss::Kind::clamp, 0}}));
   EXPECT_EQ(lan.accept, AcceptMode::subset);
   EXPECT_EQ(lan.rekey, RekeyMode::never);
   EXPECT_EQ(lan.pfs, DhGroup::modp2048);
@@ -55,6 +60,9 @@ TEST(Tunnels, EveryKey) {
       Kilobytes{0});
   EXPECT_EQ(tunnel("local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: strong, pfs: none").pfs,
             std::nullopt);
+  const std::string nets = "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: strong, ";
+  EXPECT_EQ(tunnel(nets + "tcp_mss: 1360").handling.tcp_mss, (TcpMss{TcpMss::Kind::fixed, 1360}));
+  EXPECT_EQ(tunnel(nets + "tcp_mss: off, df_bit: set").handling, (PacketHandling{DfBit::set, true, {}}));
 }
 
 TEST(Tunnels, EveryLocalPairsWithEveryRemote) {
@@ -187,7 +195,17 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kNets + kSet + "renew: always",
              {"78: peers.b.tunnels.lan.renew: `renew` is not a known key; expected local, remote, "
               "transform_sets, pfs, "
-              "lifetime, start, rekey, replay_window or accept"}},
+              "lifetime, start, rekey, replay_window, esn, df_bit, copy_dscp, tcp_mss or accept"}},
+        Case{kNets + kSet + "df_bit: on",
+             {"86: peers.b.tunnels.lan.df_bit: `on` is not known here; expected copy, set or clear"}},
+        Case{kNets + kSet + "tcp_mss: 100",
+             {"87: peers.b.tunnels.lan.tcp_mss: `100` is out of range; expected a number from 500 to 9176, "
+              "clamp or off"}},
+        Case{kNets + kSet + "tcp_mss: clam",
+             {"87: peers.b.tunnels.lan.tcp_mss: `clam` is not a whole number; expected a number from 500 to 9176, "
+              "clamp or off"}},
+        Case{kNets + kSet + "esn: perhaps",
+             {"83: peers.b.tunnels.lan.esn: `perhaps` is not known here; expected true or false"}},
         Case{
             kNets + kSet + "accept: subsets",
             {"86: peers.b.tunnels.lan.accept: `subsets` is not known here; expected exact or subset; did you "

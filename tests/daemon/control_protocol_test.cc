@@ -12,7 +12,8 @@ TEST(ControlProtocol, ReadsEveryVerb) {
       {"monitor", ControlVerb::monitor},
       {"show crypto isakmp sa", ControlVerb::show_isakmp_sa},
       {"show crypto ipsec sa", ControlVerb::show_ipsec_sa},
-      {"show crypto engine configuration", ControlVerb::show_crypto_engine}};
+      {"show crypto engine configuration", ControlVerb::show_crypto_engine},
+      {"show crypto engine connections dropped-packet", ControlVerb::show_dropped_packets}};
   for (const auto& [name, verb] : verbs) {
     const auto request = parse_request(R"({"id":7,"version":1,"verb":")" + std::string(name) + "\"}");
     ASSERT_TRUE(request) << name;

@@ -341,5 +341,21 @@ TEST_F(ControlVerbsTest, TellsWhatEncrypts) {
   for (const Json& one : (*engine)["engines"]) EXPECT_NE(one["why"], "");
 }
 
+TEST_F(ControlVerbsTest, TellsWhatWasDropped) {
+  plane.drop_counts.add(DropReason::replayed, 3);
+  plane.drop_counts.add(DropReason::plaintext, 1);
+  const auto dropped = ask(ControlVerb::show_dropped_packets);
+  ASSERT_TRUE(dropped);
+  EXPECT_EQ((*dropped)["dropped"], 4);
+  ASSERT_EQ((*dropped)["reasons"].size(), kDropReasons.size());
+  for (const Json& one : (*dropped)["reasons"]) {
+    const int wanted = one["reason"] == "replayed" ? 3 : one["reason"] == "plaintext" ? 1 : 0;
+    EXPECT_EQ(one["packets"], wanted) << one["reason"];
+  }
+  const auto status = ask(ControlVerb::status);
+  ASSERT_TRUE(status);
+  EXPECT_EQ((*status)["drops"]["replayed"], 3);
+}
+
 }  // namespace
 }  // namespace oakgate

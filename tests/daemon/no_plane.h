@@ -27,7 +27,10 @@ class NoPlane final : public DataPlane {
   Result<std::vector<SaCounters>> counters(std::span<const SaId> /*sas*/) override {
     return std::vector<SaCounters>();
   }
+  Result<DropCounts> drops() override { return drop_counts; }
   void shut_down() override {}
+
+  DropCounts drop_counts;  // what drops() answers
 
  private:
   std::string name_;

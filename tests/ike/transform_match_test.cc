@@ -70,6 +70,48 @@ TEST(ChooseTransform, TheCutOfSha256IsNotNegotiated) {
   EXPECT_EQ(choose_transform(theirs, offer_from(ours), kOurs)->set.integrity, Integrity::sha256);
 }
 
+// RFC 4304: attribute 11, whose only value is 1.
+TEST(ChooseTransform, ExtendedSequenceNumbersAreInsistedOnByBothSides) {
+  TransformWishes extended = wishes();
+  extended.esn = true;
+  const wire::SaPayload offer = offer_from(extended);
+  for (const wire::Proposal& proposal : offer.proposals) {
+    const Attribute& last = proposal.transforms.at(0).attributes.back();
+    EXPECT_EQ(last.type, 11);
+    EXPECT_EQ(last.number(), 1U);
+  }
+  const auto chosen = choose_transform(extended, offer, kOurs);
+  ASSERT_TRUE(chosen) << chosen.error().text;
+  EXPECT_TRUE(chosen->esn);
+  const auto answered = check_chosen_transform(extended, chosen->reply);
+  ASSERT_TRUE(answered);
+  EXPECT_TRUE(answered->esn);
+  EXPECT_FALSE(choose_transform(wishes(), offer_from(wishes()), kOurs)->esn);
+
+  const auto refused = choose_transform(wishes(), offer, kOurs);
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().text.find("aes-256 esp-sha256-hmac esn"), std::string::npos)
+      << refused.error().text;
+  const ProposalReport report = compare_transforms(wishes(), offer);
+  ASSERT_FALSE(report.empty());
+  EXPECT_EQ(report[0].differences.at(0).attribute, "esn");
+  EXPECT_EQ(report[0].differences.at(0).ours, "32-bit sequence numbers");
+  EXPECT_FALSE(choose_transform(extended, offer_from(wishes()), kOurs));
+  EXPECT_FALSE(check_chosen_transform(extended, offer_from(wishes())));
+}
+
+TEST(ChooseTransform, OtherValuesOfTheSequenceNumbersAttributeFitNothing) {
+  TransformWishes extended = wishes();
+  extended.esn = true;
+  for (const std::uint16_t value : {0, 2, 0xffff}) {
+    wire::SaPayload offer = offer_from(wishes());
+    for (wire::Proposal& proposal : offer.proposals)
+      proposal.transforms[0].attributes.push_back(Attribute::short_form(11, value));
+    EXPECT_FALSE(choose_transform(wishes(), offer, kOurs)) << value;
+    EXPECT_FALSE(choose_transform(extended, offer, kOurs)) << value;
+  }
+}
+
 // Every cipher with every integrity algorithm finds itself in its own offer, and nothing else.
 TEST(ChooseTransform, EveryAlgorithmIsTold) {
   std::vector<TransformSet> all;

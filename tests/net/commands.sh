@@ -72,6 +72,10 @@ show_crypto() {
   says 'crypto engine state:  installed'
   exits 0 og a --json show crypto engine configuration
   jq -e '.engines | length > 0 and all(.name != "" and .why != "")' "$work/output" >/dev/null
+  exits 0 og a show crypto engine connections dropped-packet
+  says 'Interface +IP-Address +Drop Count'
+  exits 0 og a --json show crypto engine connections dropped-packet
+  jq -e '.reasons | length > 0 and all(.packets >= 0 and .text != "")' "$work/output" >/dev/null
   exits 0 og a --json show crypto isakmp sa
   jq -e . "$work/output" >/dev/null
 }

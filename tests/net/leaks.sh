@@ -1,6 +1,6 @@
 #!/bin/bash
-# Nothing leaks: not before the tunnel is up, not while it is down, not after a kill -9, not on a start again; and
-# plaintext from outside never reaches a protected LAN.
+# Nothing leaks: not before the tunnel is up, not while it is down, not after a kill -9, not on a start again, not on
+# a reload or when a device goes; and plaintext from outside never reaches a protected LAN.
 #
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #
@@ -73,6 +73,99 @@ after_kill_and_start_again() {
   no_plaintext wire
 }
 
+# A reload that changes the tunnel, brings a second one, and takes that away again, while lan-a sends to both nets.
+while_reloads_change_tunnels() {
+  local both
+  both="\"$(lan_net b)\", \"$(second_net b)\""
+  config a b
+  config b a
+  start a b
+  capture wire outside to-a
+  flood
+  exits 0 og a up gw-b
+  eventually 5 has a '.peers[0].tunnels[0].sas[0].packets_in > 20'
+  tunnel="start: responder, lifetime: {time: 30m}" config a b
+  exits 0 og a reload
+  exits 0 og a up gw-b
+  eventually 5 has a '.peers[0].tunnels[0].sas[0].packets_in > 20'
+  remote_nets="[$both]" config a b
+  local_nets="[$both]" config b a
+  exits 0 og b reload
+  exits 0 og a reload
+  # The second net is guarded before it has an SA, and still is when one is there.
+  not pings_from lan-a "$(second_host b)"
+  exits 0 og a up gw-b
+  count=20 pings_from lan-a "$(second_host b)"
+  config a b
+  config b a
+  exits 0 og b reload
+  exits 0 og a reload
+  exits 0 og a up gw-b
+  pings a b
+  flood_ends
+  captured wire
+  no_plaintext wire
+}
+
+# Somebody takes the outer interface away and brings it back: nothing leaves in plain, and the tunnel carries again.
+outer_interface_goes_and_comes() {
+  config a b
+  config b a
+  start a b
+  capture wire outside to-a
+  exits 0 og a up gw-b
+  pings a b
+  flood
+  ip -n "$ns-gw-a" link set dev wan down
+  not one_ping a b
+  ip -n "$ns-gw-a" link set dev wan up
+  ip -n "$ns-gw-a" route replace default via "${net4[a]}.254"
+  # Its address had gone, and the tunnel with it; the peer is no one that starts it.
+  eventually 10 og a up gw-b
+  pings a b
+  flood_ends
+  captured wire
+  no_plaintext wire
+}
+
+tun_of() { ip -n "$ns-gw-$1" -o link show type tun | sed -n 's/^[0-9]*: \([^:@]*\).*/\1/p' | head -1; }
+# The software plane's device is deleted under it: reported, no longer carried, and nothing leaves in plain; after a
+# start again it is as before.
+device_is_deleted() {
+  config a b
+  config b a
+  start a b
+  capture wire outside to-a
+  exits 0 og a up gw-b
+  pings a b
+  flood
+  ip -n "$ns-gw-a" link del "$(tun_of a)"
+  eventually 5 logged a 'TUN device .* failed'
+  not pings_from lan-a "$(lan_host b)"
+  alive a
+  # Between a clean end and the next start this gateway guards nothing: the flood ends before.
+  flood_ends
+  captured wire
+  no_plaintext wire
+  stop a
+  start a
+  exits 0 og a up gw-b
+  pings a b
+}
+
+# A tunnel that nothing starts answers the sender (RFC 1812 section 5.2.7.1: code 13), not the outside.
+prohibited_while_down() {
+  config a b
+  start a
+  capture told lan-a eth 'icmp[0] == 3 and icmp[1] == 13'
+  capture wire outside to-a
+  not one_ping a b
+  captured told
+  captured wire
+  no_plaintext wire
+  [ "$(count told icmp)" -ge 1 ] || complain "lan-a was not told that its traffic is prohibited"
+}
+
 # What comes from outside in plaintext with an address of the remote LAN; nothing of it may reach lan-a.
 inject() {
   ip -n "$ns-outside" addr add 10.2.0.77/32 dev lo
@@ -140,6 +233,12 @@ run "injected plaintext would arrive" injection_works
 run "nothing leaves while the tunnel is down" while_down
 run "nothing leaves while it comes up and goes down" while_it_comes_up_and_goes_down
 run "nothing leaves after kill -9 and on starting again" after_kill_and_start_again
+run "nothing leaves while reloads change tunnels" while_reloads_change_tunnels
+run "nothing leaves while the outer interface goes and comes" outer_interface_goes_and_comes
+if [ "$PLANE" = software ]; then
+  run "nothing leaves when the device is deleted" device_is_deleted
+  run "a sender hears that a tunnel is down" prohibited_while_down
+fi
 run "plaintext from outside is dropped" plaintext_from_outside
 run "a foreign inner source is dropped" foreign_inner_source
 run "a selector of everything leaves IKE alone" everything_selected

@@ -238,6 +238,7 @@ TEST_F(DataPlaneTraffic, Counts) {
 }
 
 TEST_F(DataPlaneTraffic, DropsReplayedPackets) {
+  std::uint64_t replays = 0;
   for (const std::uint16_t window : {32, 64, 1024}) {
     Tunnel tunnel;
     tunnel.number = window;
@@ -252,6 +253,7 @@ TEST_F(DataPlaneTraffic, DropsReplayedPackets) {
     const Sniffer injector(a_.ns, "outer");
     injector.inject(frame);
     EXPECT_TRUE(await([&] { return counters(Side::b, tunnel.inbound(Side::b)).replayed == 1; })) << window;
+    EXPECT_EQ(++replays, dropped(Side::b, DropReason::replayed));
     EXPECT_EQ("", to.receive(50));
     ASSERT_TRUE(b_.with_plane([&](DataPlane& p) { return p.unprotect(tunnel.reqid()); }).has_value());
     ASSERT_TRUE(a_.with_plane([&](DataPlane& p) { return p.unprotect(tunnel.reqid()); }).has_value());
@@ -259,8 +261,32 @@ TEST_F(DataPlaneTraffic, DropsReplayedPackets) {
   }
 }
 
+// RFC 4303 section 2.2.1, RFC 4302 section 2.5.1.
+TEST_F(DataPlaneTraffic, ExtendedSequenceNumbersPass2To32) {
+  Tunnel tunnel;
+  for (const auto& [protection, cipher] :
+       {std::pair{Protection::esp, EspCipher::aes_256}, std::pair{Protection::esp, EspCipher::gcm_128},
+        std::pair{Protection::ah, EspCipher::aes_256}, std::pair{Protection::ah_esp, EspCipher::aes_256}}) {
+    ++tunnel.generation;
+    tunnel.protection = protection;
+    tunnel.cipher = cipher;
+    const bool aead = protection == Protection::esp && info(cipher).aead();
+    tunnel.integrity = aead ? std::nullopt : std::optional(Integrity::sha256);
+    tunnel.esn = true;
+    tunnel.replay_window = 256;
+    tunnel.last_sequence = (std::uint64_t{1} << 32) - 3;
+    up(tunnel);
+    for (int i = 0; i < 6; ++i) ASSERT_TRUE(carries()) << i;
+    EXPECT_GE(counters(Side::b, tunnel.inbound(Side::b)).packets, 6U);
+    EXPECT_EQ(0U, counters(Side::b, tunnel.inbound(Side::b)).replayed);
+    remove(tunnel);
+    unprotect(tunnel);
+  }
+}
+
 TEST_F(DataPlaneTraffic, DropsForgedPackets) {
   Tunnel tunnel;
+  std::uint64_t forged = 0;
   for (const EspCipher cipher : {EspCipher::aes_256, EspCipher::gcm_128}) {
     ++tunnel.generation;
     tunnel.cipher = cipher;
@@ -277,6 +303,11 @@ TEST_F(DataPlaneTraffic, DropsForgedPackets) {
     EXPECT_TRUE(await([&] { return counters(Side::b, tunnel.inbound(Side::b)).not_authentic == 1; }))
         << info(cipher).name;
     EXPECT_TRUE(carries());
+    EXPECT_EQ(++forged, dropped(Side::b, DropReason::not_authentic));
+    const std::uint64_t unknown = dropped(Side::b, DropReason::invalid_spi);
+    frame[kEthernet + 20 + 3] ^= 0x80;  // an SPI that nobody has
+    Sniffer(a_.ns, "outer").inject(frame);
+    EXPECT_TRUE(await([&] { return dropped(Side::b, DropReason::invalid_spi) == unknown + 1; }));
     remove(tunnel);
   }
 }
@@ -302,6 +333,7 @@ TEST_F(DataPlaneTraffic, InnerPacketsMustLieInTheSelectors) {
     return now.packets > before.packets || now.selector_mismatch > 0;
   }));
   EXPECT_EQ("", to.receive(100));
+  EXPECT_EQ(1U, dropped(Side::b, DropReason::selector_mismatch));
 }
 
 TEST_F(DataPlaneTraffic, MoreSpecificSelectorsWin) {
@@ -322,6 +354,31 @@ TEST_F(DataPlaneTraffic, MoreSpecificSelectorsWin) {
   EXPECT_EQ("for the narrow one", to.receive());
   EXPECT_EQ(1U, counters(Side::a, one_port.outbound(Side::a)).packets);
   EXPECT_EQ(of_all, counters(Side::a, all.outbound(Side::a)).packets);
+}
+
+// `df_bit` and `copy_dscp`, as the wire shows them.
+TEST_F(DataPlaneTraffic, TheOuterHeaderIsAsTheTunnelHandlesIt) {
+  constexpr int kExpedited = 0xb8;
+  for (const PacketHandling& handling : {PacketHandling{}, PacketHandling{DfBit::clear, false, {}}}) {
+    Tunnel tunnel;
+    tunnel.generation = handling.copy_dscp ? 1 : 2;
+    tunnel.handling = handling;
+    up(tunnel);
+    ASSERT_TRUE(carries());
+    const UdpSocket from(host_a_, host_address(Side::a, Family::ipv4), 0);
+    const int probe = IP_PMTUDISC_DO;
+    ASSERT_EQ(0, setsockopt(from.fd(), IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof(probe)));
+    ASSERT_EQ(0, setsockopt(from.fd(), IPPROTO_IP, IP_TOS, &kExpedited, sizeof(kExpedited)));
+    const UdpSocket to(host_b_, host_address(Side::b, Family::ipv4), 7799);
+    std::ignore = on_wire();
+    ASSERT_EQ(0, from.send(to.local(), "with DF and a DSCP"));
+    EXPECT_EQ("with DF and a DSCP", to.receive());
+    const Bytes frame = last_esp_to_b(on_wire());
+    ASSERT_GT(frame.size(), kEthernet + 20);
+    EXPECT_EQ(handling.df_bit == DfBit::copy ? 0x40 : 0, frame[kEthernet + 6] & 0x40);
+    EXPECT_EQ(handling.copy_dscp ? kExpedited : 0, frame[kEthernet + 1]);
+    remove(tunnel);
+  }
 }
 
 TEST_F(DataPlaneTraffic, TellsHostsOfTheSmallerPathMtu) {

@@ -139,6 +139,9 @@ std::vector<SaSpec> Tunnel::sas(Side side) const {
     }
     if (sa.integrity) sa.integrity_key = key(info(*sa.integrity).key_bytes, sa.id.spi.value, 2);
     sa.replay_window = replay_window;
+    sa.esn = esn;
+    sa.last_sequence = last_sequence;
+    sa.handling = handling;
     if (udp && !is_comp) sa.encapsulation = UdpEncapsulation{};
     if (non_ike_marker && !is_comp) sa.encapsulation = UdpEncapsulation{500, 500, true};
     sa.hard_time = hard_time;
@@ -281,6 +284,12 @@ std::vector<Bytes> DataPlaneContract::on_wire() {
 bool DataPlaneContract::leaked() {
   const std::vector<Bytes> frames = on_wire();
   return std::any_of(frames.begin(), frames.end(), shows_marker);
+}
+
+std::uint64_t DataPlaneContract::dropped(Side side, DropReason reason) {
+  const auto drops = gateway(side).with_plane([](DataPlane& p) { return p.drops(); });
+  EXPECT_TRUE(drops.has_value()) << (drops ? "" : drops.error().text);
+  return drops ? drops->of(reason) : 0;
 }
 
 SaCounters DataPlaneContract::counters(Side side, const SaId& id) {

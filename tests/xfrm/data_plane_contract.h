@@ -86,6 +86,9 @@ struct Tunnel {
   bool udp = false;
   bool acquire = false;
   std::uint16_t replay_window = 64;
+  bool esn = false;
+  std::uint64_t last_sequence = 0;
+  PacketHandling handling;
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};
@@ -136,6 +139,8 @@ class DataPlaneContract : public ::testing::Test {
   // All frames since the last call; those of gateway a first.
   [[nodiscard]] std::vector<Bytes> on_wire();
   SaCounters counters(Side side, const SaId& id);
+  // What the plane says it has dropped for that reason.
+  std::uint64_t dropped(Side side, DropReason reason);
   // One datagram from a host, not waiting for anything.
   void send(Side from, Family inner, std::uint16_t port = 7777);
 

@@ -44,14 +44,26 @@ std::string state_command(const SaSpec& sa, const HandMade& hand) {
   std::string command = fmt::format("ip xfrm state add src {} dst {} proto {} spi {:#x} reqid {} mode {}",
                                     sa.source.to_string(), sa.id.destination.to_string(), ah ? "ah" : "esp",
                                     sa.id.spi.value, sa.reqid.value, mode_word(sa.mode));
-  if (sa.direction == Direction::in) command += " replay-window 32";
-  if (!ah) command += fmt::format(" enc '{}' {}", info(sa.cipher).kernel, hex(sa.encryption_key));
+  const bool in = sa.direction == Direction::in;
+  if (in || sa.esn) command += fmt::format(" replay-window {}", sa.esn ? sa.replay_window : 32);
+  if (sa.last_sequence != 0) {
+    command += fmt::format(" replay-{0} {1} replay-{0}-hi {2}", in ? "seq" : "oseq",
+                           sa.last_sequence & 0xffff'ffff, sa.last_sequence >> 32);
+  }
+  const bool aead = !ah && info(sa.cipher).aead();
+  if (aead) {
+    command += fmt::format(" aead '{}' {} {}", info(sa.cipher).kernel, hex(sa.encryption_key),
+                           info(sa.cipher).icv_bytes * 8);
+  } else if (!ah) {
+    command += fmt::format(" enc '{}' {}", info(sa.cipher).kernel, hex(sa.encryption_key));
+  }
   if (sa.integrity) {
     std::string key = hex(sa.integrity_key);
     if (ah && hand.foreign_keys) key.back() = key.back() == '0' ? '1' : '0';
     command += fmt::format(" auth-trunc '{}' {} {}", info(*sa.integrity).kernel, key,
                            info(*sa.integrity).icv_bytes * 8);
   }
+  if (sa.esn) command += " flag esn";
   if (ah && sa.source.is_v4() && hand.padding == AhPadding::rfc) command += " flag align4";
   // Else the state takes the outer family for that of what it carries.
   const bool over_esp = ah && sa.bundle.has_value();
@@ -348,6 +360,31 @@ TEST_F(IpXfrm, LinuxThatPadsToEightBytes) {
   const std::vector<SeenAh> ours = ah_headers(on_wire());
   ASSERT_FALSE(ours.empty());
   EXPECT_EQ(ours.front().bytes, 28U);
+}
+
+// RFC 4303 section 2.2.1 and RFC 4302 section 2.5.1 as Linux has them, across a multiple of 2^32, both ways.
+TEST_F(IpXfrm, ExtendedSequenceNumbers) {
+  Tunnel tunnel;
+  for (const auto& [protection, cipher] :
+       {std::pair{Protection::esp, EspCipher::aes_128}, std::pair{Protection::esp, EspCipher::gcm_128},
+        std::pair{Protection::esp, EspCipher::gmac_128}, std::pair{Protection::ah, EspCipher::aes_128},
+        std::pair{Protection::ah_esp, EspCipher::aes_128}}) {
+    ++tunnel.generation;
+    tunnel.protection = protection;
+    tunnel.cipher = cipher;
+    tunnel.integrity = protection == Protection::esp && info(cipher).aead()
+                           ? std::nullopt
+                           : std::optional(Integrity::sha256);
+    tunnel.esn = true;
+    tunnel.last_sequence = (std::uint64_t{1} << 32) - 3;
+    up_by_hand(tunnel);
+    for (int i = 0; i < 6; ++i) EXPECT_TRUE(carries()) << info(cipher).name << " " << i;
+    const SaCounters counted = counters(Side::a, tunnel.inbound(Side::a));
+    EXPECT_GE(counted.packets, 6U);
+    EXPECT_EQ(counted.not_authentic, 0U);
+    EXPECT_EQ(counted.replayed, 0U);
+    down(tunnel);
+  }
 }
 
 }  // namespace oakgate::test

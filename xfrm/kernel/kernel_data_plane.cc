@@ -17,6 +17,7 @@
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/netlink/xfrm_state.h"
+#include "xfrm/netlink/xfrm_statistics.h"
 
 namespace oakgate {
 
@@ -34,6 +35,20 @@ std::string describe(const SaId& id) {
                      id.destination.to_string());
 }
 
+// What XFRM has no means for.
+Result<void> can_handle(const PacketHandling& handling) {
+  const bool mss = handling.tcp_mss.kind != TcpMss::Kind::off;
+  if (!mss && handling.df_bit != DfBit::set) return {};
+  return fail(
+      ErrorCode::unsupported,
+      mss ? "the kernel's data plane leaves the MSS of TCP alone: `tcp_mss` is the software plane's"
+          : "the kernel's data plane cannot set DF always: `df_bit: set` is the software plane's",
+      mss ? "no `tcp_mss`, or `tcp_mss: off`" : "`df_bit: copy` or `df_bit: clear`",
+      mss ? "have a firewall rule do it (nftables: `tcp option maxseg size set rt mtu`), or configure "
+            "`data_plane: software`"
+          : "or configure `data_plane: software`");
+}
+
 class KernelDataPlane final : public DataPlane {
  public:
   KernelDataPlane(NetlinkSocket requests, XfrmEvents events, std::unique_ptr<Guard> guard, UniqueFd start,
@@ -42,7 +57,8 @@ class KernelDataPlane final : public DataPlane {
         events_(std::move(events)),
         guard_(std::move(guard)),
         start_(std::move(start)),
-        poll_(std::move(poll)) {}
+        poll_(std::move(poll)),
+        drops_before_(read_xfrm_statistics().value_or(DropCounts{})) {}
 
   [[nodiscard]] std::string_view name() const override { return "kernel"; }
   [[nodiscard]] int fd() const override { return poll_.get(); }
@@ -61,6 +77,7 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
   [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
+  [[nodiscard]] Result<DropCounts> drops() override;
   void shut_down() override;
 
   // Once, before any other SA: those that are there as `kept` says are this run's, all others of ours go.
@@ -83,6 +100,7 @@ class KernelDataPlane final : public DataPlane {
   bool leftovers_released_ = false;
   std::set<int> non_ike_sockets_;  // that carry ESP as drafts 00 and 01 of NAT traversal have it
 
+  DropCounts drops_before_;  // this plane began
   std::map<SaId, Reqid> sas_;
   std::set<Reqid> acquiring_;  // protected with `acquire`
   std::map<Reqid, std::chrono::steady_clock::time_point> last_acquire_;
@@ -237,6 +255,9 @@ Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
     return fail(ErrorCode::unsupported, "this kernel does not take ESP off UDP port 500",
                 std::string(kNonIkeMarkerExpected), std::string(kNonIkeMarkerRemedy));
   }
+  for (const SaSpec& sa : sas) {
+    if (auto can = can_handle(sa.handling); !can) return can;
+  }
   std::vector<NetlinkMessage> messages;
   messages.reserve(sas.size());
   for (const SaSpec& sa : sas) messages.push_back(add_state_message(sa));
@@ -309,6 +330,12 @@ Result<std::vector<SaCounters>> KernelDataPlane::counters(std::span<const SaId> 
     one.id = id;
   }
   return counters;
+}
+
+Result<DropCounts> KernelDataPlane::drops() {
+  auto now = read_xfrm_statistics();
+  if (!now) return tl::unexpected(now.error());
+  return since(drops_before_, *now);
 }
 
 void KernelDataPlane::shut_down() {

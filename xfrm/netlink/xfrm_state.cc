@@ -34,6 +34,12 @@ bool has_window(const SaSpec& sa) {
   return sa.id.protocol != IpsecProtocol::comp;
 }
 
+// ESN is this attribute's on both directions: it holds the numbers' high halves.
+bool needs_bitmap(const SaSpec& sa) {
+  if (!has_window(sa)) return false;
+  return sa.esn || (sa.direction == Direction::in && sa.replay_window > 32);
+}
+
 xfrm_usersa_info state_info(const SaSpec& sa) {
   const bool in = sa.direction == Direction::in;
   xfrm_usersa_info info{};
@@ -56,11 +62,17 @@ xfrm_usersa_info state_info(const SaSpec& sa) {
   // Without selectors the state would get the outer family for one, and serve no inner packet of the other.
   if (over_another(sa)) info.flags |= XFRM_STATE_AF_UNSPEC;
   info.lft = unlimited_lifetime();
+  if (sa.esn) info.flags |= XFRM_STATE_ESN;
+  if (sa.handling.df_bit == DfBit::clear) info.flags |= XFRM_STATE_NOPMTUDISC;
   info.lft.hard_add_expires_seconds = static_cast<std::uint64_t>(sa.hard_time.count());
   if (sa.hard_kilobytes.value != 0) info.lft.hard_byte_limit = sa.hard_kilobytes.value * 1024;
   if (sa.soft_kilobytes.value != 0) info.lft.soft_byte_limit = sa.soft_kilobytes.value * 1024;
+  if (sa.soft_packets != 0) info.lft.soft_packet_limit = sa.soft_packets;
+  // RFC 4303 section 3.3.3: the sequence numbers' end is the SA's. The kernel by itself would refuse the
+  // packets and keep the SA.
+  if (!in && !sa.esn && has_window(sa)) info.lft.hard_packet_limit = UINT32_MAX;
   // The old field ends at 32 packets; more needs XFRMA_REPLAY_ESN_VAL, which then must stand alone.
-  if (in && has_window(sa) && sa.replay_window <= 32)
+  if (in && has_window(sa) && !needs_bitmap(sa))
     info.replay_window = static_cast<std::uint8_t>(sa.replay_window);
   return info;
 }
@@ -99,10 +111,20 @@ void put_algorithms(NetlinkMessage& message, const SaSpec& sa) {
   put_algorithm(message, XFRMA_ALG_AUTH_TRUNC, auth, info(*sa.integrity).kernel, sa.integrity_key);
 }
 
-void put_replay_window(NetlinkMessage& message, std::uint16_t window) {
+// Where the numbers begin.
+void put_sequence(NetlinkMessage& message, const SaSpec& sa) {
+  xfrm_replay_state state{};
+  (sa.direction == Direction::in ? state.seq : state.oseq) = static_cast<std::uint32_t>(sa.last_sequence);
+  message.put_struct(XFRMA_REPLAY_VAL, state);
+}
+
+void put_replay_window(NetlinkMessage& message, const SaSpec& sa) {
+  const bool in = sa.direction == Direction::in;
   xfrm_replay_state_esn state{};
-  state.replay_window = window;
-  state.bmp_len = (window + 31U) / 32U;
+  (in ? state.seq : state.oseq) = static_cast<std::uint32_t>(sa.last_sequence);
+  (in ? state.seq_hi : state.oseq_hi) = static_cast<std::uint32_t>(sa.last_sequence >> 32);
+  state.replay_window = sa.replay_window;
+  state.bmp_len = (sa.replay_window + 31U) / 32U;
   Bytes value(sizeof(state) + state.bmp_len * sizeof(std::uint32_t));
   std::memcpy(value.data(), &state, sizeof(state));
   message.put(XFRMA_REPLAY_ESN_VAL, value);
@@ -124,8 +146,15 @@ NetlinkMessage add_state_message(const SaSpec& sa) {
   NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
   message.put_header<xfrm_usersa_info>() = state_info(sa);
   put_algorithms(message, sa);
-  if (sa.direction == Direction::in && has_window(sa) && sa.replay_window > 32)
-    put_replay_window(message, sa.replay_window);
+  if (needs_bitmap(sa)) {
+    put_replay_window(message, sa);
+  } else if (sa.last_sequence != 0) {
+    put_sequence(message, sa);
+  }
+  if (!sa.handling.copy_dscp && sa.direction == Direction::out) {
+    constexpr std::uint32_t kFlags = XFRM_SA_XFLAG_DONT_ENCAP_DSCP;
+    message.put_struct(XFRMA_SA_EXTRA_FLAGS, kFlags);
+  }
   if (sa.encapsulation) message.put_struct(XFRMA_ENCAP, encapsulation_of(sa));
   return message;
 }

@@ -183,22 +183,34 @@ AhVerdict AhAuthenticator::end_verify(std::span<std::uint8_t> packet, std::size_
   return equal_constant_time(icv.first(icv_), received) ? AhVerdict::ok : AhVerdict::not_authentic;
 }
 
+ByteView AhAuthenticator::authenticated(ByteView packet, std::uint64_t sequence) const {
+  if (numbers_ == SequenceNumbers::bits_32) return packet;
+  constexpr std::size_t kMost = 65535 + kMaxIpHeader;
+  thread_local std::array<std::uint8_t, kMost + kUnsentBytes> whole;
+  if (packet.size() > kMost) return {};
+  std::copy(packet.begin(), packet.end(), whole.begin());
+  const auto unsent = unsent_half(sequence);
+  std::copy(unsent.begin(), unsent.end(), whole.begin() + static_cast<std::ptrdiff_t>(packet.size()));
+  return {whole.data(), packet.size() + kUnsentBytes};
+}
+
 bool AhAuthenticator::protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhHeader& header) {
   AhFrame frame;
   std::array<std::uint8_t, kMaxIcv> icv{};
   if (!begin_protect(packet, ip_header, header, frame)) return false;
-  const bool computed = tag_.compute(packet, std::span(icv).first(icv_));
+  const bool computed = tag_.compute(authenticated(packet, header.sequence), std::span(icv).first(icv_));
   end_protect(packet, ip_header, frame, icv);
   return computed;
 }
 
-AhVerdict AhAuthenticator::verify(std::span<std::uint8_t> packet, std::size_t ip_header) {
+AhVerdict AhAuthenticator::verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                  std::uint64_t sequence) {
   AhFrame frame;
   std::array<std::uint8_t, kMaxIcv> icv{};
   if (const AhVerdict verdict = begin_verify(packet, ip_header, frame); verdict != AhVerdict::ok) {
     return verdict;
   }
-  const bool computed = tag_.compute(packet, std::span(icv).first(icv_));
+  const bool computed = tag_.compute(authenticated(packet, sequence), std::span(icv).first(icv_));
   const AhVerdict verdict = end_verify(packet, ip_header, frame, icv);
   return computed ? verdict : AhVerdict::failed;
 }

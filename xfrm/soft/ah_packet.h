@@ -1,5 +1,6 @@
 // Makes and verifies one SA's AH packets in place: RFC 4302 (and RFC 2402, which it replaces: the same bytes
-// without extended sequence numbers). Pure: no sequence state, no window, no selectors, no sockets.
+// without extended sequence numbers, of which the high half is behind the payload for the ICV:
+// section 2.5.1). Pure: no sequence state, no window, no selectors, no sockets.
 //
 //   | IP header | next header 1 | length 1 | 0 0 | SPI 4 | sequence 4 | ICV, padded | payload ... |
 //
@@ -18,6 +19,7 @@
 #include "ike/base/secret.h"
 #include "ike/base/types.h"
 #include "xfrm/soft/esp_crypto.h"
+#include "xfrm/soft/sequence_numbers.h"
 
 namespace oakgate::soft {
 
@@ -64,7 +66,16 @@ class AhAuthenticator {
   [[nodiscard]] bool protect(std::span<std::uint8_t> packet, std::size_t ip_header, const AhHeader& header);
   // `packet` as it came, AH at `ip_header`; it is left as it came. A header of another size than ours is
   // taken: the padding is the sender's choice. The ICV is compared in constant time.
-  [[nodiscard]] AhVerdict verify(std::span<std::uint8_t> packet, std::size_t ip_header);
+  // `sequence` is the whole number, of which the half that did not travel counts.
+  [[nodiscard]] AhVerdict verify(std::span<std::uint8_t> packet, std::size_t ip_header,
+                                 std::uint64_t sequence = 0);
+
+  // Extended sequence numbers: before the first packet.
+  void extend_numbers() { numbers_ = SequenceNumbers::bits_64; }
+  [[nodiscard]] SequenceNumbers numbers() const { return numbers_; }
+  // What the integrity algorithm reads of a packet: itself, or a copy with the high half behind it, until the
+  // next call in this thread.
+  [[nodiscard]] ByteView authenticated(ByteView packet, std::uint64_t sequence) const;
 
   // Both in steps, for crypto_batch.h: between begin and end, mac() is to be computed over all of `packet`,
   // icv_bytes() of it. An end must follow a begin that gave ok, and leaves the packet whole again.
@@ -85,6 +96,7 @@ class AhAuthenticator {
   [[nodiscard]] bool mute(std::span<std::uint8_t> packet, std::size_t ip_header, AhFrame& frame) const;
   std::size_t icv_;
   IntegrityTag tag_;
+  SequenceNumbers numbers_ = SequenceNumbers::bits_32;
 };
 
 }  // namespace oakgate::soft

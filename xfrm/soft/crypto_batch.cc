@@ -22,6 +22,7 @@ void grow(std::vector<T>& all, std::size_t size) {
 
 void CryptoBatch::begin(std::size_t requests) {
   grow(tags_, requests);
+  grow(received_, requests);
   grow(tag_bytes_, requests);
   grow(nonces_, requests);
   grow(done_, requests);
@@ -56,6 +57,16 @@ void CryptoBatch::tag(std::size_t request, IntegrityTag& mac, ByteView data, std
   auto& lane = macs_.at(static_cast<std::size_t>(mac.together().lane()));
   lane.jobs.push_back({&mac.together(), data, tags_[request].data()});
   lane.owners.push_back({request, &mac});
+}
+
+// With extended sequence numbers what is covered lies in a buffer that serves one packet.
+void CryptoBatch::tag(std::size_t request, AhAuthenticator& ah, ByteView packet, std::uint64_t sequence) {
+  if (ah.numbers() == SequenceNumbers::bits_32) {
+    tag(request, ah.mac(), packet, ah.icv_bytes());
+  } else {
+    const auto out = std::span(tags_[request]).first(ah.icv_bytes());
+    done_[request] = static_cast<std::uint8_t>(ah.mac().compute(ah.authenticated(packet, sequence), out));
+  }
 }
 
 void CryptoBatch::run_ciphers() {
@@ -110,7 +121,7 @@ void CryptoBatch::seal(std::span<SealRequest> requests) {
     if (!request.sealed) continue;
     EspKeys& keys = request.sealer->keys();
     if (keys.aead()) {
-      request.sealed = keys.seal_aead(parts_of(layout, request.packet));
+      request.sealed = keys.seal_aead(parts_of(layout, request.packet), request.header.sequence);
     } else {
       more = true;
       crypt(i, keys, parts_of(layout, request.packet));
@@ -126,7 +137,8 @@ void CryptoBatch::seal(std::span<SealRequest> requests) {
     request.sealed = done_[i] != 0;
     if (!request.sealed || !keys.integrity) continue;
     const EspLayout& layout = request.sealer->layout();
-    tag(i, *keys.integrity, parts_of(layout, request.packet).covered, layout.icv);
+    tag(i, *keys.integrity, keys.authenticated(parts_of(layout, request.packet), request.header.sequence),
+        layout.icv);
   }
   run_tags();
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -155,13 +167,15 @@ void CryptoBatch::open(std::span<OpenRequest> requests) {
     const EspParts parts = parts_of(layout, request.packet);
     EspKeys& keys = request.opener->keys();
     if (keys.aead()) {
-      if (keys.open_aead(parts)) request.opened = EspOpener::unpack(parts.payload);
+      if (keys.open_aead(parts, request.sequence)) request.opened = EspOpener::unpack(parts.payload);
       continue;
     }
     more = true;
     // Without an algorithm of its own it came out of AH, which has verified all of it.
     done_[i] = 1;
-    if (keys.integrity) tag(i, *keys.integrity, parts.covered, layout.icv);
+    if (!keys.integrity) continue;
+    std::copy(parts.tag.begin(), parts.tag.end(), received_[i].begin());
+    tag(i, *keys.integrity, keys.authenticated(parts, request.sequence), layout.icv);
   }
   if (more) open_others(requests);
 }
@@ -178,7 +192,8 @@ void CryptoBatch::open_others(std::span<OpenRequest> requests) {
     const EspParts parts = parts_of(layout, request.packet);
     EspKeys& keys = request.opener->keys();
     const ByteView expected = ByteView(tags_[i]).first(layout.icv);
-    if (keys.integrity && (done_[i] == 0 || !equal_constant_time(expected, parts.tag))) continue;
+    const ByteView received = ByteView(received_[i]).first(layout.icv);
+    if (keys.integrity && (done_[i] == 0 || !equal_constant_time(expected, received))) continue;
     request.opened.verdict = OpenVerdict::ok;
     crypt(i, keys, parts);
   }
@@ -200,7 +215,7 @@ void CryptoBatch::protect(std::span<AhRequest> requests) {
     const bool begun =
         request.ah->begin_protect(request.packet, request.ip_header, request.header, frames_[i]);
     request.verdict = begun ? AhVerdict::ok : AhVerdict::failed;
-    if (begun) tag(i, request.ah->mac(), request.packet, request.ah->icv_bytes());
+    if (begun) tag(i, *request.ah, request.packet, request.header.sequence);
   }
   run_tags();
   for (std::size_t i = 0; i < requests.size(); ++i) {
@@ -218,7 +233,7 @@ void CryptoBatch::verify(std::span<AhRequest> requests) {
   for (std::size_t i = 0; i < requests.size(); ++i) {
     AhRequest& request = requests[i];
     request.verdict = request.ah->begin_verify(request.packet, request.ip_header, frames_[i]);
-    if (request.verdict == AhVerdict::ok) tag(i, request.ah->mac(), request.packet, request.ah->icv_bytes());
+    if (request.verdict == AhVerdict::ok) tag(i, *request.ah, request.packet, request.header.sequence);
   }
   run_tags();
   for (std::size_t i = 0; i < requests.size(); ++i) {

@@ -41,7 +41,7 @@ struct AhRequest {
   AhAuthenticator* ah = nullptr;
   std::span<std::uint8_t> packet;
   std::size_t ip_header = 0;
-  AhHeader header;                           // to protect: what is written. To verify: not used
+  AhHeader header;  // to protect: what is written. To verify: its whole sequence number counts
   AhVerdict verdict = AhVerdict::malformed;  // the answer
 };
 
@@ -69,6 +69,7 @@ class CryptoBatch {
   // These do it now or put it into its lane; done_[request] tells what came of it once the lanes have run.
   void crypt(std::size_t request, EspKeys& keys, const EspParts& parts);
   void tag(std::size_t request, IntegrityTag& mac, ByteView data, std::size_t bytes);  // into tags_[request]
+  void tag(std::size_t request, AhAuthenticator& ah, ByteView packet, std::uint64_t sequence);
   void open_others(std::span<OpenRequest> requests);  // open()'s second half: all but AEADs
   void run_ciphers();
   void run_tags();
@@ -77,6 +78,7 @@ class CryptoBatch {
   std::array<Lane<MultiBufferTag::Job, IntegrityTag>, kTagLanes> macs_;
   // One for each request; they only grow.
   std::vector<Tag> tags_;
+  std::vector<Tag> received_;            // the ICVs of what is to be opened, as they came
   std::vector<std::uint8_t> tag_bytes_;  // asked for
   std::vector<EspNonce> nonces_;
   std::vector<std::uint8_t> done_;

@@ -17,9 +17,10 @@ enum class Ecn : std::uint8_t { not_ect = 0, ect1 = 1, ect0 = 2, ce = 3 };
   return static_cast<Ecn>(traffic_class & 3);
 }
 
-// The outer header's traffic class for an inner packet's.
-[[nodiscard]] constexpr std::uint8_t outer_traffic_class(std::uint8_t inner) {
-  return inner;
+// The outer header's traffic class for an inner packet's. ECN is always copied: a tunnel without DSCP
+// ("pipe", RFC 2983 section 3) takes part in congestion control all the same.
+[[nodiscard]] constexpr std::uint8_t outer_traffic_class(std::uint8_t inner, bool copy_dscp) {
+  return copy_dscp ? inner : static_cast<std::uint8_t>(inner & 3U);
 }
 
 // The inner packet's traffic class after decapsulation; nothing: the packet must be dropped (congestion was

@@ -45,16 +45,25 @@ struct EngineEnvironment {
   std::function<bool(std::span<std::uint8_t>)> random;
 };
 
-// Packets that vanished without an SA's counter telling.
+// Packets that vanished.
 struct Drops {
   std::uint64_t malformed = 0;      // no inner packet, none that its SA's next header announced, or none that
                                     // transport mode can carry
   std::uint64_t no_policy = 0;      // outbound: no selector pair
-  std::uint64_t no_sa = 0;          // outbound: no SA and no room to wait; inbound: unknown SPI
+  std::uint64_t no_sa = 0;          // outbound: no SA and no room to wait
+  std::uint64_t invalid_spi = 0;    // inbound: no such SA
   std::uint64_t encapsulation = 0;  // native for an SA in UDP, ESP without its AH, or the other way round
   std::uint64_t too_big = 0;        // answered by ICMP, as far as the rate allows
   std::uint64_t congestion = 0;     // RFC 6040: CE for a transport without ECN
   std::uint64_t crypto_failed = 0;  // OpenSSL or the random source failed
+  std::uint64_t expired = 0;        // the SA's kilobytes or sequence numbers were at their end
+  // The sums of what the SAs count each by itself, those included that are gone.
+  std::uint64_t replayed = 0;
+  std::uint64_t not_authentic = 0;  // or its padding is wrong, which nobody shall be able to tell
+  std::uint64_t selector_mismatch = 0;
+  // What the surroundings would not take, as they tell the engine.
+  std::uint64_t send_refused = 0;  // a protected packet, to the outer side
+  std::uint64_t lan_refused = 0;   // an inner packet, to this host
 };
 
 class EspEngine {
@@ -86,6 +95,8 @@ class EspEngine {
   [[nodiscard]] std::optional<Instant> next_expiry() const;
 
   [[nodiscard]] const Drops& drops() const { return drops_; }
+  void count_refused_sends(std::size_t packets) { drops_.send_refused += packets; }
+  void count_refused_by_lan(std::size_t packets) { drops_.lan_refused += packets; }
 
  private:
   struct Waiting {
@@ -142,6 +153,10 @@ class EspEngine {
   [[nodiscard]] std::size_t path_mtu(OutboundSa& sa, Instant now) const;
   [[nodiscard]] std::size_t inner_mtu(OutboundSa& sa, const OutboundSa* ah, std::size_t stripped,
                                       Instant now) const;
+  // What `tcp_mss` leaves of a SYN's MSS.
+  [[nodiscard]] std::size_t mss_limit(OutboundSa& sa, const OutboundSa* ah, const InnerPacket& inner,
+                                      Instant now) const;
+  void clamp_inbound_mss(const InboundSa& sa, std::span<std::uint8_t> packet, const InnerPacket& inner) const;
   void protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes, const InnerPacket& inner,
                bool fits, EngineOutput& out);
   // Asks for ESP around `leaving.payload`; how large that will be. Nothing: it must not go.

@@ -5,6 +5,7 @@
 #include "xfrm/soft/ecn_rules.h"
 #include "xfrm/soft/esp_engine.h"
 #include "xfrm/soft/ip_header.h"
+#include "xfrm/soft/tcp_mss.h"
 
 namespace oakgate::soft {
 
@@ -22,12 +23,17 @@ void count(SaState& state, std::size_t bytes, EngineOutput& out) {
   if (state.count(bytes)) out.soft_limits.push_back({state.id, state.reqid});
 }
 
+// With ESN what came is the low half.
+void whole_number(const InboundSa& sa, std::uint64_t& sequence) {
+  if (sa.esn) sequence = sa.window.whole_number(static_cast<std::uint32_t>(sequence));
+}
+
 bool acceptable(const InboundSa& sa, std::uint64_t sequence) {
-  return sa.window.acceptable(static_cast<std::uint32_t>(sequence));
+  return sa.window.acceptable(sequence);
 }
 
 void accept(InboundSa& sa, std::uint64_t sequence) {
-  sa.window.accept(static_cast<std::uint32_t>(sequence));
+  sa.window.accept(sequence);
 }
 
 }  // namespace
@@ -58,7 +64,7 @@ void EspEngine::inbound(PacketBatch& batch, EngineOutput& out) {
 }
 
 void EspEngine::unknown(const BatchPacket& packet, const SaId& id, EngineOutput& out) {
-  ++drops_.no_sa;
+  ++drops_.invalid_spi;
   if (out.unknown_spis.size() < kUnknownInARow) out.unknown_spis.push_back({id, packet.source.address});
 }
 
@@ -79,16 +85,18 @@ InboundSa* EspEngine::find_inbound(const BatchPacket& packet, IpsecProtocol prot
 }
 
 void EspEngine::look_at_ah(const BatchPacket& packet, EngineOutput& out) {
-  const auto header = read_ah_header(packet.bytes);
+  auto header = read_ah_header(packet.bytes);
   if (!header) {
     ++drops_.malformed;
     return;
   }
   InboundSa* const sa = find_inbound(packet, IpsecProtocol::ah, header->spi, out);
   if (sa == nullptr) return;
+  whole_number(*sa, header->sequence);
   // RFC 4302 section 3.4.3: the preliminary check, cheaper than the ICV.
   if (!acceptable(*sa, header->sequence)) {
     ++sa->state.counters.replayed;
+    ++drops_.replayed;
     return;
   }
   const std::span<std::uint8_t> whole(packet.bytes.data() - packet.ip_header,
@@ -108,6 +116,7 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
   // An earlier packet of the batch may have had the same number.
   if (!acceptable(sa, arriving.ah_header.sequence)) {
     ++sa.state.counters.replayed;
+    ++drops_.replayed;
     return false;
   }
   switch (authenticating_[*arriving.verifying].verdict) {
@@ -116,6 +125,7 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
       return false;
     case AhVerdict::not_authentic:
       ++sa.state.counters.not_authentic;
+      ++drops_.not_authentic;
       return false;
     case AhVerdict::failed:
       ++drops_.crypto_failed;
@@ -135,7 +145,7 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
 }
 
 bool EspEngine::look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, EngineOutput& out) {
-  const auto header = read_esp_header(bytes);
+  auto header = read_esp_header(bytes);
   if (!header) {
     ++drops_.malformed;
     return false;
@@ -147,9 +157,11 @@ bool EspEngine::look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, E
     ++drops_.encapsulation;
     return false;
   }
+  whole_number(*sa, header->sequence);
   // RFC 4303 section 3.4.3: the preliminary check, cheaper than the ICV.
   if (!acceptable(*sa, header->sequence)) {
     ++sa->state.counters.replayed;
+    ++drops_.replayed;
     return false;
   }
   arriving.esp = sa;
@@ -172,6 +184,7 @@ void EspEngine::opened(Arriving& arriving, EngineOutput& out) {
   // An earlier packet of the batch may have had the same number.
   if (!acceptable(sa, arriving.esp_header.sequence)) {
     ++sa.state.counters.replayed;
+    ++drops_.replayed;
     return;
   }
   const Opened& opened = opening_[*arriving.opening].opened;
@@ -181,10 +194,12 @@ void EspEngine::opened(Arriving& arriving, EngineOutput& out) {
       return;
     case OpenVerdict::not_authentic:
       ++sa.state.counters.not_authentic;
+      ++drops_.not_authentic;
       return;
     case OpenVerdict::bad_padding:
       accept(sa, arriving.esp_header.sequence);
-      ++drops_.malformed;
+      ++sa.state.counters.not_authentic;
+      ++drops_.not_authentic;
       return;
     case OpenVerdict::ok:
       accept(sa, arriving.esp_header.sequence);
@@ -225,6 +240,7 @@ void EspEngine::deliver(InboundSa& sa, const BatchPacket& packet, std::span<std:
   // RFC 4301 section 5.2 step 4: the packet must match the SA's selectors.
   if (!within(sa.selectors, flow_of(*inner))) {
     ++sa.state.counters.selector_mismatch;
+    ++drops_.selector_mismatch;
     return;
   }
   const auto traffic_class = tunnel ? decapsulated_traffic_class(inner->traffic_class, packet.traffic_class)
@@ -234,12 +250,28 @@ void EspEngine::deliver(InboundSa& sa, const BatchPacket& packet, std::span<std:
     return;
   }
   if (sa.state.would_exceed(inner->size)) {
+    ++drops_.expired;
     expired(sa.state, out);
     return;
   }
+  if (sa.tcp_mss.kind != TcpMss::Kind::off && is_tcp_syn(whole, *inner)) clamp_inbound_mss(sa, whole, *inner);
   if (*traffic_class != inner->traffic_class) set_traffic_class(whole, *traffic_class);
   count(sa.state, inner->size, out);
   out.opened.push_back(whole.first(inner->size));
+}
+
+// What the other side says it takes is what our side will send, by the newest outbound SA. As there is no
+// time here, a path that has been asked for before is as good as a new one.
+void EspEngine::clamp_inbound_mss(const InboundSa& sa, std::span<std::uint8_t> packet,
+                                  const InnerPacket& inner) const {
+  if (sa.tcp_mss.kind == TcpMss::Kind::fixed) {
+    clamp_mss(packet, inner, sa.tcp_mss.bytes);
+    return;
+  }
+  const auto found = tunnels_.find(sa.state.reqid);
+  if (found == tunnels_.end() || found->second.outbound.empty()) return;
+  OutboundSa& back = *found->second.outbound.back();
+  clamp_mss(packet, inner, mss_limit(back, over(back), inner, back.path_mtu_at));
 }
 
 }  // namespace oakgate::soft

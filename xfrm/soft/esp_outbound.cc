@@ -5,6 +5,7 @@
 #include "xfrm/soft/ecn_rules.h"
 #include "xfrm/soft/esp_engine.h"
 #include "xfrm/soft/ip_header.h"
+#include "xfrm/soft/tcp_mss.h"
 
 namespace oakgate::soft {
 
@@ -49,6 +50,27 @@ std::optional<std::size_t> stripped(const OutboundSa& sa, const InnerPacket& inn
 std::size_t protected_size(const OutboundSa& sa, std::size_t body) {
   if (const auto* esp = std::get_if<EspSealer>(&sa.crypto)) return esp->layout().sealed_size(body);
   return std::get<AhAuthenticator>(sa.crypto).header_size(sa.path.source.family()) + body;
+}
+
+// RFC 4301 section 8.1: "configurable, per SA": copy, set or clear. IPv6 counts as DF: its routers never
+// fragment.
+bool outer_df(const OutboundSa& sa, const InnerPacket& inner) {
+  switch (sa.handling.df_bit) {
+    case DfBit::set:
+      return true;
+    case DfBit::clear:
+      return false;
+    case DfBit::copy:
+      break;
+  }
+  return inner.dont_fragment;
+}
+
+// Whether its sender has to be told of what does not fit. An IPv4 packet's DF is not heeded where the outer
+// header never has it: that is what `df_bit: clear` is for, hosts that hear no ICMP.
+bool must_fit(const OutboundSa& sa, const InnerPacket& inner) {
+  if (inner.source.is_v4() && sa.handling.df_bit == DfBit::clear) return false;
+  return inner.dont_fragment;
 }
 
 void count(SaState& state, std::size_t bytes, EngineOutput& out) {
@@ -115,11 +137,14 @@ void EspEngine::decide(BatchPacket& packet, Instant now, EngineOutput& out) {
       const std::size_t mtu = inner_mtu(sa, ah, *header, now);
       fits = inner->size <= mtu;
       const std::size_t least = inner->source.is_v4() ? kMinMtu4 : kMinMtu6;
-      if (!fits && inner->dont_fragment && inner->size > least) {
+      if (!fits && must_fit(sa, *inner) && inner->size > least) {
         ++drops_.too_big;
         icmp(packet.bytes, *inner, IcmpError::too_big, std::max(mtu, least), now, out);
         return;
       }
+    }
+    if (sa.handling.tcp_mss.kind != TcpMss::Kind::off && is_tcp_syn(packet.bytes, *inner)) {
+      clamp_mss(packet.bytes, *inner, mss_limit(sa, ah, *inner, now));
     }
     protect(sa, ah, packet.bytes, *inner, fits, out);
     return;
@@ -177,6 +202,13 @@ std::size_t EspEngine::inner_mtu(OutboundSa& sa, const OutboundSa* ah, std::size
   return budget <= own ? 0 : budget - own + stripped;
 }
 
+std::size_t EspEngine::mss_limit(OutboundSa& sa, const OutboundSa* ah, const InnerPacket& inner,
+                                 Instant now) const {
+  if (sa.handling.tcp_mss.kind == TcpMss::Kind::fixed) return sa.handling.tcp_mss.bytes;
+  const std::size_t header = sa.mode == EncapsulationMode::tunnel ? 0 : ip_header_size(inner.source);
+  return mss_of(inner_mtu(sa, ah, header, now), inner);
+}
+
 void EspEngine::protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes,
                         const InnerPacket& inner, bool fits, EngineOutput& out) {
   const bool tunnel = sa.mode == EncapsulationMode::tunnel;
@@ -188,10 +220,10 @@ void EspEngine::protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> 
   leaving.payload = tunnel ? whole : whole.subspan(inner.upper_offset);
   leaving.next_header = tunnel ? inner_ip : inner.protocol;
   leaving.packet.path = sa.path;
-  // RFC 4301 section 8.1: DF is copied; IPv6 counts as DF, for its routers never fragment. A packet that is
-  // to be fragmented by this host must not carry it.
-  leaving.packet.dont_fragment = inner.dont_fragment && fits;
-  leaving.packet.traffic_class = tunnel ? outer_traffic_class(inner.traffic_class) : inner.traffic_class;
+  // A packet that is to be fragmented by this host must not carry DF.
+  leaving.packet.dont_fragment = outer_df(sa, inner) && fits;
+  leaving.packet.traffic_class =
+      tunnel ? outer_traffic_class(inner.traffic_class, sa.handling.copy_dscp) : inner.traffic_class;
   if (!fits) leaving.packet.fragment_to = sa.path_mtu;
   leaving.ah = &sa;
   std::size_t size = leaving.payload.size();
@@ -217,6 +249,7 @@ std::optional<std::size_t> EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t
   EspSealer& sealer = std::get<EspSealer>(sa.crypto);
   const auto sequence = sa.sequence.next();
   if (!sequence) {
+    ++drops_.expired;
     expired(sa.state, out);
     return std::nullopt;
   }
@@ -225,7 +258,7 @@ std::optional<std::size_t> EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t
   const std::span<std::uint8_t> used(request.iv.data(), layout.iv);
   if (sealer.iv_is_counter()) {
     for (std::size_t i = 0; i < std::min<std::size_t>(used.size(), 8); ++i) {
-      used[used.size() - 1 - i] = static_cast<std::uint8_t>(std::uint64_t{*sequence} >> (8 * i));
+      used[used.size() - 1 - i] = static_cast<std::uint8_t>(*sequence >> (8 * i));
     }
   } else if (!environment_.random(used)) {
     ++drops_.crypto_failed;
@@ -249,6 +282,7 @@ bool EspEngine::take_ah(Leaving& leaving, std::size_t size, EngineOutput& out) {
   OutboundSa& sa = *leaving.ah;
   const auto sequence = sa.sequence.next();
   if (!sequence) {
+    ++drops_.expired;
     expired(sa.state, out);
     return false;
   }

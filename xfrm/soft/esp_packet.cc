@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include "xfrm/soft/packet_batch.h"
 
 namespace oakgate::soft {
 
@@ -61,12 +62,22 @@ Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, cons
 // 4543 section 3.5: "the AAD consists of the SPI, Sequence Number, and ESP Payload" (the IV with it, figure
 // 4), and the plaintext is empty.
 struct AeadParts {
-  std::span<std::uint8_t> aad;
+  ByteView aad;
   std::span<std::uint8_t> data;
 };
-AeadParts divide(EspKind kind, const EspParts& parts) {
-  if (kind == EspKind::gmac) return {parts.covered, {}};
-  return {parts.covered.first(kEspHeader), parts.payload};
+AeadParts divide(const EspKeys& keys, const EspParts& parts, std::uint64_t sequence) {
+  const bool gmac = keys.kind == EspKind::gmac;
+  const std::span<std::uint8_t> data = gmac ? std::span<std::uint8_t>() : parts.payload;
+  const ByteView aad = gmac ? parts.covered : parts.covered.first(kEspHeader);
+  if (keys.numbers == SequenceNumbers::bits_32) return {aad, data};
+  // RFC 4106 section 5, figure 4, and RFC 4543 figure 3: SPI, then the whole sequence number, its high half
+  // first.
+  thread_local std::array<std::uint8_t, PacketBatch::kMaxPacket + PacketBatch::kHeadroom> whole;
+  const auto unsent = unsent_half(sequence);
+  std::copy_n(aad.begin(), 4, whole.begin());
+  std::copy(unsent.begin(), unsent.end(), whole.begin() + 4);
+  std::copy(aad.begin() + 4, aad.end(), whole.begin() + 8);
+  return {ByteView(whole.data(), aad.size() + kUnsentBytes), data};
 }
 
 void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
@@ -111,14 +122,23 @@ EspNonce EspKeys::nonce(ByteView iv) const {
   return made;
 }
 
-bool EspKeys::seal_aead(const EspParts& parts) {
-  const AeadParts divided = divide(kind, parts);
+bool EspKeys::seal_aead(const EspParts& parts, std::uint64_t sequence) {
+  if (parts.covered.size() > PacketBatch::kMaxPacket) return false;
+  const AeadParts divided = divide(*this, parts, sequence);
   return std::get<GcmCipher>(cipher).seal(nonce(parts.iv), divided.aad, divided.data, parts.tag);
 }
 
-bool EspKeys::open_aead(const EspParts& parts) {
-  const AeadParts divided = divide(kind, parts);
+bool EspKeys::open_aead(const EspParts& parts, std::uint64_t sequence) {
+  if (parts.covered.size() > PacketBatch::kMaxPacket) return false;
+  const AeadParts divided = divide(*this, parts, sequence);
   return std::get<GcmCipher>(cipher).open(nonce(parts.iv), divided.aad, divided.data, parts.tag);
+}
+
+ByteView EspKeys::authenticated(const EspParts& parts, std::uint64_t sequence) const {
+  if (numbers == SequenceNumbers::bits_32 || parts.tag.size() < kUnsentBytes) return parts.covered;
+  const auto unsent = unsent_half(sequence);
+  std::copy(unsent.begin(), unsent.end(), parts.tag.begin());
+  return {parts.covered.data(), parts.covered.size() + kUnsentBytes};
 }
 
 bool EspKeys::crypt(const EspParts& parts) {
@@ -169,9 +189,15 @@ bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView 
                      std::uint8_t next_header) {
   if (!frame(packet, header, iv, inner_size, next_header)) return false;
   const EspParts parts = parts_of(layout_, packet);
-  if (keys_.aead()) return keys_.seal_aead(parts);
+  if (keys_.aead()) return keys_.seal_aead(parts, header.sequence);
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
-  return keys_.crypt(parts) && (!keys_.integrity || keys_.integrity->compute(parts.covered, parts.tag));
+  if (!keys_.crypt(parts)) return false;
+  if (!keys_.integrity) return true;
+  std::array<std::uint8_t, kMaxIcv> computed{};
+  const std::span<std::uint8_t> tag(computed.data(), layout_.icv);
+  if (!keys_.integrity->compute(keys_.authenticated(parts, header.sequence), tag)) return false;
+  std::copy(tag.begin(), tag.end(), parts.tag.begin());
+  return true;
 }
 
 Result<EspOpener> EspOpener::create(EspCipher cipher, std::optional<Integrity> integrity,
@@ -188,18 +214,21 @@ bool EspOpener::could_be(ByteView packet) const {
   return packet.size() >= frame + layout_.alignment && (packet.size() - frame) % layout_.alignment == 0;
 }
 
-Opened EspOpener::open(std::span<std::uint8_t> packet) {
+Opened EspOpener::open(std::span<std::uint8_t> packet, std::uint64_t sequence) {
   if (!could_be(packet)) return {};
   const EspParts parts = parts_of(layout_, packet);
   if (keys_.aead()) {
-    if (!keys_.open_aead(parts)) return {OpenVerdict::not_authentic, {}, 0};
+    if (!keys_.open_aead(parts, sequence)) return {OpenVerdict::not_authentic, {}, 0};
     return unpack(parts.payload);
   }
   std::array<std::uint8_t, kMaxIcv> computed{};
   const std::span<std::uint8_t> expected(computed.data(), layout_.icv);
+  std::array<std::uint8_t, kMaxIcv> as_it_came{};
+  std::copy(parts.tag.begin(), parts.tag.end(), as_it_came.begin());
+  const ByteView received(as_it_came.data(), layout_.icv);
   // Without an algorithm of its own it came out of AH, which has verified all of it.
-  if (keys_.integrity &&
-      (!keys_.integrity->compute(parts.covered, expected) || !equal_constant_time(expected, parts.tag))) {
+  if (keys_.integrity && (!keys_.integrity->compute(keys_.authenticated(parts, sequence), expected) ||
+                          !equal_constant_time(expected, received))) {
     return {OpenVerdict::not_authentic, {}, 0};
   }
   if (!keys_.crypt(parts)) return {};

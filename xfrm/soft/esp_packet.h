@@ -18,6 +18,7 @@
 #include "ike/base/types.h"
 #include "xfrm/soft/esp_crypto.h"
 #include "xfrm/soft/gcm_cipher.h"
+#include "xfrm/soft/sequence_numbers.h"
 
 namespace oakgate::soft {
 
@@ -72,6 +73,7 @@ struct EspParts {
 // What the keys of an SA become: the same for both directions but for the cipher's.
 struct EspKeys {
   EspKind kind{};
+  SequenceNumbers numbers = SequenceNumbers::bits_32;
   EspNonce salt{};  // its first salt_bytes
   std::size_t salt_bytes = 0;
   EspCipherContext cipher;
@@ -80,9 +82,12 @@ struct EspKeys {
   [[nodiscard]] bool aead() const { return std::holds_alternative<GcmCipher>(cipher); }
   // RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
   [[nodiscard]] EspNonce nonce(ByteView iv) const;
-  // Of an AEAD alone. False: it failed, or the ICV does not verify.
-  [[nodiscard]] bool seal_aead(const EspParts& parts);
-  [[nodiscard]] bool open_aead(const EspParts& parts);
+  // Of an AEAD alone; `sequence` is the whole number. False: it failed, or the ICV does not verify.
+  [[nodiscard]] bool seal_aead(const EspParts& parts, std::uint64_t sequence);
+  [[nodiscard]] bool open_aead(const EspParts& parts, std::uint64_t sequence);
+  // Of the others: what the integrity algorithm reads. The high half of an extended sequence number stands in
+  // the ICV's place meanwhile.
+  [[nodiscard]] ByteView authenticated(const EspParts& parts, std::uint64_t sequence) const;
   // Of the others: either way, in place.
   [[nodiscard]] bool crypt(const EspParts& parts);
 };
@@ -115,6 +120,8 @@ class EspSealer {
   [[nodiscard]] bool frame(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
                            std::size_t inner_size, std::uint8_t next_header) const;
   [[nodiscard]] EspKeys& keys() { return keys_; }
+  // Extended sequence numbers: before the first packet.
+  void extend_numbers() { keys_.numbers = SequenceNumbers::bits_64; }
 
  private:
   EspSealer(EspLayout layout, EspKeys keys) : layout_(layout), keys_(std::move(keys)) {}
@@ -145,13 +152,15 @@ class EspOpener {
   [[nodiscard]] const EspLayout& layout() const { return layout_; }
 
   // `packet` begins with the SPI. The ICV is verified first, in constant time (RFC 4303 section 3.4.4);
-  // nothing of the packet is believed before.
-  [[nodiscard]] Opened open(std::span<std::uint8_t> packet);
+  // nothing of the packet is believed before. `sequence` is the whole number, of which the half that did not
+  // travel counts.
+  [[nodiscard]] Opened open(std::span<std::uint8_t> packet, std::uint64_t sequence = 0);
 
   // open() in steps, for crypto_batch.h: whether the length is one that can be; then it is for keys() to
   // verify and decrypt; then what is inside.
   [[nodiscard]] bool could_be(ByteView packet) const;
   [[nodiscard]] EspKeys& keys() { return keys_; }
+  void extend_numbers() { keys_.numbers = SequenceNumbers::bits_64; }
   [[nodiscard]] static Opened unpack(std::span<std::uint8_t> payload);
 
  private:

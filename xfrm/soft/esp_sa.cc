@@ -57,6 +57,7 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   if (spec.hard_time.count() > 0) state.expires = now + spec.hard_time;
   state.max_bytes = in_bytes(spec.hard_kilobytes);
   state.soft_bytes = in_bytes(spec.soft_kilobytes);
+  state.soft_packets = spec.soft_packets;
   return state;
 }
 
@@ -68,11 +69,13 @@ Result<std::variant<Esp, AhAuthenticator>> make_crypto(const SaSpec& spec) {
     if (!spec.integrity) return unsupported(spec, "AH without an algorithm", "an integrity algorithm");
     auto ah = AhAuthenticator::create(*spec.integrity, spec.integrity_key);
     if (!ah) return fail(std::move(ah.error()));
+    if (spec.esn) ah->extend_numbers();
     return Crypto(std::move(*ah));
   }
   auto esp = Esp::create(spec.cipher, spec.integrity, spec.encryption_key, spec.integrity_key,
                          spec.bundle ? Covered::by_ah : Covered::by_itself);
   if (!esp) return fail(std::move(esp.error()));
+  if (spec.esn) esp->extend_numbers();
   return Crypto(std::move(*esp));
 }
 
@@ -83,15 +86,17 @@ Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant
   if (!state) return fail(std::move(state.error()));
   auto crypto = make_crypto<EspSealer>(spec);
   if (!crypto) return fail(std::move(crypto.error()));
-  return std::make_unique<OutboundSa>(OutboundSa{*state,
-                                                 {spec.source, spec.id.destination, spec.encapsulation},
-                                                 spec.mode,
-                                                 spec.bundle,
-                                                 std::move(*crypto),
-                                                 SequenceCounter(),
-                                                 0,
-                                                 0,
-                                                 {}});
+  return std::make_unique<OutboundSa>(OutboundSa{
+      *state,
+      {spec.source, spec.id.destination, spec.encapsulation},
+      spec.mode,
+      spec.bundle,
+      std::move(*crypto),
+      SequenceCounter(spec.last_sequence, spec.esn ? SequenceCounter::kLast64 : SequenceCounter::kLast32),
+      spec.handling,
+      0,
+      0,
+      {}});
 }
 
 Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant now) {
@@ -107,7 +112,8 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   return std::make_unique<InboundSa>(
       InboundSa{*state, spec.selectors, spec.mode, spec.encapsulation.has_value(),
                 spec.encapsulation && spec.encapsulation->non_ike_marker, remote, spec.bundle.has_value(),
-                std::move(*crypto), ReplayWindow(spec.replay_window)});
+                std::move(*crypto), ReplayWindow(spec.replay_window, spec.last_sequence), spec.esn,
+                spec.handling.tcp_mss});
 }
 
 }  // namespace oakgate::soft

@@ -19,15 +19,18 @@ namespace oakgate::soft {
 // sender MUST NOT send a packet on an SA if doing so would cause the sequence number to cycle".
 class SequenceCounter {
  public:
-  explicit SequenceCounter(std::uint32_t last = 0) : last_(last) {}
+  static constexpr std::uint64_t kLast32 = UINT32_MAX;
+  static constexpr std::uint64_t kLast64 = UINT64_MAX;  // with ESN
+  explicit SequenceCounter(std::uint64_t last = 0, std::uint64_t end = kLast32) : last_(last), end_(end) {}
   // Nothing when all are used up.
-  [[nodiscard]] std::optional<std::uint32_t> next() {
-    if (last_ == UINT32_MAX) return std::nullopt;
+  [[nodiscard]] std::optional<std::uint64_t> next() {
+    if (last_ == end_) return std::nullopt;
     return ++last_;
   }
 
  private:
-  std::uint32_t last_;
+  std::uint64_t last_;
+  std::uint64_t end_;
 };
 
 // What both directions have: name, counters, hard limits.
@@ -36,20 +39,24 @@ struct SaState {
   Reqid reqid;
   SaCounters counters;
   std::optional<Instant> expires;
-  std::uint64_t max_bytes = 0;   // the hard limit; 0: none
-  std::uint64_t soft_bytes = 0;  // 0: none, or told already
-  bool gone = false;             // out of the engine's tables
+  std::uint64_t max_bytes = 0;     // the hard limit; 0: none
+  std::uint64_t soft_bytes = 0;    // 0: none, or told already
+  std::uint64_t soft_packets = 0;  // likewise
+  bool gone = false;               // out of the engine's tables
 
   // Whether `bytes` more would pass the hard limit.
   [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
     return max_bytes != 0 && (counters.bytes > max_bytes || bytes > max_bytes - counters.bytes);
   }
-  // True once: when the soft limit is reached.
+  // True once: when a soft limit is reached.
   [[nodiscard]] bool count(std::uint64_t bytes) {
     counters.bytes += bytes;
     ++counters.packets;
-    if (soft_bytes == 0 || counters.bytes < soft_bytes) return false;
+    const bool bytes_reached = soft_bytes != 0 && counters.bytes >= soft_bytes;
+    const bool packets_reached = soft_packets != 0 && counters.packets >= soft_packets;
+    if (!bytes_reached && !packets_reached) return false;
     soft_bytes = 0;
+    soft_packets = 0;
     return true;
   }
   // Takes back one count(): the packet could not be made.
@@ -67,6 +74,7 @@ struct OutboundSa {
   std::optional<SaId> bundle;  // ESP: the AH that goes over it. AH: what it goes over
   std::variant<EspSealer, AhAuthenticator> crypto;
   SequenceCounter sequence;
+  PacketHandling handling{};
   std::uint16_t ip_id = 0;  // AH over IPv4, which covers it: the last one
   // What the kernel says about the path; asked again after a second (esp_engine.h).
   std::size_t path_mtu = 0;
@@ -83,6 +91,8 @@ struct InboundSa {
   bool bundle = false;  // of AH and ESP
   std::variant<EspOpener, AhAuthenticator> crypto;
   ReplayWindow window;
+  bool esn = false;
+  TcpMss tcp_mss{};
 };
 
 // ErrorCode::unsupported for what this plane does not do: AH or transport mode in UDP, a replay window out of

@@ -1,8 +1,9 @@
 // The anti-replay window of one inbound SA: RFC 4303 section 3.4.3, by the block bitmap of RFC 6479.
 //
 // acceptable() is the preliminary check and changes nothing; accept() is for packets whose ICV has verified:
-// "the receive window is updated only if the integrity verification succeeds". Sequence numbers are 32 bits
-// (no ESN).
+// "the receive window is updated only if the integrity verification succeeds". They take whole sequence
+// numbers: those of 32 bits, or with ESN what whole_number() makes of the 32 that travel. A sender that loses
+// 2^32 packets in a row is not found again (appendix A3): the SA has to be renewed.
 #pragma once
 
 #include <algorithm>
@@ -18,42 +19,59 @@ class ReplayWindow {
   static constexpr std::uint32_t kMaxSize = 4096;
 
   // `size` in packets, within kMinSize..kMaxSize.
-  explicit ReplayWindow(std::uint32_t size)
+  // `top`: what has been seen, as if all before it had not.
+  explicit ReplayWindow(std::uint32_t size, std::uint64_t top = 0)
       // One block more than the window needs: the newest block is only partly in use (RFC 6479 section 2).
-      : size_(size), blocks_(std::bit_ceil((size + kBlockBits - 1) / kBlockBits + 1)) {}
+      : size_(size), top_(top), blocks_(std::bit_ceil((size + kBlockBits - 1) / kBlockBits + 1)) {}
 
-  [[nodiscard]] bool acceptable(std::uint32_t sequence) const {
+  [[nodiscard]] bool acceptable(std::uint64_t sequence) const {
     if (sequence == 0) return false;  // RFC 4303 section 2.2: the first packet has sequence number 1
     if (sequence > top_) return true;
     if (top_ - sequence >= size_) return false;
     return (blocks_[index(sequence)] & bit(sequence)) == 0;
   }
 
-  void accept(std::uint32_t sequence) {
+  void accept(std::uint64_t sequence) {
     if (sequence > top_) {
-      const std::uint32_t newest = top_ / kBlockBits;
-      const std::uint32_t ahead = std::min(sequence / kBlockBits - newest, block_count());
-      for (std::uint32_t i = 1; i <= ahead; ++i) blocks_[(newest + i) & (block_count() - 1)] = 0;
+      const std::uint64_t newest = top_ / kBlockBits;
+      const std::uint64_t ahead = std::min(sequence / kBlockBits - newest, block_count());
+      for (std::uint64_t i = 1; i <= ahead; ++i) blocks_[(newest + i) & (block_count() - 1)] = 0;
       top_ = sequence;
     }
     blocks_[index(sequence)] |= bit(sequence);
   }
 
-  [[nodiscard]] std::uint32_t top() const { return top_; }
+  [[nodiscard]] std::uint64_t top() const { return top_; }
+
+  // RFC 4303 appendix A2.2: with ESN the high half is that which puts the number into the window or ahead of
+  // it. 0, which is never acceptable: it would lie before the SA's first number.
+  [[nodiscard]] std::uint64_t whole_number(std::uint32_t low) const {
+    const auto top_low = static_cast<std::uint32_t>(top_);
+    const std::uint64_t top_high = top_ >> 32;
+    const std::uint32_t bottom = top_low - (size_ - 1);  // of the window; below 0 it wraps
+    const bool one_half = top_low >= size_ - 1;          // the window does not cross a multiple of 2^32
+    std::uint64_t high = top_high;
+    if (one_half && low < bottom) ++high;
+    if (!one_half && low >= bottom) {
+      if (top_high == 0) return 0;
+      --high;
+    }
+    return high << 32 | low;
+  }
 
  private:
-  static constexpr std::uint32_t kBlockBits = 64;
+  static constexpr std::uint64_t kBlockBits = 64;
 
-  [[nodiscard]] std::uint32_t block_count() const { return static_cast<std::uint32_t>(blocks_.size()); }
-  [[nodiscard]] std::size_t index(std::uint32_t sequence) const {
+  [[nodiscard]] std::uint64_t block_count() const { return blocks_.size(); }
+  [[nodiscard]] std::size_t index(std::uint64_t sequence) const {
     return (sequence / kBlockBits) & (block_count() - 1);
   }
-  [[nodiscard]] static std::uint64_t bit(std::uint32_t sequence) {
+  [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) {
     return std::uint64_t{1} << (sequence % kBlockBits);
   }
 
   std::uint32_t size_;
-  std::uint32_t top_ = 0;  // the highest sequence number authenticated so far
+  std::uint64_t top_;  // the highest sequence number authenticated so far
   std::vector<std::uint64_t> blocks_;
 };
 

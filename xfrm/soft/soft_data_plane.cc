@@ -13,7 +13,9 @@
 #include <utility>
 
 #include "xfrm/netlink/unique_fd.h"
+#include "xfrm/netlink/xfrm_statistics.h"
 #include "xfrm/soft/crypto_choice.h"
+#include "xfrm/soft/drop_counts.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/ipv6_admission.h"
 #include "xfrm/soft/outer_socket.h"
@@ -44,6 +46,7 @@ class SoftDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
   [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
+  [[nodiscard]] Result<DropCounts> drops() override;
   void shut_down() override;
 
  private:
@@ -56,9 +59,10 @@ class SoftDataPlane final : public DataPlane {
   UniqueFd poll_;  // an epoll of what dispatch() looks after
   EventQueue events_;
   std::unique_ptr<Guard> guard_;
-  std::string device_;          // the TUN's name
-  bool ipv6_forwards_ = true;   // TunDevice::ipv6_forwards
-  bool ipv6_admitted_ = false;  // admit_ipv6 was tried
+  std::optional<DropCounts> plaintext_before_;  // where XFRM's policies drop it
+  std::string device_;                          // the TUN's name
+  bool ipv6_forwards_ = true;                   // TunDevice::ipv6_forwards
+  bool ipv6_admitted_ = false;                  // admit_ipv6 was tried
   bool leftovers_released_ = false;
   std::unique_ptr<Worker> worker_;  // absent after shut_down(); ends first
 };
@@ -83,6 +87,9 @@ Result<void> SoftDataPlane::open(const SoftConfig& config) {
   auto guard = Guard::open(tun->ifindex(), config.inbound_drop);
   if (!guard) return fail(std::move(guard.error()));
   guard_ = std::move(*guard);
+  if (guard_->inbound_drop() == InboundDrop::xfrm) {
+    if (auto counted = read_xfrm_statistics()) plaintext_before_ = *counted;
+  }
   device_ = tun->name();
   ipv6_forwards_ = tun->ipv6_forwards();
   for (const int fd : {events_.fd(), guard_->fd()}) {
@@ -200,6 +207,17 @@ Result<std::vector<SaCounters>> SoftDataPlane::counters(std::span<const SaId> sa
   std::vector<SaCounters> result;
   worker_->run([&](EspEngine& engine, Instant) { result = engine.counters(sas); });
   return result;
+}
+
+Result<DropCounts> SoftDataPlane::drops() {
+  if (!worker_) return shut();
+  DropCounts counts;
+  worker_->run([&](EspEngine& engine, Instant) { counts = drop_counts(engine.drops()); });
+  if (plaintext_before_) {
+    if (const auto now = read_xfrm_statistics())
+      counts.add(DropReason::plaintext, since(*plaintext_before_, *now).of(DropReason::plaintext));
+  }
+  return counts;
 }
 
 void SoftDataPlane::shut_down() {

@@ -193,10 +193,13 @@ void TunDevice::cut_rest(PacketBatch& batch) {
   rest_->cut.reset();
 }
 
-void TunDevice::write(std::span<const ByteView> packets) {
+std::size_t TunDevice::write(std::span<const ByteView> packets) {
+  std::size_t refused = 0;
   if (!vectors_) {
-    for (const ByteView packet : packets) (void)!::write(fd_.get(), packet.data(), packet.size());
-    return;
+    for (const ByteView packet : packets) {
+      if (::write(fd_.get(), packet.data(), packet.size()) < 0) ++refused;
+    }
+    return refused;
   }
   coalescer_.plan(packets);
   for (std::size_t i = 0; i < coalescer_.size(); ++i) {
@@ -207,8 +210,11 @@ void TunDevice::write(std::span<const ByteView> packets) {
     for (const ByteView piece : vector.pieces) {
       pieces_.push_back({const_cast<std::uint8_t*>(piece.data()), piece.size()});
     }
-    (void)!::writev(fd_.get(), pieces_.data(), static_cast<int>(pieces_.size()));
+    if (::writev(fd_.get(), pieces_.data(), static_cast<int>(pieces_.size())) >= 0) continue;
+    refused +=
+        std::max<std::size_t>(vector.pieces.size(), 2) - 1;  // of several packets: the headers come first
   }
+  return refused;
 }
 
 }  // namespace oakgate::soft

@@ -51,8 +51,8 @@ class TunDevice {
   };
   // Fills the batch with what waits, without blocking, as far as one more read like the last would fit.
   [[nodiscard]] ReadResult read(PacketBatch& batch);
-  // In the order of each flow. What the kernel refuses is lost.
-  void write(std::span<const ByteView> packets);
+  // In the order of each flow. How many packets the kernel refused: they are lost.
+  std::size_t write(std::span<const ByteView> packets);
 
  private:
   // A vector with more segments than a batch takes: they go into several.

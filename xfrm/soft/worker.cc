@@ -231,7 +231,7 @@ void Worker::from_socket(int fd) {
 
 void Worker::flush(Instant time) {
   send_sealed(time);
-  tun_.write(output_.opened);
+  engine_.count_refused_by_lan(tun_.write(output_.opened));
   for (const IcmpMessage& message : output_.icmp) sockets_.send_icmp(message);
   for (const SoftLimit& event : output_.soft_limits) events_.push(event);
   for (const Expired& event : output_.expired) events_.push(event);
@@ -248,6 +248,7 @@ void Worker::flush(Instant time) {
 void Worker::send_sealed(Instant time) {
   if (output_.sealed.empty()) return;
   const SendReport report = sockets_.send(output_.sealed);
+  engine_.count_refused_sends(report.refused);
   if (report.no_socket) {
     warn(time, "no socket",
          {ErrorCode::data_plane,

@@ -95,6 +95,23 @@ TEST(IosLayout, CryptoEngine) {
             "                    chosen:  one by one\n");
 }
 
+TEST(IosLayout, DroppedPackets) {
+  DropCounts drops;
+  drops.add(DropReason::not_authentic, 3);
+  drops.add(DropReason::lan_refused, 1);
+  StatusInput input = test::status_input();
+  EXPECT_EQ(ios_dropped_packets(dropped_packets_json(input, drops)),
+            "Interface        IP-Address       Drop Count\n"
+            "software         192.0.2.1        4\n"
+            "    decrypt: mac verify failed                       3\n"
+            "    decapsulated packet refused by the host          1\n");
+  input.peers[1].local = test::ip("198.51.100.1");
+  EXPECT_EQ(ios_dropped_packets(dropped_packets_json(input, {})),
+            "Interface        IP-Address       Drop Count\n"
+            "software         unassigned       0\n");
+  EXPECT_EQ(ios_dropped_packets(Json::object()).substr(0, 9), "Interface");
+}
+
 TEST(StatusScreen, PaintsStatesOnlyWhenAsked) {
   const Json status = status_json(test::status_input(), true);
   const std::string painted = status_screen(status, test::kNow.wall, {true, 80});

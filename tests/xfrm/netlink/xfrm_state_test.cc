@@ -6,6 +6,8 @@
 #include <linux/xfrm.h>
 #include <sys/socket.h>
 
+#include <cstring>
+
 #include "tests/xfrm/netns.h"
 
 namespace oakgate {
@@ -204,6 +206,56 @@ TEST(StateMessage, CarriesEveryAlgorithmWithItsLengths) {
       EXPECT_FALSE(attributes.has(XFRMA_ALG_AUTH)) << "it would cut HMAC-SHA2-256 at 96 bits";
     }
   }
+}
+
+TEST(StateMessage, ExtendedSequenceNumbers) {
+  for (const Direction direction : {Direction::in, Direction::out}) {
+    SaSpec sa = example(direction, EspCipher::gcm_128, std::nullopt);
+    sa.esn = true;
+    sa.replay_window = 32;
+    sa.last_sequence = 0x3'0000'0007;
+    const NetlinkMessage message = add_state_message(sa);
+    const auto* header = netlink_header<xfrm_usersa_info>(message.header());
+    EXPECT_EQ(XFRM_STATE_ESN, header->flags & XFRM_STATE_ESN);
+    EXPECT_EQ(0, header->replay_window);
+    EXPECT_EQ(XFRM_INF, header->lft.hard_packet_limit);
+    const auto* state = flexible<xfrm_replay_state_esn>(attributes_of(message).get(XFRMA_REPLAY_ESN_VAL));
+    ASSERT_NE(nullptr, state);
+    EXPECT_EQ(32U, state->replay_window);
+    EXPECT_EQ(1U, state->bmp_len);
+    const bool in = direction == Direction::in;
+    EXPECT_EQ(in ? 7U : 0U, state->seq);
+    EXPECT_EQ(in ? 3U : 0U, state->seq_hi);
+    EXPECT_EQ(in ? 0U : 7U, state->oseq);
+    EXPECT_EQ(in ? 0U : 3U, state->oseq_hi);
+  }
+}
+
+TEST(StateMessage, WithoutThemAnSaEndsWithItsNumbers) {
+  SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
+  sa.soft_packets = 1000;
+  const NetlinkMessage out = add_state_message(sa);
+  EXPECT_EQ(0xffff'ffffU, netlink_header<xfrm_usersa_info>(out.header())->lft.hard_packet_limit);
+  EXPECT_EQ(1000U, netlink_header<xfrm_usersa_info>(out.header())->lft.soft_packet_limit);
+  EXPECT_FALSE(attributes_of(out).has(XFRMA_REPLAY_VAL));
+  sa.last_sequence = 5;
+  const NetlinkMessage later = add_state_message(sa);
+  ASSERT_TRUE(attributes_of(later).has(XFRMA_REPLAY_VAL));
+}
+
+TEST(StateMessage, DfAndDscp) {
+  SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
+  EXPECT_EQ(0,
+            netlink_header<xfrm_usersa_info>(add_state_message(sa).header())->flags & XFRM_STATE_NOPMTUDISC);
+  EXPECT_FALSE(attributes_of(add_state_message(sa)).has(XFRMA_SA_EXTRA_FLAGS));
+  sa.handling = {DfBit::clear, false, {}};
+  const NetlinkMessage message = add_state_message(sa);
+  EXPECT_NE(0, netlink_header<xfrm_usersa_info>(message.header())->flags & XFRM_STATE_NOPMTUDISC);
+  const auto flags = attributes_of(message).get(XFRMA_SA_EXTRA_FLAGS);
+  std::uint32_t value = 0;
+  ASSERT_EQ(sizeof(value), flags.size());
+  std::memcpy(&value, flags.data(), sizeof(value));
+  EXPECT_EQ(std::uint32_t{XFRM_SA_XFLAG_DONT_ENCAP_DSCP}, value);
 }
 
 TEST(StateMessage, ReplayWindows) {

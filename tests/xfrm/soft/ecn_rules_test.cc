@@ -33,7 +33,7 @@ TEST(EcnRules, Decapsulation) {
 
 TEST(EcnRules, EncapsulationCopiesDscpAndEcn) {
   for (int value = 0; value < 256; ++value) {
-    EXPECT_EQ(outer_traffic_class(static_cast<std::uint8_t>(value)), value);
+    EXPECT_EQ(outer_traffic_class(static_cast<std::uint8_t>(value), true), value);
   }
 }
 

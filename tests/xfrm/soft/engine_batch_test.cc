@@ -180,7 +180,7 @@ TEST_F(EngineBatchTest, BehindTheInboundHardLimitTheSpiIsUnknown) {
   EXPECT_EQ(out.expired.size(), 1U);
   ASSERT_EQ(out.unknown_spis.size(), 1U);
   EXPECT_EQ(out.unknown_spis[0].id.spi.value, 0x1001U);
-  EXPECT_EQ(b_.drops().no_sa, 1U);
+  EXPECT_EQ(b_.drops().invalid_spi, 1U);
 }
 
 TEST_F(EngineBatchTest, WithoutUnpredictableBytesNothingLeavesAndNothingIsCounted) {

@@ -384,7 +384,7 @@ TEST_F(EspEngineTest, UnknownSpisAreDropped) {
   Bytes esp = sealed({});
   esp[3] = 0x01;
   EXPECT_TRUE(receive(esp).opened.empty());
-  EXPECT_EQ(b_.engine.drops().no_sa, 1U);
+  EXPECT_EQ(b_.engine.drops().invalid_spi, 1U);
   ASSERT_EQ(b_.out.unknown_spis.size(), 1U);
   EXPECT_EQ(b_.out.unknown_spis[0].id.destination, b_.own);
   EXPECT_EQ(b_.out.unknown_spis[0].id.spi.value & 0xffU, 1U);
