@@ -139,6 +139,26 @@ void check_compression(const Draft& draft, Report& report) {
   }
 }
 
+// The other way round: XFRM has no means for these. Under `auto` the plane refuses such an SA.
+void check_handling(const Draft& draft, Report& report) {
+  if (draft.gateway.data_plane != DataPlaneChoice::kernel) return;
+  for (const PeerDraft& peer : draft.peers) {
+    for (const TunnelConfig& tunnel : peer.config.tunnels) {
+      const std::string path = tunnel_path(peer.config, tunnel);
+      if (tunnel.handling.tcp_mss.kind != TcpMss::Kind::off) {
+        report.add(
+            tunnel.position, path + ".tcp_mss",
+            {"`data_plane: kernel` leaves the MSS of TCP alone",
+             "`data_plane: software`, or a firewall rule (nftables: `tcp option maxseg size set rt mtu`)"});
+      }
+      if (tunnel.handling.df_bit == DfBit::set) {
+        report.add(tunnel.position, path + ".df_bit",
+                   {"`data_plane: kernel` cannot set DF always", "copy or clear, or `data_plane: software`"});
+      }
+    }
+  }
+}
+
 // ---- allow_weak ----------------------------------------------------------------------------------------
 
 // Weak word -> the places that need it, as key paths.
@@ -217,6 +237,7 @@ void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& s
   check_purposes(draft, report);
   check_pairs_differ(draft, report);
   check_compression(draft, report);
+  check_handling(draft, report);
   for (const PeerDraft& peer : draft.peers) check_waiver(peer, short_psk.contains(peer.config.name), report);
 }
 

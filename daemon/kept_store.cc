@@ -254,6 +254,11 @@ std::optional<KeptPair> read_pair(const Json& json) {
     pair.pfs = group ? find_dh_group(static_cast<std::uint32_t>(*group)) : std::nullopt;
     if (!pair.pfs) return std::nullopt;
   }
+  if (json.contains("esn")) {
+    const auto esn = flag(json, "esn");
+    if (!esn) return std::nullopt;
+    pair.esn = *esn;
+  }
   pair.selectors = {*local, *remote};
   pair.local_gateway = *local_gateway;
   pair.remote_gateway = *remote_gateway;
@@ -308,6 +313,7 @@ std::string kept_line(const KeptPair& pair) {
             {"established_ms", milliseconds(pair.established_at)},
             {"keyed_ms", milliseconds(pair.keyed_at)}};
   if (pair.narrows) json["narrows"] = pair.narrows->value;
+  if (pair.esn) json["esn"] = true;
   if (pair.pfs) json["pfs"] = static_cast<unsigned>(*pair.pfs);
   if (pair.encapsulation) {
     json["udp"] = {{"local_port", pair.encapsulation->local_port},

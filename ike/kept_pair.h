@@ -33,6 +33,7 @@ struct KeptPair {
   IpAddress local_gateway;
   IpAddress remote_gateway;
   Lifetime lifetime;
+  bool esn = false;
   Instant established_at;  // monotonic over the life of the machine, not of the process
   Instant keyed_at;
   [[nodiscard]] std::vector<SaId> inbound() const;

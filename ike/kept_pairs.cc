@@ -27,6 +27,7 @@ SaPair sa_pair_of(const KeptPair& kept) {
   sas.local_gateway = kept.local_gateway;
   sas.remote_gateway = kept.remote_gateway;
   sas.lifetime = kept.lifetime;
+  sas.esn = kept.esn;
   sas.established_at = kept.established_at;
   sas.keyed_at = kept.keyed_at;
   sas.adopted = true;
@@ -45,7 +46,7 @@ bool same_algorithms(const TransformSet& one, const TransformSet& other) {
 }
 
 bool tunnel_has_it(const TunnelConfig& tunnel, const KeptPair& kept) {
-  return tunnel.name == kept.tunnel &&
+  return tunnel.name == kept.tunnel && tunnel.esn == kept.esn &&
          std::any_of(tunnel.transform_sets.begin(), tunnel.transform_sets.end(),
                      [&](const TransformSet& set) { return same_algorithms(set, kept.set); });
 }
@@ -143,6 +144,7 @@ KeptPair kept_pair_of(const Peer& peer, const Pair& pair, const SaPair& sas) {
   kept.local_gateway = sas.local_gateway;
   kept.remote_gateway = sas.remote_gateway;
   kept.lifetime = sas.lifetime;
+  kept.esn = sas.esn;
   kept.established_at = sas.established_at;
   kept.keyed_at = sas.keyed_at;
   return kept;

@@ -79,13 +79,13 @@ SaSpec bare_sa(const SaPair& sas, const SelectorPair& selectors, Direction direc
   if (!comp) spec.integrity = ah ? sas.set.ah : sas.set.integrity;
   if (bundle) spec.bundle = ah ? esp_or_only_ah : *ah_over_esp;
   if (!comp) spec.encapsulation = sas.encapsulation;
+  spec.esn = sas.esn && !comp;
   return spec;
 }
 
 Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, SaSpec spec, const TunnelConfig& tunnel) {
   const ChosenTransform& chosen = *quick.chosen;
   spec.replay_window = tunnel.replay_window;
-  spec.esn = chosen.esn && spec.id.protocol != IpsecProtocol::comp;
   spec.handling = tunnel.handling;
   spec.hard_time = chosen.lifetime.time;
   if (spec.id.protocol == carrier(chosen.set)) {

@@ -71,6 +71,24 @@ TEST(Checks, CompressionIsTheKernelsAlone) {
           "cannot compress; expected `data_plane: kernel`, or a transform set without it")));
 }
 
+TEST(Checks, WhatTheKernelHasNoMeansFor) {
+  const auto with = [](const std::string& plane, const std::string& handling) {
+    return errors("gateway: {data_plane: " + plane + "}\n" + std::string(kProposals) + "peers:\n  a:\n" +
+                  "    address: 192.0.2.2\n    policies: 10\n    pre_shared_key: {file: a.psk}\n" +
+                  "    tunnels: {lan: {local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: strong, " +
+                  handling + "}}\n");
+  };
+  EXPECT_THAT(with("software", "tcp_mss: clamp, df_bit: set"), ElementsAre());
+  EXPECT_THAT(with("auto", "tcp_mss: clamp, df_bit: set"), ElementsAre());
+  EXPECT_THAT(with("kernel", "tcp_mss: off, df_bit: clear"), ElementsAre());
+  EXPECT_THAT(
+      with("kernel", "tcp_mss: clamp"),
+      ElementsAre(testing::HasSubstr("peers.a.tunnels.lan.tcp_mss: `data_plane: kernel` leaves the MSS")));
+  EXPECT_THAT(
+      with("kernel", "df_bit: set"),
+      ElementsAre(testing::HasSubstr("peers.a.tunnels.lan.df_bit: `data_plane: kernel` cannot set DF")));
+}
+
 // ---- weak things ---------------------------------------------------------------------------------------
 
 TEST(Checks, WhatNobodyUsesMayBeWeak) {

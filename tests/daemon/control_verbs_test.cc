@@ -337,7 +337,8 @@ TEST_F(ControlVerbsTest, TellsWhatEncrypts) {
   ASSERT_TRUE(engine);
   EXPECT_FALSE((*engine)["data_plane"].get<std::string>().empty());
   ASSERT_FALSE((*engine)["engines"].empty());
-  EXPECT_NE((*engine)["engines"].back()["name"].get<std::string>().find("OpenSSL 3"), std::string::npos);
+  const std::string all = (*engine)["engines"].dump();
+  EXPECT_TRUE(all.find("OpenSSL 3") != std::string::npos || all.find("ipsec-mb") != std::string::npos) << all;
   for (const Json& one : (*engine)["engines"]) EXPECT_NE(one["why"], "");
 }
 

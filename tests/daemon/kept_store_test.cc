@@ -50,6 +50,7 @@ KeptPair bundle() {
   pair.comp_in = SaId{pair.local_gateway, IpsecProtocol::comp, Spi{0x1000}};
   pair.comp_out = SaId{pair.remote_gateway, IpsecProtocol::comp, Spi{0x1001}};
   pair.pfs = DhGroup::modp2048;
+  pair.esn = true;
   pair.encapsulation = UdpEncapsulation{4500, 20001, false};
   return pair;
 }

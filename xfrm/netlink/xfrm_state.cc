@@ -245,6 +245,7 @@ bool is_state(const nlmsghdr& held, const SaSpec& sa) {
   const xfrm_usersa_info here = state_info(sa);
   const bool named = there->id.spi == here.id.spi && there->id.proto == here.id.proto &&
                      there->family == here.family && there->reqid == here.reqid && there->mode == here.mode &&
+                     ((there->flags ^ here.flags) & XFRM_STATE_ESN) == 0 &&
                      same_bytes(&there->id.daddr, &here.id.daddr, sizeof(here.id.daddr)) &&
                      same_bytes(&there->saddr, &here.saddr, sizeof(here.saddr)) &&
                      same_bytes(&there->sel, &here.sel, sizeof(here.sel));
