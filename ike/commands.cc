@@ -183,8 +183,57 @@ void on(Core& core, const PeerRevoked& revoked) {
   for (auto& [reqid, pair] : peer->pairs) set_error(core, *peer, pair, revoked.error);
 }
 
+// What becomes of the guards of peers that a reload makes anew: no traffic is unguarded in between.
+struct Guards {
+  explicit Guards(const EngineConfig& fresh) {
+    for (const PeerConfig& peer : fresh.peers) {
+      for (const TunnelConfig& tunnel : peer.tunnels) {
+        for (const PairConfig& pair : tunnel.pairs) {
+          reqids.insert(pair.reqid);
+          selectors.insert(pair.selectors.canonical());
+        }
+      }
+    }
+  }
+  void take(Core& core, const Pair& pair) {
+    const Reqid reqid = pair.config.reqid;
+    if (!pair.guarded) return;
+    if (reqids.contains(reqid)) {
+      stay.emplace(reqid, *pair.guarded);
+    } else if (selectors.contains(pair.config.selectors.canonical())) {
+      core.effect(Unprotect{reqid});  // two guards of the same traffic cannot be
+    } else {
+      go.push_back(reqid);
+    }
+  }
+
+  std::set<Reqid> reqids;  // of the fresh configuration
+  std::set<SelectorPair> selectors;
+  std::map<Reqid, ProtectPolicy> stay;
+  std::vector<Reqid> go;  // once the fresh ones are there
+};
+
+// Deletes its SAs at the peer, and forgets it.
+void remove_peer(Core& core, Peer& peer, Guards& guards) {
+  EngineState& state = core.state();
+  for (TunnelRuntime& tunnel : peer.tunnels) tunnel.held_down = true;  // nothing starts again meanwhile
+  take_down(core, peer, pairs_meant(peer, {}), "configuration changed");
+  take_down_phase1(core, peer, "configuration changed");
+  for (auto& [reqid, pair] : peer.pairs) {
+    core.cancel(pair.retry_timer);
+    guards.take(core, pair);
+    state.by_reqid.erase(reqid);
+  }
+  state.tunnels.configured -= peer.tunnels.size();
+  for (const TunnelRuntime& tunnel : peer.tunnels) state.tunnels.up -= tunnel.up_since ? 1 : 0;
+  const auto found = state.peers.find(peer.config.name);
+  state.removed_peers.push_back(std::move(found->second));
+  state.peers.erase(found);
+}
+
 void on(Core& core, Reconfigure reconfigure) {
   EngineState& state = core.state();
+  Guards guards(reconfigure.config);
   std::set<std::string> kept;
   for (const PeerConfig& fresh : reconfigure.config.peers) {
     Peer* old = core.find_peer(fresh.name);
@@ -193,7 +242,7 @@ void on(Core& core, Reconfigure reconfigure) {
     }
   }
   for (const std::string& name : std::exchange(state.peer_order, {})) {
-    if (!kept.contains(name)) remove_peer(core, *core.find_peer(name));
+    if (!kept.contains(name)) remove_peer(core, *core.find_peer(name), guards);
   }
   state.gateway = reconfigure.config.gateway;
   state.limits = reconfigure.config.limits;
@@ -204,9 +253,10 @@ void on(Core& core, Reconfigure reconfigure) {
     if (kept.contains(name)) {
       state.peer_order.push_back(name);
     } else {
-      add_peer(core, std::move(fresh));
+      add_peer(core, std::move(fresh), {}, guards.stay);
     }
   }
+  for (const Reqid reqid : guards.go) core.effect(Unprotect{reqid});
   state.sources.reset();
   for (const std::string& name : kept) {
     Peer& peer = *core.find_peer(name);
@@ -289,7 +339,8 @@ void on_command(Core& core, Command command) {
   std::visit([&](auto&& one) { on(core, std::forward<decltype(one)>(one)); }, std::move(command));
 }
 
-void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept) {
+void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept,
+              const std::map<Reqid, ProtectPolicy>& guarded) {
   EngineState& state = core.state();
   auto peer = std::make_unique<Peer>();
   peer->called_from = config.called_from;
@@ -309,25 +360,11 @@ void add_peer(Core& core, PeerConfig config, std::vector<KeptPair> kept) {
   Peer& added = *peer;
   state.peers[added.config.name] = std::move(peer);
   adopt_pairs(core, added, std::move(kept));
-  for (auto& [reqid, pair] : added.pairs) guard(core, added, pair);
-  static_cast<void>(waiver_holds(core, added));  // an expired waiver shows at once, not at the first call
-}
-
-void remove_peer(Core& core, Peer& peer) {
-  EngineState& state = core.state();
-  for (TunnelRuntime& tunnel : peer.tunnels) tunnel.held_down = true;  // nothing starts again meanwhile
-  take_down(core, peer, pairs_meant(peer, {}), "configuration changed");
-  take_down_phase1(core, peer, "configuration changed");
-  for (auto& [reqid, pair] : peer.pairs) {
-    core.cancel(pair.retry_timer);
-    if (pair.guarded) core.effect(Unprotect{reqid});
-    state.by_reqid.erase(reqid);
+  for (auto& [reqid, pair] : added.pairs) {
+    if (const auto before = guarded.find(reqid); before != guarded.end()) pair.guarded = before->second;
+    guard(core, added, pair);
   }
-  state.tunnels.configured -= peer.tunnels.size();
-  for (const TunnelRuntime& tunnel : peer.tunnels) state.tunnels.up -= tunnel.up_since ? 1 : 0;
-  const auto found = state.peers.find(peer.config.name);
-  state.removed_peers.push_back(std::move(found->second));
-  state.peers.erase(found);
+  static_cast<void>(waiver_holds(core, added));  // an expired waiver shows at once, not at the first call
 }
 
 }  // namespace oakgate::ike

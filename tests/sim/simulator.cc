@@ -145,8 +145,10 @@ void Gateway::carry_out(ike::Effects effects) {
       count_traffic(*count);
     } else if (auto* protect = std::get_if<ike::Protect>(&effect)) {
       guarded_.insert_or_assign(protect->policy.reqid, protect->policy);
+      guard_changes_.emplace_back(protect->policy.reqid, true);
     } else if (auto* unprotect = std::get_if<ike::Unprotect>(&effect)) {
       guarded_.erase(unprotect->reqid);
+      guard_changes_.emplace_back(unprotect->reqid, false);
     } else if (auto* keep = std::get_if<ike::KeepPair>(&effect)) {
       const SaId in = keep->pair.in;
       kept_.insert_or_assign(in, std::move(keep->pair));

@@ -75,6 +75,8 @@ class Gateway {
   void lose(const SaId& id) { plane_.erase(id); }
   [[nodiscard]] const std::map<SaId, ike::KeptPair>& kept() const { return kept_; }
   [[nodiscard]] const std::map<Reqid, ProtectPolicy>& guarded() const { return guarded_; }
+  // Each change of the guards, in order: true where one came or was replaced, false where it went.
+  [[nodiscard]] const std::vector<std::pair<Reqid, bool>>& guard_changes() const { return guard_changes_; }
 
   const std::string name;
   const IpAddress address;
@@ -109,6 +111,7 @@ class Gateway {
   std::map<SaId, HeldSa> plane_;
   std::map<SaId, ike::KeptPair> kept_;  // by inbound SA
   std::map<Reqid, ProtectPolicy> guarded_;
+  std::vector<std::pair<Reqid, bool>> guard_changes_;
   std::map<Reqid, Instant> acquired_;
   std::uint64_t installs_ = 0;
 };
