@@ -7,9 +7,9 @@
 #include <iostream>
 #include <string>
 
+#include "daemon/core_dumps.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
-#include "daemon/core_dumps.h"
 #include "daemon/process.h"
 #include "daemon/text.h"
 #include "daemon/version.h"

@@ -202,7 +202,8 @@ INSTANTIATE_TEST_SUITE_P(
              {"87: peers.b.tunnels.lan.tcp_mss: `100` is out of range; expected a number from 500 to 9176, "
               "clamp or off"}},
         Case{kNets + kSet + "tcp_mss: clam",
-             {"87: peers.b.tunnels.lan.tcp_mss: `clam` is not a whole number; expected a number from 500 to 9176, "
+             {"87: peers.b.tunnels.lan.tcp_mss: `clam` is not a whole number; expected a number from 500 to "
+              "9176, "
               "clamp or off"}},
         Case{kNets + kSet + "esn: perhaps",
              {"83: peers.b.tunnels.lan.esn: `perhaps` is not known here; expected true or false"}},

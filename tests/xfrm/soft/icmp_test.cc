@@ -1,5 +1,5 @@
-#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/icmp.h"
+#include "xfrm/soft/checksum.h"
 
 #include <gtest/gtest.h>
 

@@ -1,5 +1,5 @@
-#include "xfrm/soft/checksum.h"
 #include "xfrm/soft/inner_packet.h"
+#include "xfrm/soft/checksum.h"
 
 #include <gtest/gtest.h>
 
