@@ -154,6 +154,7 @@ TEST(KeptOverRestart, OtherAlgorithmsOtherAddressesAndAnEndedWaiverStartAnew) {
       },
       [](ike::PeerConfig& peer) { peer.called_from = {*Subnet::parse("198.51.100.0/24")}; },
       [](ike::PeerConfig& peer) { peer.tunnels.front().name = "other"; },
+      [](ike::PeerConfig& peer) { peer.tunnels.front().esn = true; },
       [](ike::PeerConfig& peer) {
         peer.needs_waiver = {Weak::sha};
         peer.waiver.until = std::chrono::sys_days(std::chrono::year(2020) / 1 / 1);
@@ -171,6 +172,20 @@ TEST(KeptOverRestart, OtherAlgorithmsOtherAddressesAndAnEndedWaiverStartAnew) {
     EXPECT_EQ(0U, sas_of(two.a));
     EXPECT_TRUE(two.a.kept().empty());
   }
+}
+
+TEST(KeptOverRestart, ExtendedSequenceNumbersStay) {
+  KeepingGateways two(1);
+  for (Gateway* gateway : {&two.a, &two.b}) gateway->config().peers.front().tunnels.front().esn = true;
+  two.start();
+  ASSERT_TRUE(two.up_within(Milliseconds(5000)));
+  ASSERT_TRUE(two.a.kept().begin()->second.esn);
+  for (const SaSpec& sa : ike::kept_sas(two.a.kept().begin()->second)) EXPECT_TRUE(sa.esn);
+  two.a.events.clear();
+  two.restart();
+  EXPECT_EQ(1U, count_events(two.a, ike::EventId::phase2_adopted));
+  const auto there = two.a.engine().snapshot({}).at(0);
+  EXPECT_TRUE(there.tunnels.at(0).sas.at(0).esn);
 }
 
 TEST(KeptOverRestart, SasThatAreGoneAreNegotiatedAnewWithInitialContact) {
