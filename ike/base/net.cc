@@ -9,19 +9,6 @@
 
 namespace oakgate {
 
-std::optional<IpAddress> IpAddress::from_bytes(ByteView raw) {
-  if (raw.size() != 4 && raw.size() != 16) return std::nullopt;
-  IpAddress address;
-  // Of a size that the compiler knows: this is on the way of each packet.
-  if (raw.size() == 4) {
-    std::memcpy(address.bytes_.data(), raw.data(), 4);
-  } else {
-    address.family_ = Family::ipv6;
-    std::memcpy(address.bytes_.data(), raw.data(), 16);
-  }
-  return address;
-}
-
 std::optional<IpAddress> IpAddress::parse(std::string_view text) {
   if (text.size() > 63) return std::nullopt;
   const std::string terminated(text);
@@ -52,7 +39,6 @@ std::string Endpoint::to_string() const {
   return host + ":" + std::to_string(port);
 }
 
-// This and contains() are on the way of each packet: no allocation, no bit by bit.
 Subnet::Subnet(IpAddress address, int prefix) : prefix_(prefix) {
   const ByteView given = address.bytes();
   std::array<std::uint8_t, 16> raw{};
@@ -78,16 +64,6 @@ std::optional<Subnet> Subnet::parse(std::string_view text) {
   const Subnet subnet(*address, prefix);
   if (subnet.address() != *address) return std::nullopt;
   return subnet;
-}
-
-bool Subnet::contains(const IpAddress& address) const {
-  if (address.family() != family()) return false;
-  const ByteView ours = address_.bytes();
-  const ByteView theirs = address.bytes();
-  const auto whole = static_cast<std::size_t>(prefix_ / 8);
-  if (std::memcmp(ours.data(), theirs.data(), whole) != 0) return false;
-  const int rest = prefix_ % 8;
-  return rest == 0 || ((ours[whole] ^ theirs[whole]) & (0xff00U >> rest) & 0xffU) == 0;
 }
 
 bool Subnet::contains(const Subnet& other) const {

@@ -2,8 +2,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstdint>
+#include <cstring>
 #include <functional>
 #include <optional>
 #include <string>
@@ -31,14 +33,47 @@ class IpAddress {
   [[nodiscard]] ByteView bytes() const { return {bytes_.data(), is_v4() ? 4U : 16U}; }
   [[nodiscard]] int bits() const { return is_v4() ? 32 : 128; }
   [[nodiscard]] bool is_any() const;
+  // As they lie in memory; of IPv4 all but the first four bytes are 0.
+  [[nodiscard]] std::array<std::uint64_t, 2> words() const {
+    std::array<std::uint64_t, 2> words;
+    std::memcpy(words.data(), bytes_.data(), sizeof words);
+    return words;
+  }
   [[nodiscard]] std::string to_string() const;
 
   friend auto operator<=>(const IpAddress&, const IpAddress&) = default;
+  friend bool operator==(const IpAddress& one, const IpAddress& other) {
+    return one.family_ == other.family_ && one.words() == other.words();
+  }
 
  private:
   Family family_ = Family::ipv4;
   std::array<std::uint8_t, 16> bytes_{};  // IPv4 uses the first four
 };
+
+// On the way of each packet: inline, and of sizes that the compiler knows.
+inline std::optional<IpAddress> IpAddress::from_bytes(ByteView raw) {
+  IpAddress address;
+  if (raw.size() == 4) {
+    std::array<std::uint32_t, 4> words{};  // one write of all bytes: whoever reads them next need not wait
+    std::memcpy(words.data(), raw.data(), 4);
+    std::memcpy(address.bytes_.data(), words.data(), sizeof words);
+    return address;
+  }
+  if (raw.size() != 16) return std::nullopt;
+  address.family_ = Family::ipv6;
+  std::memcpy(address.bytes_.data(), raw.data(), 16);
+  return address;
+}
+
+// The first `prefix` bits, 0 to 128, of an address as IpAddress::words() has it.
+[[nodiscard]] constexpr std::array<std::uint64_t, 2> prefix_mask(int prefix) {
+  const auto ones = [](int bits) {
+    const std::uint64_t number = bits <= 0 ? 0 : ~std::uint64_t{0} << (bits >= 64 ? 0 : 64 - bits);
+    return std::endian::native == std::endian::big ? number : __builtin_bswap64(number);
+  };
+  return {ones(prefix), ones(prefix - 64)};
+}
 
 struct Endpoint {
   IpAddress address;
@@ -73,6 +108,12 @@ class Subnet {
   IpAddress address_;
   int prefix_ = 0;
 };
+
+inline bool Subnet::contains(const IpAddress& address) const {
+  const auto mask = prefix_mask(prefix_), ours = address_.words(), theirs = address.words();
+  return address.family() == family() &&
+         (((ours[0] ^ theirs[0]) & mask[0]) | ((ours[1] ^ theirs[1]) & mask[1])) == 0;
+}
 
 // The addresses from `first` to `last`, both of them too: of one family, and first <= last.
 struct AddressRange {
@@ -116,6 +157,12 @@ struct Selector {
   [[nodiscard]] std::string to_string() const;  // "10.1.0.0/24", "10.1.0.10-10.1.0.20 tcp 179"
   friend auto operator<=>(const Selector&, const Selector&) = default;
 };
+
+inline bool Selector::matches(const IpAddress& address, std::uint8_t ip_protocol,
+                              std::uint16_t l4_port) const {
+  return (range ? range->contains(address) : subnet.contains(address)) &&
+         (protocol == 0 || protocol == ip_protocol) && (port == 0 || port == l4_port);
+}
 
 // So many pairs of subnets may the ranges of one selector pair come to: each has its own entry in the data
 // planes' tables.

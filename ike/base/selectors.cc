@@ -142,12 +142,6 @@ Selector Selector::canonical() const {
   return same;
 }
 
-bool Selector::matches(const IpAddress& address, std::uint8_t ip_protocol, std::uint16_t l4_port) const {
-  if (range ? !range->contains(address) : !subnet.contains(address)) return false;
-  if (protocol != 0 && protocol != ip_protocol) return false;
-  return port == 0 || port == l4_port;
-}
-
 bool Selector::contains(const Selector& other) const {
   return addresses().contains(other.addresses()) && includes(protocol, other.protocol) &&
          includes(port, other.port);
