@@ -178,6 +178,20 @@ TunnelCounts Engine::tunnel_counts() const {
   return state_->tunnels;
 }
 
+EngineLoad Engine::load() const {
+  return {state_->ike_sas.size(), state_->half_open.size(), state_->limits.half_open_total,
+          state_->limits.half_open_per_source};
+}
+
+std::optional<std::pair<std::string, std::string>> Engine::tunnel_of(Reqid reqid) const {
+  const auto peer = state_->by_reqid.find(reqid);
+  if (peer == state_->by_reqid.end()) return std::nullopt;
+  const auto pair = peer->second->pairs.find(reqid);
+  if (pair == peer->second->pairs.end()) return std::nullopt;
+  const PeerConfig& config = peer->second->config;
+  return std::pair(config.name, config.tunnels[pair->second.tunnel].name);
+}
+
 std::vector<PeerSnapshot> Engine::snapshot(WallTime now, std::string_view peer) const {
   return take_snapshot(*state_, now, peer);
 }

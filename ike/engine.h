@@ -48,6 +48,9 @@ class Engine {
 
   // Costs nothing, however many there are.
   [[nodiscard]] TunnelCounts tunnel_counts() const;
+  [[nodiscard]] EngineLoad load() const;
+  // Whose selector pair this is, a narrowed one's too: peer and tunnel.
+  [[nodiscard]] std::optional<std::pair<std::string, std::string>> tunnel_of(Reqid reqid) const;
   // In the order of the configuration. One peer by name, or all.
   [[nodiscard]] std::vector<PeerSnapshot> snapshot(WallTime now, std::string_view peer = {}) const;
 

@@ -92,6 +92,14 @@ struct TunnelCounts {
   std::size_t up = 0;
 };
 
+// How much there is of what is bounded.
+struct EngineLoad {
+  std::size_t isakmp_sas = 0;  // negotiations under way too
+  std::size_t half_open = 0;   // of these, as responder, not yet authenticated
+  std::size_t half_open_limit = 0;
+  std::size_t half_open_limit_of_a_source = 0;
+};
+
 struct PeerSnapshot {
   std::string name;
   std::optional<IpAddress> local;

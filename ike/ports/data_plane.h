@@ -129,6 +129,8 @@ class DataPlaneListener {
   virtual void on_acquire(Reqid reqid) = 0;
   // The soft limit of kilobytes was reached, once an SA.
   virtual void on_soft_limit(const SaId& id, Reqid reqid) = 0;
+  // Said right before on_expired: what the SA had counted. Never said of an SA that a plane lost sight of.
+  virtual void on_last_counts(const SaCounters& /*counts*/) {}
   // A hard limit was reached; the SA is gone from the plane.
   virtual void on_expired(const SaId& id, Reqid reqid) = 0;
   // An authentic packet of an inbound SA in UDP came from elsewhere than the SA says (RFC 3948 section 4: a

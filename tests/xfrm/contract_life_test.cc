@@ -88,6 +88,12 @@ TEST_F(DataPlaneLife, HardBytesEndAnSa) {
   EXPECT_LE(arrived, 4) << "of 2 KB, in packets of 528 bytes";
   EXPECT_TRUE(await([&] { return !a_.heard.expired.empty(); }));
   EXPECT_THAT(a_.heard.expired, Contains(tunnel.outbound(Side::a)));
+  // Nothing that was carried is lost to the counts.
+  ASSERT_EQ(a_.heard.last_counts.size(), 1U);
+  EXPECT_EQ(a_.heard.last_counts[0].id, tunnel.outbound(Side::a));
+  EXPECT_GE(a_.heard.last_counts[0].packets, static_cast<std::uint64_t>(arrived));
+  EXPECT_LE(a_.heard.last_counts[0].packets, static_cast<std::uint64_t>(arrived) + 1);
+  EXPECT_EQ(a_.heard.last_counts[0].bytes, a_.heard.last_counts[0].packets * 528);
   EXPECT_FALSE(leaked());
 }
 

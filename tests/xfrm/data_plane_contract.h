@@ -29,6 +29,7 @@ class Recorder final : public DataPlaneListener {
  public:
   void on_acquire(Reqid reqid) override { acquires.push_back(reqid); }
   void on_soft_limit(const SaId& id, Reqid) override { soft_limits.push_back(id); }
+  void on_last_counts(const SaCounters& counts) override { last_counts.push_back(counts); }
   void on_expired(const SaId& id, Reqid) override { expired.push_back(id); }
   void on_ike_datagram(const Endpoint&, const Endpoint&, ByteView datagram) override {
     ike.emplace_back(datagram.begin(), datagram.end());
@@ -43,6 +44,7 @@ class Recorder final : public DataPlaneListener {
 
   std::vector<Reqid> acquires;
   std::vector<SaId> soft_limits;
+  std::vector<SaCounters> last_counts;
   std::vector<SaId> expired;
   std::vector<std::pair<SaId, Endpoint>> moved;
   std::vector<std::pair<SaId, IpAddress>> unknown_spis;

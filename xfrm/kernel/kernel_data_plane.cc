@@ -129,7 +129,12 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   const auto gone = gone_sas(batch);
   for (const auto& [id, reqid] : soft) listener.on_soft_limit(id, reqid);
   for (const auto& [sa, reqid] : moved) listener.on_peer_moved(sa.id, reqid, sa.remote);
-  for (const auto& [id, reqid] : gone) listener.on_expired(id, reqid);
+  for (const auto& [id, reqid] : gone) {
+    const auto last = std::find_if(batch.last.begin(), batch.last.end(),
+                                   [&id = id](const SaCounters& one) { return one.id == id; });
+    if (last != batch.last.end()) listener.on_last_counts(*last);
+    listener.on_expired(id, reqid);
+  }
   for (const Reqid reqid : acquires) listener.on_acquire(reqid);
   for (const Error& warning : warnings) listener.on_warning(warning);
 }

@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <linux/xfrm.h>
 
+#include "xfrm/netlink/xfrm_state.h"
 #include "xfrm/netlink/xfrm_wire.h"
 
 namespace oakgate {
@@ -41,9 +42,10 @@ void parse_xfrm_event(const nlmsghdr& message, XfrmEventBatch& batch) {
   } else if (message.nlmsg_type == XFRM_MSG_EXPIRE) {
     const auto* expire = netlink_header<xfrm_user_expire>(message);
     if (expire == nullptr || !is_ours(expire->state.reqid)) return;
-    auto& limits = expire->hard != 0 ? batch.expired : batch.soft_limits;
-    limits.push_back({from_xfrm(expire->state.id.daddr, expire->state.family),
-                      IpsecProtocol{expire->state.id.proto}, Spi{ntohl(expire->state.id.spi)}});
+    const SaId id{from_xfrm(expire->state.id.daddr, expire->state.family),
+                  IpsecProtocol{expire->state.id.proto}, Spi{ntohl(expire->state.id.spi)}};
+    (expire->hard != 0 ? batch.expired : batch.soft_limits).push_back(id);
+    if (expire->hard != 0) batch.last.push_back(counters_of(expire->state, id));
   }
 }
 

@@ -21,6 +21,7 @@ struct XfrmEventBatch {
   std::vector<Reqid> acquires;    // in order, with repetitions
   std::vector<SaId> soft_limits;  // the SA goes on
   std::vector<SaId> expired;      // hard limits: the SA is gone
+  std::vector<SaCounters> last;   // what those had counted, as far as the kernel said it
   std::vector<MovedSa> moved;     // an authentic packet came from elsewhere: each SA once, the last word
   bool overrun = false;           // the kernel dropped events
 };

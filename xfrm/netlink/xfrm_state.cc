@@ -183,12 +183,17 @@ std::optional<StateReport> parse_state(const nlmsghdr& message) {
   report.larval = header->id.spi == 0;
   report.past_soft_limit = header->curlft.bytes >= header->lft.soft_byte_limit ||
                            header->curlft.packets >= header->lft.soft_packet_limit;
-  report.counters.id = report.id;
-  report.counters.bytes = header->curlft.bytes;
-  report.counters.packets = header->curlft.packets;
-  report.counters.replayed = std::uint64_t{header->stats.replay} + header->stats.replay_window;
-  report.counters.not_authentic = header->stats.integrity_failed;
+  report.counters = counters_of(*header, report.id);
   return report;
+}
+
+SaCounters counters_of(const xfrm_usersa_info& state, const SaId& id) {
+  SaCounters counters{.id = id};
+  counters.bytes = state.curlft.bytes;
+  counters.packets = state.curlft.packets;
+  counters.replayed = std::uint64_t{state.stats.replay} + state.stats.replay_window;
+  counters.not_authentic = state.stats.integrity_failed;
+  return counters;
 }
 
 namespace {

@@ -17,7 +17,11 @@
 #include "ike/ports/data_plane.h"
 #include "xfrm/netlink/netlink_socket.h"
 
+struct xfrm_usersa_info;
+
 namespace oakgate {
+
+[[nodiscard]] SaCounters counters_of(const xfrm_usersa_info& state, const SaId& id);
 
 [[nodiscard]] NetlinkMessage add_state_message(const SaSpec& sa);  // exclusive: EEXIST if the SaId is taken
 [[nodiscard]] NetlinkMessage remove_state_message(const SaId& id);

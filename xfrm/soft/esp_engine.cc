@@ -137,7 +137,7 @@ std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
 
 void EspEngine::expired(const SaState& state, EngineOutput& out) {
   const SaId id = state.id;  // a copy: the state goes with the SA
-  out.expired.push_back({id, state.reqid});
+  out.expired.push_back({id, state.reqid, state.counters});
   erase(id);
 }
 

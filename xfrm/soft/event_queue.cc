@@ -43,7 +43,10 @@ void deliver(std::span<const PlaneEvent> events, DataPlaneListener& listener) {
     DataPlaneListener& to;
     void operator()(const Acquire& event) const { to.on_acquire(event.reqid); }
     void operator()(const SoftLimit& event) const { to.on_soft_limit(event.id, event.reqid); }
-    void operator()(const Expired& event) const { to.on_expired(event.id, event.reqid); }
+    void operator()(const Expired& event) const {
+      to.on_last_counts(event.counts);
+      to.on_expired(event.id, event.reqid);
+    }
     void operator()(const Moved& event) const { to.on_peer_moved(event.id, event.reqid, event.remote); }
     void operator()(const UnknownSpi& event) const { to.on_unknown_spi(event.id, event.remote); }
     void operator()(const IkeDatagram& event) const {

@@ -113,6 +113,7 @@ struct SoftLimit {
 struct Expired {
   SaId id;
   Reqid reqid;
+  SaCounters counts{};
 };
 
 struct Moved {

@@ -29,6 +29,10 @@ NetlinkMessage expire(std::uint32_t reqid, bool hard) {
   header.state.id.proto = IPPROTO_ESP;
   header.state.id.spi = htonl(0x01020304);
   header.state.id.daddr.a4 = inet_addr("192.0.2.2");
+  header.state.curlft.bytes = 840;
+  header.state.curlft.packets = 10;
+  header.state.stats.replay = 2;
+  header.state.stats.integrity_failed = 1;
   return message;
 }
 
@@ -47,6 +51,12 @@ TEST(XfrmEvents, Limits) {
   parse_xfrm_event(expire(kReqidBase, true).header(), batch);
   EXPECT_THAT(batch.expired, ElementsAre(kSa));
   EXPECT_THAT(batch.soft_limits, IsEmpty());
+  ASSERT_EQ(batch.last.size(), 1U);
+  EXPECT_EQ(batch.last[0].id, kSa);
+  EXPECT_EQ(batch.last[0].bytes, 840U);
+  EXPECT_EQ(batch.last[0].packets, 10U);
+  EXPECT_EQ(batch.last[0].replayed, 2U);
+  EXPECT_EQ(batch.last[0].not_authentic, 1U);
   parse_xfrm_event(expire(kReqidBase, false).header(), batch);
   EXPECT_THAT(batch.soft_limits, ElementsAre(kSa));
   parse_xfrm_event(expire(9, true).header(), batch);
