@@ -43,6 +43,7 @@ struct GatewayConfig {
   std::optional<Identity> identity;  // none: the address that the exchange uses
   std::vector<IpAddress> listen;     // empty: every local address
   DataPlaneChoice data_plane = DataPlaneChoice::automatic;
+  std::optional<unsigned> workers;  // of the software plane, 1 to 64; none: by the processors there are
   OnExit on_exit = OnExit::remove;  // keep: not with the software plane
   std::string control_socket = "/run/oakgate/control.sock";
   std::string state_dir = "/var/lib/oakgate";

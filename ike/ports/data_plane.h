@@ -151,6 +151,8 @@ class DataPlane {
   virtual ~DataPlane() = default;
 
   [[nodiscard]] virtual std::string_view name() const = 0;  // "kernel" or "software", as in `status --json`
+  // Threads of this process that carry packets; 0: the kernel does.
+  [[nodiscard]] virtual unsigned workers() const { return 0; }
 
   // Readable when dispatch() has something to do. Valid for the plane's life.
   [[nodiscard]] virtual int fd() const = 0;

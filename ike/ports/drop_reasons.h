@@ -27,6 +27,7 @@ enum class DropReason : std::uint8_t {
   expired,
   send_refused,
   crypto_failed,
+  queue_full,
 };
 
 struct DropReasonRow {
@@ -36,7 +37,7 @@ struct DropReasonRow {
 };
 
 // In the enumeration's order.
-inline constexpr std::array<DropReasonRow, 15> kDropReasons{{
+inline constexpr std::array<DropReasonRow, 16> kDropReasons{{
     {DropReason::invalid_spi, "invalid_spi", "rec'd IPSEC packet has invalid spi"},
     {DropReason::replayed, "replayed", "decrypt: replay check failed"},
     // The ICV or, behind it, the padding: RFC 4303 section 2.4.
@@ -54,6 +55,8 @@ inline constexpr std::array<DropReasonRow, 15> kDropReasons{{
     {DropReason::expired, "expired", "SA lifetime exceeded"},
     {DropReason::send_refused, "send_refused", "output refused by the interface"},
     {DropReason::crypto_failed, "crypto_failed", "crypto engine failure"},
+    // Software plane: on its way from the worker that read it to the one that has its SA.
+    {DropReason::queue_full, "queue_full", "crypto engine queue is full"},
 }};
 
 // Packets, one number a reason.

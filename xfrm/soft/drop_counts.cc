@@ -26,8 +26,9 @@ constexpr std::array kRows{
     Row{DropReason::send_refused, &Drops::send_refused},
     Row{DropReason::crypto_failed, &Drops::crypto_failed},
 };
-// Plaintext is dropped by the guard, before it comes near the engine.
-static_assert(kRows.size() + 1 == kDropReasons.size());
+// Plaintext is dropped by the guard, before it comes near the engine; and what finds a worker's queue full
+// comes no nearer.
+static_assert(kRows.size() + 2 == kDropReasons.size());
 
 }  // namespace
 
