@@ -94,6 +94,7 @@ struct TunnelConfig {
   std::uint32_t replay_window = 64;  // packets
   bool esn = false;                  // extended sequence numbers, RFC 4304
   PacketHandling handling;
+  KernelTies ties;
   AcceptMode accept = AcceptMode::exact;
   Position position;
 };

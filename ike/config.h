@@ -36,6 +36,7 @@ struct TunnelConfig {
   std::uint16_t replay_window = 64;
   bool esn = false;  // extended sequence numbers, RFC 4304: asked for and insisted on
   PacketHandling handling;
+  KernelTies ties;
   AcceptMode accept = AcceptMode::exact;
   friend bool operator==(const TunnelConfig&, const TunnelConfig&) = default;
 };

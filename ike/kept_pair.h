@@ -34,6 +34,8 @@ struct KeptPair {
   IpAddress remote_gateway;
   Lifetime lifetime;
   bool esn = false;
+  PacketMark mark;          // of its SAs, as its tunnel's was
+  std::uint32_t if_id = 0;  // likewise
   Instant established_at;  // monotonic over the life of the machine, not of the process
   Instant keyed_at;
   [[nodiscard]] std::vector<SaId> inbound() const;

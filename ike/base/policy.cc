@@ -1,6 +1,8 @@
 #include "ike/base/policy.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 
 namespace oakgate {
 
@@ -79,6 +81,12 @@ std::string to_string(const TransformSet& set) {
   if (set.compression) add("", info(*set.compression).name);
   if (set.mode == EncapsulationMode::transport) add("", "transport");
   return text;
+}
+
+std::string PacketMark::to_string() const {
+  std::array<char, 24> text{};
+  const int size = std::snprintf(text.data(), text.size(), "0x%x/0x%x", value, mask);
+  return {text.data(), static_cast<std::size_t>(size)};
 }
 
 TransformSet with_sha256_96(TransformSet set) {

@@ -121,6 +121,52 @@ struct PacketHandling {
   friend bool operator==(const PacketHandling&, const PacketHandling&) = default;
 };
 
+// `mark: VALUE/MASK`: of the packets that a tunnel's selectors hold, those it is for: packet mark & mask ==
+// value. Mask 0: all.
+struct PacketMark {
+  std::uint32_t value = 0;
+  std::uint32_t mask = 0;
+  [[nodiscard]] bool all() const { return mask == 0; }
+  // Whether one packet can have both.
+  [[nodiscard]] bool meets(const PacketMark& other) const {
+    return ((value ^ other.value) & mask & other.mask) == 0;
+  }
+  [[nodiscard]] std::string to_string() const;  // "0x7/0xff"
+  friend auto operator<=>(const PacketMark&, const PacketMark&) = default;
+};
+
+// `interface`, as IOS's `interface Tunnel0` with `tunnel mode ipsec`: an xfrm device that the daemon makes.
+// The tunnel carries what is routed to it, and what it has carried comes from it.
+struct InterfaceAddress {
+  IpAddress address;
+  int prefix = 0;
+  friend auto operator<=>(const InterfaceAddress&, const InterfaceAddress&) = default;
+};
+struct TunnelInterface {
+  std::string name;
+  std::uint32_t if_id = 0;  // what ties it to SAs and policies; never 0
+  std::uint16_t mtu = 0;    // 0: the kernel's own choice
+  std::string link;         // the device that its packets leave by; empty: as the routes have it
+  std::vector<InterfaceAddress> addresses;
+  std::vector<Subnet> routes;  // through it
+  friend bool operator==(const TunnelInterface&, const TunnelInterface&) = default;
+};
+
+// `offload`: whether a network device ciphers, or does all of IPsec.
+enum class Offload : std::uint8_t { none, crypto, packet };
+
+// What ties a tunnel to the rest of the kernel's network. The kernel plane's alone.
+struct KernelTies {
+  PacketMark mark;
+  std::optional<TunnelInterface> interface;
+  Offload offload = Offload::none;
+  std::string offload_device;  // empty: the one that has the local gateway's address
+  [[nodiscard]] std::uint32_t if_id() const { return interface ? interface->if_id : 0; }
+  // Traffic comes to it by something beside its selectors: the operator's mark or route.
+  [[nodiscard]] bool steered() const { return !mark.all() || interface.has_value(); }
+  friend bool operator==(const KernelTies&, const KernelTies&) = default;
+};
+
 // Which weak words a choice needs; empty: none.
 [[nodiscard]] std::vector<Weak> weak_things(const IsakmpPolicy& policy);
 [[nodiscard]] std::vector<Weak> weak_things(const TransformSet& set, std::optional<DhGroup> pfs);

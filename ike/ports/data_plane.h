@@ -82,6 +82,7 @@ struct SaSpec {
   // The last sequence number that was used, or seen: 0 for a new SA.
   std::uint64_t last_sequence = 0;
   PacketHandling handling{};  // what a plane cannot do is ErrorCode::unsupported
+  KernelTies ties{};          // likewise
   std::optional<UdpEncapsulation> encapsulation;
   // Limits; 0: none. Past a hard one the SA carries nothing and is gone (`on_expired`). Past the soft one it
   // goes on carrying and `on_soft_limit` is raised once, so that the protocol renews it. (Soft time is the
@@ -107,6 +108,7 @@ struct ProtectPolicy {
   // as configured before there are any.
   Protection protection = Protection::esp;
   bool compression = false;  // likewise: IPComp inside it
+  KernelTies ties{};         // steered: the plane makes no routes for the selectors, the operator does
   friend bool operator==(const ProtectPolicy&, const ProtectPolicy&) = default;
 };
 
@@ -118,6 +120,7 @@ struct SaCounters {
   std::uint64_t replayed = 0;           // `in`: dropped by the anti-replay window
   std::uint64_t not_authentic = 0;      // `in`: tag did not verify
   std::uint64_t selector_mismatch = 0;  // inner packet outside the selectors
+  std::uint64_t sequence = 0;           // the last number used, or the highest that was authentic
 };
 
 // What happened inside the plane. Called only from dispatch().
