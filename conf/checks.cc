@@ -17,9 +17,6 @@ std::string peer_path(const PeerConfig& peer) {
 std::string tunnel_path(const PeerConfig& peer, const TunnelConfig& tunnel) {
   return peer_path(peer) + ".tunnels." + tunnel.name;
 }
-std::string in_line(const Position& at) {
-  return " (line " + std::to_string(at.line) + ")";
-}
 
 // Whether the peer says who it is before anything depends on it: in Aggressive Mode in its first message
 // (RFC 2409 section 5.4), in Main Mode where it signs. With pre-shared keys and RSA encryption Main Mode has
@@ -45,7 +42,8 @@ void check_peers_differ(const Draft& draft, Report& report) {
                                    [&](const PeerConfig* other) { return !told_apart(config, *other); });
     if (same != others.end()) {
       report.add(config.position, peer_path(config),
-                 {"has the same address as " + peer_path(**same) + in_line((*same)->position) +
+                 {"has the same address as " + peer_path(**same) + " (" +
+                      report.place((*same)->position, config.position) + ")" +
                       ", and with pre-shared keys the address chooses the peer",
                   "a different address, or one peer with the tunnels of both (or, of each, an `identity` "
                   "that it signs for or sends in Aggressive Mode)"});
@@ -91,7 +89,7 @@ void check_purposes(const Draft& draft, Report& report) {
     if (other == signing.end()) continue;
     report.add(use.position, use.path,
                {"the key in " + quote(use.file) + " decrypts here and signs for " + other->second.path +
-                    in_line(other->second.position),
+                    " (" + report.place(other->second.position, use.position) + ")",
                 "a key for each: one key never does both"});
   }
 }
@@ -110,8 +108,8 @@ void check_pairs_differ(const Draft& draft, Report& report) {
         if (is_new) continue;
         report.add(tunnel.position, tunnel_path(peer.config, tunnel),
                    {quote(pair.to_string()) + " belongs to " +
-                        tunnel_path(*other->second.peer, *other->second.tunnel) +
-                        in_line(other->second.tunnel->position) + " already",
+                        tunnel_path(*other->second.peer, *other->second.tunnel) + " (" +
+                        report.place(other->second.tunnel->position, tunnel.position) + ") already",
                     "each pair of subnets in one tunnel"});
       }
     }
@@ -243,8 +241,8 @@ void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& s
 
 // RFC 2409 section 5.4: in Aggressive Mode the responder's HASH_R goes out before the initiator has proved
 // anything, so whoever asks can try keys against it at home.
-std::vector<Issue> warnings_of(const Draft& draft, const std::string& file) {
-  Report warnings(file);
+std::vector<Issue> warnings_of(const Draft& draft, const std::vector<std::string>& files) {
+  Report warnings(files);
   for (const PeerDraft& peer : draft.peers) {
     const PeerConfig& config = peer.config;
     const auto shared = [](const IsakmpPolicy& policy) {

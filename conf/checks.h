@@ -15,6 +15,6 @@ namespace oakgate::conf {
 void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& short_psk, Report& report);
 
 // What is allowed, and yet worth a line in the log.
-[[nodiscard]] std::vector<Issue> warnings_of(const Draft& draft, const std::string& file);
+[[nodiscard]] std::vector<Issue> warnings_of(const Draft& draft, const std::vector<std::string>& files);
 
 }  // namespace oakgate::conf

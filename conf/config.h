@@ -21,8 +21,9 @@ namespace oakgate::conf {
 
 // Where something stands in the configuration file, from 1; line 0: nowhere in particular.
 struct Position {
-  int line = 0;
-  int column = 0;
+  int line = 0;            // from 1; 0: the file as a whole
+  int column = 0;          // from 1
+  std::uint16_t file = 0;  // in Config::files
 };
 
 // What becomes of SAs and policies in the kernel when the daemon ends.
@@ -120,6 +121,7 @@ struct PeerConfig {
 
 // Everything in the order written, but the policies: lowest number first.
 struct Config {
+  std::vector<std::string> files;  // the one that was loaded, and what it includes
   GatewayConfig gateway;
   std::vector<IsakmpPolicy> policies;
   std::vector<TransformSet> transform_sets;

@@ -5,7 +5,8 @@
 #include <set>
 
 #include "conf/checks.h"
-#include "conf/files.h"
+#include "conf/compose.h"
+#include "conf/emit.h"
 #include "conf/sections.h"
 #include "conf/yaml_tree.h"
 
@@ -15,13 +16,13 @@ namespace {
 
 using ShortPsk = std::set<std::string, std::less<>>;
 
+// `folder`: what relative paths start from.
 // The sections in the order in which they refer to each other, whatever their order in the file.
-std::optional<Draft> read_draft(std::string_view text, const std::string& folder, Report& report) {
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"gateway", "isakmp_policies", "transform_sets", "trustpoints", "keys", "public_keys", "peers"});
-  const std::optional<Node> root = build_tree(text, report);
-  if (!root) return std::nullopt;
-  const MapReader map(Field{&*root, {}, &report}, kKeys);
+Draft read_draft(const Node& root, const std::string& folder, Report& report) {
+  constexpr auto kKeys =
+      std::to_array<std::string_view>({"include", "gateway", "isakmp_policies", "transform_sets",
+                                       "trustpoints", "keys", "public_keys", "templates", "peers"});
+  const MapReader map(Field{&root, {}, &report}, kKeys);
   Draft draft;
   if (const auto field = map.optional("gateway")) draft.gateway = read_gateway(*field, folder);
   if (const auto field = map.optional("isakmp_policies")) draft.policies = read_policies(*field);
@@ -73,8 +74,9 @@ void take(Declared<T>& from, std::string_view section, std::vector<T>& to, Confi
   }
 }
 
-Config finished(Draft draft) {
+Config finished(Draft draft, std::vector<std::string> files) {
   Config config;
+  config.files = std::move(files);
   config.gateway = std::move(draft.gateway);
   take(draft.transform_sets, "transform_sets", config.transform_sets, config);
   take(draft.keys, "keys", config.keys, config);
@@ -123,78 +125,61 @@ void finish(std::optional<Config> config, const Environment* environment, Report
     outcome.pre_shared_keys.clear();
     outcome.private_keys.clear();
     outcome.public_keys.clear();
+    outcome.composed.clear();
   }
 }
 
-std::optional<Config> finished(std::optional<Draft> draft) {
-  if (!draft) return std::nullopt;
-  return finished(std::move(*draft));
-}
-
-std::optional<std::string> read_file(const std::string& path, Report& report) {
-  const auto file = open_regular(path);
-  if (!file) {
-    report.add({}, {}, {file.error().text, file.error().expected});
-    return std::nullopt;
-  }
-  // A longer file is refused by its length later on: one byte too many is enough to see it.
-  std::string text(kMaxFileBytes + 1, '\0');
-  const auto size = read_up_to(file->handle, {reinterpret_cast<std::uint8_t*>(text.data()), text.size()});
-  if (!size) {
-    report.add({}, {}, {"cannot be read: " + size.error().text});
-    return std::nullopt;
-  }
-  text.resize(*size);
-  return text;
-}
-
-// `environment` null: no file but the configuration is looked at.
-LoadOutcome load(const std::string& path, const Environment* environment) {
+// `folder`: see compose(). `environment` null: no file but the configuration is looked at.
+LoadOutcome load(std::string_view text, const std::string& folder, bool follow_includes,
+                 const Environment* environment, Report report) {
   LoadOutcome outcome;
+  std::optional<Config> config;
+  const auto root = compose(text, follow_includes ? std::optional(folder) : std::nullopt, report);
+  if (root) {
+    Draft draft = read_draft(*root, folder, report);
+    if (environment != nullptr) {
+      for (const PeerDraft& peer : draft.peers) load_secret(peer.config, *environment, outcome, report);
+    }
+    check_whole(draft, short_secrets(outcome), report);
+    outcome.warnings = warnings_of(draft, report.files());
+    outcome.composed = to_yaml(*root);
+    config = finished(std::move(draft), report.files());
+  }
+  finish(std::move(config), environment, std::move(report), outcome);
+  return outcome;
+}
+
+LoadOutcome load_file(const std::string& path, const Environment* environment) {
   Report report(path);
-  std::optional<Draft> draft;
+  const auto text = read_text(path, 0, report);
+  if (!text) {
+    LoadOutcome outcome;
+    outcome.issues = std::move(report).take();
+    return outcome;
+  }
   // The daemon may leave the folder that it was started in.
   std::error_code ignored;
   const std::filesystem::path absolute = std::filesystem::absolute(path, ignored);
-  if (const auto text = read_file(path, report)) {
-    draft = read_draft(*text, absolute.parent_path().string(), report);
-  }
-  if (draft) {
-    if (environment != nullptr) {
-      for (const PeerDraft& peer : draft->peers) load_secret(peer.config, *environment, outcome, report);
-    }
-    check_whole(*draft, short_secrets(outcome), report);
-    outcome.warnings = warnings_of(*draft, path);
-  }
-  finish(finished(std::move(draft)), environment, std::move(report), outcome);
-  return outcome;
+  return load(*text, absolute.parent_path().string(), true, environment, std::move(report));
 }
 
 }  // namespace
 
 LoadOutcome parse_config(std::string_view text, const std::string& filename) {
-  LoadOutcome outcome;
-  Report report(filename);
-  auto draft = read_draft(text, std::filesystem::path(filename).parent_path().string(), report);
-  if (draft) {
-    check_whole(*draft, {}, report);
-    outcome.warnings = warnings_of(*draft, filename);
-  }
-  finish(finished(std::move(draft)), nullptr, std::move(report), outcome);
-  return outcome;
+  return load(text, std::filesystem::path(filename).parent_path().string(), false, nullptr, Report(filename));
 }
 
 LoadOutcome load_without_keys(const std::string& path) {
-  return load(path, nullptr);
+  return load_file(path, nullptr);
 }
 
 LoadOutcome load_config(const std::string& path, const Environment& environment) {
-  return load(path, &environment);
+  return load_file(path, &environment);
 }
 
-LoadOutcome load_keys(Config config, const std::string& path, const Environment& environment) {
+LoadOutcome load_keys(Config config, const Environment& environment) {
   LoadOutcome outcome;
-  Report report(path);
+  Report report(config.files);
   for (const PeerConfig& peer : config.peers) {
     load_secret(peer, environment, outcome, report);
     const auto key = outcome.pre_shared_keys.find(peer.name);

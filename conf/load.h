@@ -20,8 +20,10 @@ inline constexpr std::size_t kMaxFileBytes = 4U << 20;
 
 struct LoadOutcome {
   std::optional<Config> config;  // present exactly if `issues` is empty
-  std::vector<Issue> issues;     // all of the file, in its order
+  std::vector<Issue> issues;     // all of the files, in their order
   std::vector<Issue> warnings;   // what is allowed, and better known
+  // With a configuration: it as one file, all others included and templates filled in. Holds no secret.
+  std::string composed;
   // Only load_config fills these: the very bytes that were checked.
   std::map<std::string, SecretBytes, std::less<>> pre_shared_keys;  // by the name of a peer that has one
   // The contents of files, by the names of all_keys(). None: there is no such file yet.
@@ -30,8 +32,9 @@ struct LoadOutcome {
   std::map<std::string, Bytes, std::less<>> public_keys;
 };
 
-// Pure: touches no file. `filename` names the file in issues, and its folder is what relative paths in `text`
-// are relative to. Secrets are not looked at, so a short pre-shared key goes unnoticed here.
+// Pure: touches no file, so that `include:` is an issue. `filename` names the file in issues, and its folder
+// is what relative paths in `text` are relative to. Secrets are not looked at, so a short pre-shared key goes
+// unnoticed here.
 [[nodiscard]] LoadOutcome parse_config(std::string_view text, const std::string& filename);
 
 // Reads `path` and parses it: for programs that make the very files which are not there yet.
@@ -41,8 +44,8 @@ struct LoadOutcome {
 // key is for whoever can read keys.
 [[nodiscard]] LoadOutcome load_config(const std::string& path, const Environment& environment);
 
-// The secrets and keys of a configuration that was loaded from `path` before, as they are now: for files that
-// have changed while it has not.
-[[nodiscard]] LoadOutcome load_keys(Config config, const std::string& path, const Environment& environment);
+// The secrets and keys of a configuration that was loaded before, as they are now: for files that have
+// changed while it has not. Nothing is composed.
+[[nodiscard]] LoadOutcome load_keys(Config config, const Environment& environment);
 
 }  // namespace oakgate::conf

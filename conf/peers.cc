@@ -83,20 +83,22 @@ NatTraversal read_nat_traversal(const Field& field) {
   return index ? forms[*index] : NatTraversal::rfc;
 }
 
+// `extends` is gone by the time a peer is read: compose.h.
+constexpr auto kPeerKeys = std::to_array<std::string_view>(
+    {"extends", "address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
+     "send_certificate", "allow_weak", "nat_traversal", "fragmentation", "sha256_truncation", "dpd",
+     "tunnels"});
+
 PeerDraft read_peer(const Member& member, const PeerContext& context) {
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
-       "send_certificate", "allow_weak", "nat_traversal", "fragmentation", "sha256_truncation", "dpd",
-       "tunnels"});
   PeerDraft draft;
   PeerConfig& peer = draft.config;
   peer.name = member.name;
   peer.position = member.key.node->position;
-  if (!require_map(member.value, "a map with the keys " + any_of(kKeys))) {
+  if (!require_map(member.value, "a map with the keys " + any_of(kPeerKeys))) {
     draft.waiver_known = false;
     return draft;
   }
-  const MapReader map(member.value, kKeys);
+  const MapReader map(member.value, kPeerKeys);
   read_who(map, draft);
   read_proofs(map, member, context, peer);
   if (const auto field = map.optional("aggressive")) {
@@ -128,6 +130,10 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
 }
 
 }  // namespace
+
+std::span<const std::string_view> peer_keys() {
+  return kPeerKeys;
+}
 
 std::optional<bool> read_boolean(const Field& field) {
   constexpr Word<bool> kBooleans[] = {{"true", true}, {"false", false}};

@@ -3,26 +3,49 @@
 #include <algorithm>
 #include <tuple>
 
+#include "conf/text.h"
+
 namespace oakgate::conf {
+
+std::uint16_t Report::add_file(std::string file) {
+  files_.push_back(std::move(file));
+  return static_cast<std::uint16_t>(files_.size() - 1);
+}
 
 void Report::add(Position at, std::string key_path, Fault fault) {
   if (full()) {
     more_ = true;
     return;
   }
-  issues_.push_back({file_, at.line, at.column, std::move(key_path), std::move(fault.message),
-                     std::move(fault.expected), std::move(fault.nearest)});
+  const bool known = std::any_of(issues_.begin(), issues_.end(), [&](const auto& entry) {
+    const Issue& issue = entry.second;
+    return at.line != 0 && issue.line == at.line && issue.column == at.column && entry.first == at.file &&
+           issue.message == fault.message;
+  });
+  if (known) return;
+  issues_.push_back({at.file,
+                     {files_.at(at.file), at.line, at.column, std::move(key_path), std::move(fault.message),
+                      std::move(fault.expected), std::move(fault.nearest)}});
+}
+
+std::string Report::place(Position at, Position seen_from) const {
+  const std::string line = "line " + std::to_string(at.line);
+  return at.file == seen_from.file ? line : printable(files_.at(at.file)) + " " + line;
 }
 
 std::vector<Issue> Report::take() && {
-  std::stable_sort(issues_.begin(), issues_.end(), [](const Issue& a, const Issue& b) {
-    return std::tie(a.line, a.column) < std::tie(b.line, b.column);
+  std::stable_sort(issues_.begin(), issues_.end(), [](const auto& a, const auto& b) {
+    return std::tie(a.first, a.second.line, a.second.column) <
+           std::tie(b.first, b.second.line, b.second.column);
   });
+  std::vector<Issue> issues;
+  issues.reserve(issues_.size() + 1);
+  for (auto& [file, issue] : issues_) issues.push_back(std::move(issue));
   if (more_) {
-    issues_.push_back(
-        {file_, 0, 0, {}, "there are more errors; these are the first that were found", {}, {}});
+    issues.push_back(
+        {files_.front(), 0, 0, {}, "there are more errors; these are the first that were found", {}, {}});
   }
-  return std::move(issues_);
+  return issues;
 }
 
 std::string to_string(const Issue& issue) {

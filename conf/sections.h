@@ -84,6 +84,8 @@ struct PeerContext {
 [[nodiscard]] PublicKeys read_public_keys(const Field& field, const std::string& folder);
 [[nodiscard]] Trustpoints read_trustpoints(const Field& field, const std::string& folder, const Keys& keys);
 [[nodiscard]] std::vector<PeerDraft> read_peers(const Field& field, const PeerContext& context);
+// The keys that a peer may have.
+[[nodiscard]] std::span<const std::string_view> peer_keys();
 [[nodiscard]] std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& peer,
                                                      const TransformSets& transform_sets);
 [[nodiscard]] WeakWaiver read_waiver(const Field& field);

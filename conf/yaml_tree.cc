@@ -19,17 +19,18 @@ namespace {
 // Ends a parse from inside a handler; the reason is in the report already.
 struct Stop {};
 
-Position position(const YAML::Mark& mark) {
-  return {mark.line + 1, mark.column + 1};
+Position position(const YAML::Mark& mark, std::uint16_t file) {
+  return {mark.line + 1, mark.column + 1, file};
 }
 
 class TreeBuilder final : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(Report& report) : report_(report) {}
+  TreeBuilder(Report& report, std::uint16_t file) : report_(report), file_(file) {}
 
   [[nodiscard]] std::optional<Node> take() { return std::move(root_); }
   // The path to what is being built: what a syntax error interrupted.
   [[nodiscard]] std::string path() const;
+  [[nodiscard]] std::uint16_t file() const { return file_; }
 
   void OnDocumentStart(const YAML::Mark& mark) override;
   void OnDocumentEnd() override {}
@@ -63,7 +64,10 @@ class TreeBuilder final : public YAML::EventHandler {
     throw Stop{};
   }
 
+  [[nodiscard]] Position position(const YAML::Mark& mark) const { return conf::position(mark, file_); }
+
   Report& report_;
+  std::uint16_t file_;
   std::vector<Frame> open_;
   std::optional<Node> root_;
   std::size_t nodes_ = 0;
@@ -244,9 +248,10 @@ std::string_view line_of(std::string_view text, int line) {
   return text.substr(0, text.find('\n'));
 }
 
-void report_syntax(const YAML::Exception& error, std::string_view text, const std::string& path,
+void report_syntax(const YAML::Exception& error, std::string_view text, const TreeBuilder& builder,
                    Report& report) {
-  const Position at = error.mark.is_null() ? Position{} : position(error.mark);
+  const std::uint16_t file = builder.file();
+  const Position at = error.mark.is_null() ? Position{0, 0, file} : position(error.mark, file);
   Fault what = explain(error);
   const std::string_view line = line_of(text, at.line);
   if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string_view::npos) {
@@ -256,7 +261,7 @@ void report_syntax(const YAML::Exception& error, std::string_view text, const st
   if (line.find("::") != std::string_view::npos) {
     what.message += " (an IPv6 address that ends in `::` needs quotes, and so do all in `[]` and `{}`)";
   }
-  report.add(at, path, std::move(what));
+  report.add(at, builder.path(), std::move(what));
 }
 
 bool parse(std::string_view text, TreeBuilder& builder, Report& report) {
@@ -270,25 +275,27 @@ bool parse(std::string_view text, TreeBuilder& builder, Report& report) {
     return true;
   } catch (const Stop&) {
   } catch (const YAML::Exception& error) {
-    report_syntax(error, text, builder.path(), report);
+    report_syntax(error, text, builder, report);
   } catch (const std::exception& error) {
-    report.add({}, {}, {"the YAML parser gave up: " + printable(error.what())});
+    report.add({0, 0, builder.file()}, {}, {"the YAML parser gave up: " + printable(error.what())});
   }
   return false;
 }
 
 }  // namespace
 
-std::optional<Node> build_tree(std::string_view text, Report& report) {
+std::optional<Node> build_tree(std::string_view text, Report& report, std::uint16_t file) {
   if (auto unreadable = check_encoding(text)) {
+    unreadable->at.file = file;
     report.add(unreadable->at, {}, std::move(unreadable->fault));
     return std::nullopt;
   }
-  TreeBuilder builder(report);
+  TreeBuilder builder(report, file);
   if (!parse(text, builder, report)) return std::nullopt;
   std::optional<Node> root = builder.take();
   if (!root || root->kind == Node::Kind::null) {
-    report.add({}, {}, {"the file is empty", "a map with peers and what they use: see oakgate.yaml(5)"});
+    report.add({0, 0, file}, {},
+               {"the file is empty", "a map with peers and what they use: see oakgate.yaml(5)"});
     return std::nullopt;
   }
   return root;

@@ -16,7 +16,7 @@
 namespace oakgate::conf {
 
 inline constexpr std::size_t kMaxDepth = 32;
-inline constexpr std::size_t kMaxNodes = 500'000;
+inline constexpr std::size_t kMaxNodes = 500'000;  // of one file
 inline constexpr std::size_t kMaxScalarBytes = 4096;
 
 struct Node {
@@ -32,6 +32,7 @@ struct Node {
 
 // Nothing if the text could not be read to its end; `report` then says why. With a tree there may be issues
 // too (a duplicate key, say: the first is kept).
-[[nodiscard]] std::optional<Node> build_tree(std::string_view text, Report& report);
+// `file`: Position::file of its nodes.
+[[nodiscard]] std::optional<Node> build_tree(std::string_view text, Report& report, std::uint16_t file = 0);
 
 }  // namespace oakgate::conf

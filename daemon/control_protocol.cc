@@ -30,6 +30,8 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::show_dropped_packets, "show crypto engine connections dropped-packet", false},
     VerbRow{ControlVerb::refresh_keys, "pki refresh", false},
     VerbRow{ControlVerb::request_crls, "pki crl request", false, true},
+    VerbRow{ControlVerb::confirm, "confirm", false},
+    VerbRow{ControlVerb::show_running_config, "show running-config", false},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -64,6 +66,19 @@ bool read_flag(const Json& json, const char* name, bool& out) {
   if (found == json.end()) return true;
   if (!found->is_boolean()) return false;
   out = found->get<bool>();
+  return true;
+}
+
+bool read_confirm(const Json& json, std::optional<Seconds>& out) {
+  const auto found = json.find("confirm");
+  if (found == json.end()) return true;
+  if (!found->is_number_unsigned()) return false;
+  const auto seconds = found->get<std::uint64_t>();
+  if (seconds < static_cast<std::uint64_t>(kMinConfirm.count()) ||
+      seconds > static_cast<std::uint64_t>(kMaxConfirm.count())) {
+    return false;
+  }
+  out = Seconds(static_cast<std::int64_t>(seconds));
   return true;
 }
 
@@ -117,6 +132,10 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
   if (!read_flag(json, "detail", request.detail) || !read_flag(json, "progress", request.progress)) {
     return bad(request.id, "\"detail\" or \"progress\" is not a truth value", "true or false");
   }
+  if (!read_confirm(json, request.confirm)) {
+    return bad(request.id, "\"confirm\" is not a time",
+               fmt::format("seconds, from {} to {}", kMinConfirm.count(), kMaxConfirm.count()));
+  }
   if (request.peer.empty() && (row->needs_peer || !request.tunnel.empty())) {
     return bad(request.id, fmt::format("\"{}\" does not say which peer", row->name), "\"peer\": its name");
   }
@@ -134,6 +153,7 @@ Json request_json(const ControlRequest& request) {
   if (!request.trustpoint.empty()) json["trustpoint"] = request.trustpoint;
   if (request.detail) json["detail"] = true;
   if (request.progress) json["progress"] = true;
+  if (request.confirm) json["confirm"] = request.confirm->count();
   return json;
 }
 

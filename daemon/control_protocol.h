@@ -4,10 +4,12 @@
 
 #include <cstdint>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "ike/base/result.h"
+#include "ike/base/types.h"
 
 namespace oakgate {
 
@@ -17,6 +19,8 @@ using Json = nlohmann::ordered_json;
 inline constexpr int kControlVersion = 1;
 inline constexpr std::size_t kMaxRequestLine = 4096;
 inline constexpr std::size_t kMaxTarget = 512;
+inline constexpr Seconds kMinConfirm{5};
+inline constexpr Seconds kMaxConfirm{86400};
 
 enum class ControlVerb : std::uint8_t {
   status,
@@ -30,6 +34,8 @@ enum class ControlVerb : std::uint8_t {
   show_dropped_packets,
   refresh_keys,
   request_crls,
+  confirm,
+  show_running_config,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -43,8 +49,9 @@ struct ControlRequest {
   std::string peer;    // empty: all
   std::string tunnel;  // empty: all of the peer
   std::string trustpoint;
-  bool detail = false;    // status: more than the stable interface
-  bool progress = false;  // up, down: events of the peer before the answer
+  bool detail = false;               // status: more than the stable interface
+  bool progress = false;             // up, down: events of the peer before the answer
+  std::optional<Seconds> confirm{};  // reload: undone after so long unless it is confirmed
 };
 
 // Why a line is not a request; `id` is what the answer carries, 0 if the line gives none.

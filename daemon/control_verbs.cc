@@ -56,7 +56,9 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::show_crypto_engine, &ControlVerbs::show_engine},
       {ControlVerb::show_dropped_packets, &ControlVerbs::show_drops},
       {ControlVerb::refresh_keys, &ControlVerbs::reload},
-      {ControlVerb::request_crls, &ControlVerbs::request_crls}};
+      {ControlVerb::request_crls, &ControlVerbs::request_crls},
+      {ControlVerb::confirm, &ControlVerbs::confirm},
+      {ControlVerb::show_running_config, &ControlVerbs::show_running_config}};
   return table;
 }
 
@@ -120,6 +122,7 @@ StatusInput ControlVerbs::status_input(std::span<const LongAnswers::Peer> peers,
   input.now = read_clocks();
   if (!whole) return input;
   if (const auto drops = parts_.plane.drops()) input.drops = *drops;
+  if (parts_.confirm_within) input.confirm_within = parts_.confirm_within();
   if (parts_.own_certificates) input.own_certificates = parts_.own_certificates();
   for (const TrustpointConfig& trustpoint : config.trustpoints) {
     const WeakWaiver& waiver = trustpoint.allow_weak;
@@ -215,11 +218,11 @@ void ControlVerbs::up_or_down(ClientId client, const ControlRequest& request) {
 
 void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
   const ReloadOutcome outcome =
-      request.verb == ControlVerb::refresh_keys ? parts_.refresh_keys() : parts_.reload();
+      request.verb == ControlVerb::refresh_keys ? parts_.refresh_keys() : parts_.reload(request.confirm);
   if (outcome.issues.empty() && !outcome.error) {
-    server_->answer(client, answer_line(request.id, {{"version", kControlVersion},
-                                                     {"reloaded", true},
-                                                     {"needs_restart", outcome.needs_restart}}));
+    Json json{{"version", kControlVersion}, {"reloaded", true}, {"needs_restart", outcome.needs_restart}};
+    if (request.confirm) json["confirm_within_s"] = request.confirm->count();
+    server_->answer(client, answer_line(request.id, json));
     return;
   }
   const Error error =
@@ -232,6 +235,19 @@ void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
   Json more;
   more["issues"] = issues_json(outcome.issues);
   server_->answer(client, error_line(request.id, error, more));
+}
+
+void ControlVerbs::confirm(ClientId client, const ControlRequest& request) {
+  const Result<void> confirmed = parts_.confirm();
+  server_->answer(client, confirmed
+                              ? answer_line(request.id, {{"version", kControlVersion}, {"confirmed", true}})
+                              : error_line(request.id, confirmed.error()));
+}
+
+void ControlVerbs::show_running_config(ClientId client, const ControlRequest& request) {
+  const Result<std::string> text = parts_.running_config();
+  server_->answer(client, text ? answer_line(request.id, {{"version", kControlVersion}, {"text", *text}})
+                               : error_line(request.id, text.error()));
 }
 
 void ControlVerbs::monitor(ClientId client, const ControlRequest& request) {

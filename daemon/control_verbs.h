@@ -32,13 +32,17 @@ class ControlVerbs final : public ControlHandler {
   struct Parts {
     CoreDriver& driver;
     DataPlane& plane;
-    std::function<ReloadOutcome()> reload;
+    std::function<ReloadOutcome(std::optional<Seconds> confirm)> reload;
     std::function<ReloadOutcome()> refresh_keys;
     std::function<const conf::Config&()> config;
     std::function<std::vector<OwnCertificateStatus>()> own_certificates{};
     // Revocation::request_lists.
     using ListsCame = std::function<void(const Revocation::Requested&)>;
     std::function<Result<void>(const std::string& trustpoint, ListsCame)> request_lists{};
+    // ReloadGuard's.
+    std::function<Result<void>()> confirm{};
+    std::function<std::optional<Seconds>()> confirm_within{};
+    std::function<Result<std::string>()> running_config{};
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
@@ -66,6 +70,8 @@ class ControlVerbs final : public ControlHandler {
   void status(ClientId client, const ControlRequest& request);
   void up_or_down(ClientId client, const ControlRequest& request);
   void reload(ClientId client, const ControlRequest& request);
+  void confirm(ClientId client, const ControlRequest& request);
+  void show_running_config(ClientId client, const ControlRequest& request);
   void monitor(ClientId client, const ControlRequest& request);
   void show(ClientId client, const ControlRequest& request);
   void show_engine(ClientId client, const ControlRequest& request);

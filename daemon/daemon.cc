@@ -31,16 +31,6 @@ std::size_t worker_count() {
   return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
 }
 
-// What a reload cannot change: these belong to sockets and planes that live as long as the daemon.
-std::vector<std::string> needs_restart(const conf::GatewayConfig& before, const conf::GatewayConfig& after) {
-  std::vector<std::string> keys;
-  if (before.listen != after.listen) keys.emplace_back("gateway.listen");
-  if (before.data_plane != after.data_plane) keys.emplace_back("gateway.data_plane");
-  if (before.control_socket != after.control_socket) keys.emplace_back("gateway.control_socket");
-  if (before.state_dir != after.state_dir) keys.emplace_back("gateway.state_dir");
-  return keys;
-}
-
 }  // namespace
 
 Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConfiguration loaded,
@@ -48,6 +38,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
   if (const Result<void> allowed = check_privileges(); !allowed) return fail(allowed.error());
   std::unique_ptr<Daemon> daemon(new Daemon(std::move(options), log));
   daemon->config_ = std::move(*loaded.outcome.config);
+  const std::string composed = std::move(loaded.outcome.composed);
   daemon->loaded_keys_ = std::move(loaded.keys);
   using Step = Result<void> (Daemon::*)();
   // The data plane comes last: ending it after a later failure would take away the guard that a killed daemon
@@ -56,6 +47,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
        {&Daemon::lock_and_listen, &Daemon::make_workers, &Daemon::make_trust, &Daemon::open_network}) {
     if (const Result<void> done = (daemon.get()->*step)(); !done) return fail(done.error());
   }
+  daemon->note_running(composed);
   daemon->assemble();
   return daemon;
 }
@@ -87,6 +79,7 @@ Result<void> Daemon::lock_and_listen() {
       ProcessLock::take(gateway.state_dir + "/oakgated.lock", "state directory " + gateway.state_dir);
   if (!state) return fail(state.error());
   locks_.push_back(std::move(*state));
+  state_dir_ = gateway.state_dir;
   Result<ProcessLock> control =
       ProcessLock::take(gateway.control_socket + ".lock", "control socket " + gateway.control_socket);
   if (!control) return fail(control.error());
@@ -190,7 +183,8 @@ Result<void> Daemon::make_trust() {
                           [this] { return peers_up(); }});
   if (!revocation) return fail(revocation.error());
   revocation_ = std::move(*revocation);
-  return keep_keys(std::exchange(loaded_keys_, {}));
+  if (auto kept = keep_keys(std::exchange(loaded_keys_, {})); !kept) return fail(std::move(kept.error()));
+  return {};
 }
 
 Result<void> Daemon::open_network() {
@@ -263,12 +257,22 @@ void Daemon::assemble() {
                         },
                         [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
                         [this](const SaId& in) { note_kept(kept_store_->forget(in)); }});
+  reload_guard_ = std::make_unique<ReloadGuard>(
+      *loop_, [this](LoadedConfiguration before) { undo_reload(std::move(before)); });
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
-      *driver_, *plane_, [this] { return reload(); }, [this] { return refresh_keys(); },
-      [this]() -> const conf::Config& { return config_; }, [this] { return own_certificates(); },
+      *driver_, *plane_, [this](std::optional<Seconds> confirm) { return reload(confirm); },
+      [this] { return refresh_keys(); }, [this]() -> const conf::Config& { return config_; },
+      [this] { return own_certificates(); },
       [this](const std::string& trustpoint, ControlVerbs::Parts::ListsCame came) {
         return revocation_->request_lists(trustpoint, std::move(came));
-      }});
+      },
+      [this] {
+        Result<void> confirmed = reload_guard_->confirm();
+        if (confirmed) log_.notice("the configuration in use is confirmed");
+        return confirmed;
+      },
+      [this] { return reload_guard_->left(read_clocks().instant); },
+      [this] { return read_running_config(state_dir_); }});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
@@ -285,12 +289,6 @@ void Daemon::assemble() {
     addresses_->network_changed();
   });
   shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
-}
-
-Result<void> Daemon::keep_keys(LoadedKeys keys) {
-  const Result<void> kept = keys_.replace_private_keys(std::move(keys.private_keys));
-  if (kept) keys_.replace(std::move(keys.pre_shared));
-  return kept;
 }
 
 void Daemon::tell_trustpoints() {
@@ -364,78 +362,6 @@ void Daemon::run() {
   log_.notice("oakgated has ended");
 }
 
-ReloadOutcome Daemon::reload() {
-  return take_over(load_configuration(options_.config_file, options_.environment));
-}
-
-// The configuration in use, whatever its file says by now, with the keys and certificates as they are.
-ReloadOutcome Daemon::refresh_keys() {
-  return take_over(
-      take_keys(conf::load_keys(config_, options_.config_file, options_.environment), options_.config_file));
-}
-
-ReloadOutcome Daemon::take_over(LoadedConfiguration loaded) {
-  ReloadOutcome outcome;
-  if (shutting_down_) {
-    outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
-    return outcome;
-  }
-  if (!loaded.outcome.config) {
-    log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
-    for (const conf::Issue& issue : loaded.outcome.issues) log_.error(conf::to_string(issue));
-    outcome.issues = std::move(loaded.outcome.issues);
-    return outcome;
-  }
-  conf::Config& config = *loaded.outcome.config;
-  Result<ike::EngineConfig> engine = make_engine_config(config, loaded.keys, reqids_);
-  if (engine) {
-    const auto errors = trust_->replace(config.trustpoints, public_keys_of(loaded.keys.private_keys));
-    if (!errors.empty()) engine = fail(errors.front());
-  }
-  if (engine) {
-    if (Result<void> kept = keep_keys(std::move(loaded.keys)); !kept) engine = fail(kept.error());
-  }
-  if (!engine) {
-    log_.error(printable(error_text(engine.error()), 1024));
-    outcome.error = std::move(engine.error());
-    return outcome;
-  }
-  for (const conf::Issue& warning : loaded.outcome.warnings) log_.warning(conf::to_string(warning));
-  outcome.needs_restart = needs_restart(config_.gateway, config.gateway);
-  for (const std::string& key : outcome.needs_restart) {
-    log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
-  }
-  notify_reloading();
-  const conf::OnExit before = config_.gateway.on_exit;
-  config_ = std::move(config);
-  follow_on_exit(before);
-  engine->keep = kept_store_->is_open();
-  carry_old_drafts(config_);
-  // Certificates first: a peer that starts anew needs them.
-  tell_trustpoints();
-  driver_->on_command(ike::Reconfigure{std::move(*engine)});
-  configure_revocation();
-  addresses_->configure(config_.peers);
-  look_for_enrollments();
-  log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
-  notify_ready(fmt::format("{} peers configured", config_.peers.size()));
-  status_timer_->arm(kStatusDelay);
-  return outcome;
-}
-
-void Daemon::follow_on_exit(conf::OnExit before) {
-  if (before == config_.gateway.on_exit) return;
-  if (keeps_sas()) {
-    note_kept(kept_store_->open());
-  } else {
-    kept_store_->close();
-  }
-}
-
-void Daemon::on_hangup() {
-  [[maybe_unused]] const ReloadOutcome logged = reload();
-}
-
 void Daemon::begin_shutdown(const char* signal_name) {
   if (shutting_down_) {
     loop_->stop();  // whoever sends it twice does not want to wait
@@ -464,10 +390,15 @@ void Daemon::on_outcome(ike::CommandId id, const Result<void>& result) {
 
 void Daemon::on_core_event(const ike::Event& event, WallTime at) {
   verbs_->on_event(event, at);
-  if (ike::to_string(event.id).starts_with("phase2")) status_timer_->arm(kStatusDelay);
+  if (ike::to_string(event.id).starts_with("phase2")) status_changed();
   if (event.id == ike::EventId::phase1_failed && event.error && event.error->code == ErrorCode::no_answer) {
     addresses_->peer_is_silent(event.peer);
   }
+}
+
+// systemd is told soon, once for many changes.
+void Daemon::status_changed() {
+  status_timer_->arm(kStatusDelay);
 }
 
 void Daemon::show_status() {

@@ -16,6 +16,7 @@
 #include "daemon/key_store.h"
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
+#include "daemon/reload_guard.h"
 #include "daemon/revocation.h"
 #include "daemon/scep_lists.h"
 #include "daemon/sockets.h"
@@ -62,10 +63,14 @@ class Daemon final : private DataPlaneListener {
 
   void start_core();
   void watch_signals();
-  [[nodiscard]] ReloadOutcome reload();
+  [[nodiscard]] ReloadOutcome reload(std::optional<Seconds> confirm);
   [[nodiscard]] ReloadOutcome refresh_keys();
-  [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded);
-  [[nodiscard]] Result<void> keep_keys(LoadedKeys keys);
+  // `before`, if there is one, gets what ran until now.
+  [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded, LoadedConfiguration* before = nullptr);
+  void undo_reload(LoadedConfiguration before);
+  void note_running(const std::string& composed);
+  // Returns those from before.
+  [[nodiscard]] Result<LoadedKeys> keep_keys(LoadedKeys keys);
   void tell_trustpoints();
   [[nodiscard]] std::vector<OwnCertificateStatus> own_certificates() const;
   void on_hangup();
@@ -80,6 +85,7 @@ class Daemon final : private DataPlaneListener {
   void on_core_event(const ike::Event& event, WallTime at);
   void on_outcome(ike::CommandId id, const Result<void>& result);
   void on_network_change();
+  void status_changed();
   void show_status();
   [[nodiscard]] std::optional<IpAddress> find_source(const IpAddress& destination);
 
@@ -96,9 +102,11 @@ class Daemon final : private DataPlaneListener {
   const Log& log_;
   std::unique_ptr<Loop> loop_;
   std::vector<ProcessLock> locks_;
+  std::string state_dir_;  // ours, whatever a reload says
   std::unique_ptr<SystemRng> rng_;
   conf::Config config_;
   LoadedKeys loaded_keys_;  // between create() and run()
+  PublicKeys public_keys_;  // of peers, as they were loaded
   MemoryKeyStore keys_;
   std::shared_ptr<pki::TrustStore> trust_;  // shared with threads that fetch, which may be left behind
   std::shared_ptr<ScepLists> scep_lists_;   // likewise
@@ -115,6 +123,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<Revocation> revocation_;
+  std::unique_ptr<ReloadGuard> reload_guard_;
   std::unique_ptr<ControlVerbs> verbs_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<PeerAddresses> addresses_;

@@ -32,10 +32,11 @@ Purposes purposes_of(const conf::Config& config) {
 
 class Judge {
  public:
-  Judge(const conf::Config& config, std::string file) : config_(config), file_(std::move(file)) {}
+  explicit Judge(const conf::Config& config) : config_(config) {}
 
   void report(const std::string& path, const conf::Position& at, std::string message, std::string expected) {
-    issues_.push_back({file_, at.line, at.column, path, std::move(message), std::move(expected), {}});
+    issues_.push_back(
+        {config_.files.at(at.file), at.line, at.column, path, std::move(message), std::move(expected), {}});
   }
   void report(const std::string& path, const Error& error) {
     report(path, conf::position_of(config_, path), error.text, error.expected);
@@ -55,7 +56,6 @@ class Judge {
 
  private:
   const conf::Config& config_;
-  std::string file_;
   std::vector<conf::Issue> issues_;
 };
 
@@ -194,12 +194,12 @@ std::vector<Weak> weak_rsa_keys(const conf::PeerConfig& peer, const LoadedKeys& 
   return {words.begin(), words.end()};
 }
 
-LoadedConfiguration take_keys(conf::LoadOutcome outcome, const std::string& file) {
+LoadedConfiguration take_keys(conf::LoadOutcome outcome) {
   LoadedConfiguration loaded;
   LoadedKeys keys;
   if (outcome.config) {
     const conf::Config& config = *outcome.config;
-    Judge judge(config, file);
+    Judge judge(config);
     keys.pre_shared = std::move(outcome.pre_shared_keys);
     judge.parse_private(outcome.private_keys, keys.private_keys);
     judge.parse_public(outcome.public_keys, keys.public_keys);
@@ -224,7 +224,7 @@ LoadedConfiguration take_keys(conf::LoadOutcome outcome, const std::string& file
 }
 
 LoadedConfiguration load_configuration(const std::string& path, const conf::Environment& environment) {
-  return take_keys(conf::load_config(path, environment), path);
+  return take_keys(conf::load_config(path, environment));
 }
 
 }  // namespace oakgate

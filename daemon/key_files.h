@@ -31,8 +31,8 @@ struct LoadedConfiguration {
 // conf::load_config, and its keys; the trustpoints' certificates and lists are looked at, not kept.
 [[nodiscard]] LoadedConfiguration load_configuration(const std::string& path,
                                                      const conf::Environment& environment);
-// The second half of it: `file` names the configuration file in issues.
-[[nodiscard]] LoadedConfiguration take_keys(conf::LoadOutcome outcome, const std::string& file);
+// The second half of it.
+[[nodiscard]] LoadedConfiguration take_keys(conf::LoadOutcome outcome);
 
 // Answers for the keys in `keys`, which outlives it.
 [[nodiscard]] pki::PublicKeyOf public_keys_of(const PrivateKeys& keys);

@@ -41,19 +41,18 @@ Result<std::map<Bytes, KeyUsage>> purposes_of(const PrivateKeys& keys) {
 
 }  // namespace
 
-void MemoryKeyStore::replace(PreSharedKeys keys) {
+PreSharedKeys MemoryKeyStore::replace(PreSharedKeys keys) {
   const std::unique_lock lock(mutex_);
-  keys_ = std::move(keys);
+  return std::exchange(keys_, std::move(keys));
 }
 
-Result<void> MemoryKeyStore::replace_private_keys(PrivateKeys keys) {
+Result<PrivateKeys> MemoryKeyStore::replace_private_keys(PrivateKeys keys) {
   auto purposes = purposes_of(keys);
   if (!purposes) return fail(std::move(purposes.error()));
   const std::unique_lock lock(mutex_);
   const std::lock_guard purposes_lock(purposes_mutex_);
-  private_keys_ = std::move(keys);
   purposes_ = std::move(*purposes);
-  return {};
+  return std::exchange(private_keys_, std::move(keys));
 }
 
 Result<const crypto::PrivateKey*> MemoryKeyStore::claim(std::string_view key, KeyUsage purpose) const {

@@ -26,10 +26,10 @@ using PrivateKeys = std::map<std::string, StoredKey, std::less<>>;  // by KeyCon
 
 class MemoryKeyStore final : public KeyStore {
  public:
-  // Takes all keys over; those from before are wiped. Safe while workers use the store.
-  void replace(PreSharedKeys keys);
+  // Takes all keys over and returns those from before. Safe while workers use the store.
+  PreSharedKeys replace(PreSharedKeys keys);
   // ErrorCode::configuration, and nothing is replaced, if one key is there for both purposes.
-  [[nodiscard]] Result<void> replace_private_keys(PrivateKeys keys);
+  [[nodiscard]] Result<PrivateKeys> replace_private_keys(PrivateKeys keys);
 
   [[nodiscard]] Result<SecretBytes> prf_with_pre_shared_key(std::string_view peer, IkeHash prf,
                                                             ByteView data) const override;

@@ -367,6 +367,7 @@ Json status_json(const StatusInput& input, bool detail) {
     }
     json["peers"].push_back(std::move(entry));
   }
+  if (input.confirm_within) json["confirm_within_s"] = input.confirm_within->count();
   if (input.drops) {
     for (const DropReasonRow& row : kDropReasons) json["drops"][row.key] = input.drops->of(row.reason);
   }

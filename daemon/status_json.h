@@ -45,7 +45,8 @@ struct StatusInput {
   std::vector<ike::PeerSnapshot> peers;
   std::map<std::string, std::string, std::less<>> addresses;  // as configured, by peer name
   std::map<SaId, SaCounters> counters;
-  std::optional<DropCounts> drops{};  // none: the plane cannot tell
+  std::optional<DropCounts> drops{};        // none: the plane cannot tell
+  std::optional<Seconds> confirm_within{};  // a reload is undone after so long
   std::vector<OwnCertificateStatus> own_certificates{};
   std::vector<TrustpointWaiver> trustpoint_waivers{};  // of those that have one
   Now now;

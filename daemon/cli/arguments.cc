@@ -14,6 +14,7 @@ enum class Operand : std::uint8_t {
   peer,
   target,
   file,
+  reload,
   // of `pki`; each takes --config as well
   pki,
   key,
@@ -40,7 +41,13 @@ constexpr std::array kVerbs{
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
     VerbRow{Verb::check, {"check"}, Operand::file, "look for errors in a configuration file"},
     VerbRow{Verb::monitor, {"monitor"}, Operand::none, "print what happens, as it happens"},
-    VerbRow{Verb::reload, {"reload"}, Operand::none, "read the configuration anew"},
+    VerbRow{Verb::diff, {"diff"}, Operand::file, "how a configuration file differs from what runs"},
+    VerbRow{Verb::reload, {"reload"}, Operand::reload, "read the configuration anew"},
+    VerbRow{Verb::confirm, {"confirm"}, Operand::none, "keep what `reload --confirm` has brought"},
+    VerbRow{Verb::show_running_config,
+            {"show", "running-config"},
+            Operand::none,
+            "the configuration in use, in one file"},
     VerbRow{Verb::show_isakmp_sa, {"show", "crypto", "isakmp", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_ipsec_sa, {"show", "crypto", "ipsec", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_crypto_engine,
@@ -186,6 +193,11 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       return;
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
+      return;
+    case Operand::reload:
+      verb.add_option("--confirm", arguments.confirm,
+                      "seconds: undone after so long unless `oakgate confirm` comes first")
+          ->check(CLI::Range(static_cast<int>(kMinConfirm.count()), static_cast<int>(kMaxConfirm.count())));
       return;
     case Operand::device:
       verb.add_option("PEER", arguments.peer, "a peer's name")->required();

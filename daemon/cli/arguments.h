@@ -32,6 +32,9 @@ enum class Verb : std::uint8_t {
   pki_crl_request,
   import_cisco,
   export_cisco,
+  diff,
+  confirm,
+  show_running_config,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -84,7 +87,8 @@ struct Arguments {
   std::string peer;        // status, up, down
   std::string tunnel;      // up, down: behind the slash
   std::string trustpoint;  // pki crl request
-  std::string file;        // check
+  std::string file;        // check, diff
+  int confirm = 0;         // reload: seconds; 0: it needs no confirmation
   ScepArguments scep;
   bool socket_given = false;
   PkiArguments pki;

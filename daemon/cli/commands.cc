@@ -10,6 +10,7 @@
 #include <map>
 
 #include "conf/load.h"
+#include "daemon/cli/diff.h"
 #include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
 #include "daemon/cli/ios_layout.h"
@@ -92,10 +93,22 @@ void print_lists(const Json& result) {
 
 void print_reload(const Json& result) {
   print("reloaded\n");
+  if (result.contains("confirm_within_s")) {
+    print(fmt::format("undone in {} s unless you say `oakgate confirm`\n",
+                      result["confirm_within_s"].get<std::int64_t>()));
+  }
   for (const Json& key : result["needs_restart"]) {
     print(
         fmt::format("{} has changed: that takes effect when oakgated starts anew\n", key.get<std::string>()));
   }
+}
+
+void print_confirmed(const Json& /*result*/) {
+  print("confirmed\n");
+}
+
+void print_running_config(const Json& result) {
+  print(result.value("text", ""));
 }
 
 void print_event(const Json& event) {
@@ -124,6 +137,8 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::down, {ControlVerb::down, kNegotiationPatience, true, print_tunnels}},
       {Verb::reload, {ControlVerb::reload, kPatience, false, print_reload}},
       {Verb::pki_crl_request, {ControlVerb::request_crls, kFetchPatience, false, print_lists}},
+      {Verb::confirm, {ControlVerb::confirm, kPatience, false, print_confirmed}},
+      {Verb::show_running_config, {ControlVerb::show_running_config, kPatience, false, print_running_config}},
       {Verb::monitor, {ControlVerb::monitor, kPatience, false, nullptr}},
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
@@ -144,6 +159,7 @@ int run_over_socket(const Arguments& arguments) {
   request.peer = arguments.peer;
   request.tunnel = arguments.tunnel;
   request.trustpoint = arguments.trustpoint;
+  if (arguments.confirm > 0) request.confirm = Seconds(arguments.confirm);
   request.detail = arguments.verb == Verb::status && !arguments.json;
   request.progress = row.progress && !arguments.json;
   const Outcome<Json> result = client->request(request, row.patience, print_progress);
@@ -205,6 +221,8 @@ int run(const Arguments& arguments) {
   switch (arguments.verb) {
     case Verb::check:
       return check(arguments);
+    case Verb::diff:
+      return diff(arguments);
     case Verb::export_cisco:
       return export_cisco(arguments);
     case Verb::import_cisco:

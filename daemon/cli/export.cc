@@ -10,7 +10,6 @@
 #include "daemon/cli/commands.h"
 #include "daemon/control_protocol.h"
 #include "daemon/text.h"
-#include "pki/files.h"
 
 namespace oakgate::cli {
 
@@ -24,10 +23,7 @@ Failure refuse(ErrorCode code, std::string text, std::string expected, std::stri
 
 // No secret is read: the configuration only names their files.
 Outcome<conf::Config> read_config(const std::string& path) {
-  const Result<Bytes> file = pki::read_file(path, conf::kMaxFileBytes);
-  if (!file) return tl::unexpected(failure_of(file.error()));
-  conf::LoadOutcome outcome =
-      conf::parse_config({reinterpret_cast<const char*>(file->data()), file->size()}, path);
+  conf::LoadOutcome outcome = conf::load_without_keys(path);
   if (outcome.config) return std::move(*outcome.config);
   const std::string first = outcome.issues.empty() ? path : conf::to_string(outcome.issues.front());
   return tl::unexpected(refuse(ErrorCode::configuration, first, "a configuration without errors",

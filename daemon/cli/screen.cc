@@ -190,6 +190,10 @@ std::string status_screen(const Json& status, WallTime now, const ScreenStyle& s
   }
   screen.line(fmt::format("{}: {} of {} tunnel{} up, data plane {}", status.value("gateway", ""), up, all,
                           all == 1 ? "" : "s", status.value("data_plane", "")));
+  if (status.contains("confirm_within_s")) {
+    screen.line(fmt::format("the last reload is undone in {} s: `oakgate confirm` keeps it",
+                            status["confirm_within_s"].get<std::int64_t>()));
+  }
   for (const Json& peer : status["peers"]) {
     screen.blank();
     show_peer(screen, peer);

@@ -178,15 +178,17 @@ TEST_F(Load, WhatIsNoFile) {
 TEST(Parse, RootIsAMapOfKnownSections) {
   EXPECT_THAT(
       errors("peers"),
-      ElementsAre("f.yaml:1:1: is a single value; expected a map with the keys gateway, isakmp_policies, "
-                  "transform_sets, trustpoints, keys, public_keys or peers"));
+      ElementsAre(
+          "f.yaml:1:1: is a single value; expected a map with the keys include, gateway, isakmp_policies, "
+          "transform_sets, trustpoints, keys, public_keys, templates or peers"));
   EXPECT_THAT(
       errors("trustpoint: {}\nper: {}\n<<: {}\n"),
       ElementsAre(
-          "f.yaml:1:1: trustpoint: `trustpoint` is not a known key; expected gateway, isakmp_policies, "
-          "transform_sets, trustpoints, keys, public_keys or peers; did you mean `trustpoints`?",
-          "f.yaml:2:1: per: `per` is not a known key; expected gateway, isakmp_policies, "
-          "transform_sets, trustpoints, keys, public_keys or peers",
+          "f.yaml:1:1: trustpoint: `trustpoint` is not a known key; expected include, gateway, "
+          "isakmp_policies, "
+          "transform_sets, trustpoints, keys, public_keys, templates or peers; did you mean `trustpoints`?",
+          "f.yaml:2:1: per: `per` is not a known key; expected include, gateway, isakmp_policies, "
+          "transform_sets, trustpoints, keys, public_keys, templates or peers",
           "f.yaml:3:1: <<: merge keys (`<<`) are not supported; expected the values written out"));
 }
 
@@ -227,7 +229,8 @@ TEST(Parse, IssuesAreData) {
   EXPECT_EQ(issue.key_path, "gatway");
   EXPECT_EQ(issue.message, "`gatway` is not a known key");
   EXPECT_EQ(issue.expected,
-            "gateway, isakmp_policies, transform_sets, trustpoints, keys, public_keys or peers");
+            "include, gateway, isakmp_policies, transform_sets, trustpoints, keys, public_keys, templates or "
+            "peers");
   EXPECT_EQ(issue.nearest, "gateway");
 }
 

@@ -150,7 +150,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kGood, {}},
         Case{
             "b:",
-            {"f.yaml:8:3: peers.b: has no value; expected a map with the keys address, identity, policies, "
+            {"f.yaml:8:3: peers.b: has no value; expected a map with the keys extends, address, identity, "
+             "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
              "fragmentation, sha256_truncation, dpd or tunnels"}},
         Case{"b: {}",

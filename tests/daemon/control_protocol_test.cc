@@ -13,6 +13,8 @@ TEST(ControlProtocol, ReadsEveryVerb) {
       {"show crypto isakmp sa", ControlVerb::show_isakmp_sa},
       {"show crypto ipsec sa", ControlVerb::show_ipsec_sa},
       {"show crypto engine configuration", ControlVerb::show_crypto_engine},
+      {"confirm", ControlVerb::confirm},
+      {"show running-config", ControlVerb::show_running_config},
       {"show crypto engine connections dropped-packet", ControlVerb::show_dropped_packets}};
   for (const auto& [name, verb] : verbs) {
     const auto request = parse_request(R"({"id":7,"version":1,"verb":")" + std::string(name) + "\"}");
@@ -42,10 +44,12 @@ TEST(ControlProtocol, WritesWhatItReads) {
   request.tunnel = "lan";
   request.trustpoint = "corp";
   request.detail = true;
+  request.confirm = Seconds{120};
   const auto again = parse_request(dump(request_json(request)));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->id, request.id);
   EXPECT_EQ(again->verb, request.verb);
+  EXPECT_EQ(again->confirm, request.confirm);
   EXPECT_EQ(again->peer, request.peer);
   EXPECT_EQ(again->tunnel, request.tunnel);
   EXPECT_EQ(again->trustpoint, request.trustpoint);
@@ -73,6 +77,10 @@ TEST(ControlProtocol, RefusesEverythingElse) {
                        R"({"id":1,"version":1,"verb":"status","tunnel":"lan"})",
                        R"({"id":1,"version":1,"verb":"pki crl request"})",
                        R"({"id":1,"version":1,"verb":"pki crl request","trustpoint":[]})",
+                       R"({"id":1,"version":1,"verb":"reload","confirm":"120"})",
+                       R"({"id":1,"version":1,"verb":"reload","confirm":4})",
+                       R"({"id":1,"version":1,"verb":"reload","confirm":86401})",
+                       R"({"id":1,"version":1,"verb":"reload","confirm":-5})",
                        R"({"id":1,"version":1,"verb":"status","detail":1})"};
   for (const char* line : bad) {
     const auto request = parse_request(line);

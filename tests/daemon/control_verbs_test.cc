@@ -62,7 +62,10 @@ class ControlVerbsTest : public testing::Test {
     verbs = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
         *driver,
         plane,
-        [this] { return reloaded; },
+        [this](std::optional<Seconds> confirm) {
+          confirm_within = confirm;
+          return reloaded;
+        },
         [this] { return refreshed; },
         [this]() -> const conf::Config& { return config; },
         {},
@@ -73,7 +76,10 @@ class ControlVerbsTest : public testing::Test {
           const std::uint64_t one = 1;
           EXPECT_EQ(::write(poked.get(), &one, sizeof one), static_cast<ssize_t>(sizeof one));
           return {};
-        }});
+        },
+        []() -> Result<void> { return fail(ErrorCode::not_found, "no reload waits to be confirmed"); },
+        [this] { return confirm_within; },
+        [this]() -> Result<std::string> { return running; }});
     server = std::move(*ControlServer::open(*loop, path));
     verbs->serve(*server);
     poke_watch = Watch::readable(*loop, poked.get(), [this] {
@@ -100,16 +106,17 @@ class ControlVerbsTest : public testing::Test {
   }
   cli::Outcome<Json> ask(ControlVerb verb, std::string peer = {}, std::string tunnel = {},
                          const cli::ControlClient::OnEvent& on_event = {}) {
+    ControlRequest request;
+    request.id = 9;
+    request.verb = verb;
+    request.peer = std::move(peer);
+    request.tunnel = std::move(tunnel);
+    request.progress = static_cast<bool>(on_event);
+    return ask(request, on_event);
+  }
+  cli::Outcome<Json> ask(const ControlRequest& request, const cli::ControlClient::OnEvent& on_event = {}) {
     cli::Outcome<Json> answer;
-    with_client([&](cli::ControlClient& client) {
-      ControlRequest request;
-      request.id = 9;
-      request.verb = verb;
-      request.peer = peer;
-      request.tunnel = tunnel;
-      request.progress = static_cast<bool>(on_event);
-      answer = client.request(request, Seconds(5), on_event);
-    });
+    with_client([&](cli::ControlClient& client) { answer = client.request(request, Seconds(5), on_event); });
     return answer;
   }
 
@@ -129,6 +136,8 @@ class ControlVerbsTest : public testing::Test {
   std::string path;
   conf::Config config = config_of({"b", "c"});
   ReloadOutcome reloaded;
+  std::optional<Seconds> confirm_within;  // what the last reload was asked for
+  std::string running;
   ControlVerbs::Parts::ListsCame lists_came;
   Revocation::Requested lists;
   ReloadOutcome refreshed;
@@ -281,6 +290,29 @@ TEST_F(ControlVerbsTest, ReloadTellsItsOutcome) {
   ASSERT_EQ(bad.error().more["issues"].size(), 1U);
   EXPECT_EQ(bad.error().more["issues"][0]["line"], 3);
   EXPECT_EQ(bad.error().more["issues"][0]["nearest"], "identity");
+}
+
+TEST_F(ControlVerbsTest, ReloadMayHaveToBeConfirmed) {
+  ControlRequest request;
+  request.id = 1;
+  request.verb = ControlVerb::reload;
+  request.confirm = Seconds{120};
+  const auto answer = ask(request);
+  ASSERT_TRUE(answer);
+  EXPECT_EQ((*answer)["confirm_within_s"], 120);
+  EXPECT_EQ(confirm_within, Seconds{120});
+  const auto status = ask(ControlVerb::status);
+  ASSERT_TRUE(status);
+  EXPECT_EQ((*status)["confirm_within_s"], 120);
+  ASSERT_TRUE(ask(ControlVerb::reload));
+  EXPECT_EQ(confirm_within, std::nullopt);
+  const auto nothing = ask(ControlVerb::confirm);
+  ASSERT_FALSE(nothing);
+  EXPECT_EQ(nothing.error().exit, Exit::not_found);
+  running = "peers:\n";
+  const auto text = ask(ControlVerb::show_running_config);
+  ASSERT_TRUE(text);
+  EXPECT_EQ((*text)["text"], "peers:\n");
 }
 
 TEST_F(ControlVerbsTest, KeysAreRefreshedWithoutTheConfiguration) {

@@ -54,6 +54,61 @@ bad_reload() {
   pings_both_ways a b
 }
 
+# What differs is shown value by value; a change that nobody confirms is undone, one that is confirmed stays. The file is
+# one that includes others, with a template.
+change_and_undo() {
+  local before
+  config a b
+  config b a
+  config c a
+  start a b c
+  exits 0 og a up gw-b
+  before=$(spi_of gw-b)
+  exits 0 og a diff "$work/a/oakgate.yaml"
+  says 'is what runs'
+  (umask 077 && echo "a pre-shared key that is long enough" >"$work/a/gw-c.psk")
+  mkdir "$work/a/peers.d"
+  cat >>"$work/a/oakgate.yaml" <<YAML
+include: peers.d/*.yaml
+templates:
+  site: {policies: [10], tunnels: {lan: {local: "$(lan_net a)", transform_sets: [strong]}}}
+YAML
+  cat >"$work/a/peers.d/c.yaml" <<YAML
+peers:
+  gw-c: {extends: site, address: "$(outer c)", pre_shared_key: {file: gw-c.psk}, tunnels: {lan: {remote: "$(lan_net c)"}}}
+YAML
+  exits 0 og a diff "$work/a/oakgate.yaml"
+  says '^\+ peers.gw-c.tunnels.lan.remote: 10.3.0.0/24$'
+  not grep -q '^-' "$work/output"
+  exits 0 og a reload --confirm 5
+  says 'undone in 5 s'
+  peers_are a gw-b gw-c
+  exits 1 og a reload
+  says 'oakgate confirm'
+  exits 0 og a up gw-c
+  pings_both_ways a c
+  eventually 10 peers_are a gw-b
+  exits 5 og a confirm
+  eventually 10 state_is c gw-a/lan down
+  not one_ping a c
+  exits 0 og a reload --confirm 60
+  exits 0 og a confirm
+  peers_are a gw-b gw-c
+  exits 0 og a up gw-c
+  pings_both_ways a c
+  pings_both_ways a b
+  [ "$before" = "$(spi_of gw-b)" ]
+  exits 0 og a show running-config
+  says '^  gw-c:$'
+  not grep -Eq 'templates|include|long enough' "$work/output"
+  echo '  gw-d: {}' >>"$work/a/peers.d/c.yaml"
+  exits 4 og a diff "$work/a/oakgate.yaml"
+  says 'peers.d/c.yaml:3:'
+  exits 4 og a reload --confirm 5
+  peers_are a gw-b gw-c
+  exits 5 og a confirm
+}
+
 # On SIGTERM the peer is told, and the kernel is as it was.
 clean_end() {
   kernel_state a >"$work/before"
@@ -143,6 +198,7 @@ after_case() {
 
 run "SIGHUP touches only what changed" reload
 run "SIGHUP with an error changes nothing" bad_reload
+run "a change is shown, undone, confirmed" change_and_undo
 run "SIGTERM leaves nothing behind" clean_end
 run "kill -9, start again, end: nothing is left behind" death_and_start_again
 run "the peer starts again" peer_starts_again

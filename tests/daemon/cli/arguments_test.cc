@@ -46,6 +46,11 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(import.arguments.import.output, "new");
   EXPECT_TRUE(import.arguments.import.force);
   EXPECT_EQ(parse({"reload"}).arguments.verb, Verb::reload);
+  EXPECT_EQ(parse({"reload"}).arguments.confirm, 0);
+  EXPECT_EQ(parse({"reload", "--confirm", "120"}).arguments.confirm, 120);
+  EXPECT_EQ(parse({"confirm"}).arguments.verb, Verb::confirm);
+  EXPECT_EQ(parse({"diff", "new.yaml"}).arguments.file, "new.yaml");
+  EXPECT_EQ(parse({"show", "running-config"}).arguments.verb, Verb::show_running_config);
   EXPECT_EQ(parse({"show", "crypto", "isakmp", "sa"}).arguments.verb, Verb::show_isakmp_sa);
   EXPECT_EQ(parse({"show", "crypto", "ipsec", "sa"}).arguments.verb, Verb::show_ipsec_sa);
 }

@@ -111,7 +111,7 @@ TEST(Oakgate, ExportsThePeersSide) {
   EXPECT_EQ(nobody.exit, 5);
   EXPECT_NE(nobody.err.find("pix-520"), std::string::npos);
   EXPECT_EQ(oakgate("export cisco pix-520 --address 300.1.1.1" + config).exit, 4);
-  EXPECT_EQ(oakgate("export cisco pix-520 --config /nonexistent.yaml").exit, 5);
+  EXPECT_EQ(oakgate("export cisco pix-520 --config /nonexistent.yaml").exit, 4);
 }
 
 TEST(Oakgate, PrintsTheDaemonsAnswerAndItsExitCode) {

@@ -1,0 +1,12 @@
+// `oakgate diff`: what a reload would change, value by value.
+#pragma once
+
+#include "daemon/cli/arguments.h"
+
+namespace oakgate::cli {
+
+// Prints and returns the exit code. Keys and certificates are not compared: the configuration only names
+// them.
+[[nodiscard]] int diff(const Arguments& arguments);
+
+}  // namespace oakgate::cli

@@ -1,0 +1,148 @@
+// Daemon: how a new configuration, or new keys, take over from what runs, and how that is undone.
+#include <fmt/format.h>
+
+#include <utility>
+
+#include "daemon/daemon.h"
+#include "daemon/text.h"
+
+namespace oakgate {
+
+namespace {
+
+// What a reload cannot change: these belong to sockets and planes that live as long as the daemon.
+std::vector<std::string> needs_restart(const conf::GatewayConfig& before, const conf::GatewayConfig& after) {
+  std::vector<std::string> keys;
+  if (before.listen != after.listen) keys.emplace_back("gateway.listen");
+  if (before.data_plane != after.data_plane) keys.emplace_back("gateway.data_plane");
+  if (before.control_socket != after.control_socket) keys.emplace_back("gateway.control_socket");
+  if (before.state_dir != after.state_dir) keys.emplace_back("gateway.state_dir");
+  return keys;
+}
+
+}  // namespace
+
+Result<LoadedKeys> Daemon::keep_keys(LoadedKeys keys) {
+  Result<PrivateKeys> before = keys_.replace_private_keys(std::move(keys.private_keys));
+  if (!before) return fail(std::move(before.error()));
+  return LoadedKeys{keys_.replace(std::move(keys.pre_shared)), std::move(*before),
+                    std::exchange(public_keys_, std::move(keys.public_keys))};
+}
+
+ReloadOutcome Daemon::reload(std::optional<Seconds> confirm) {
+  if (const auto left = reload_guard_->left(read_clocks().instant)) {
+    ReloadOutcome refused;
+    refused.error =
+        Error{ErrorCode::in_use,
+              fmt::format("the last reload is not confirmed: it is undone in {} s", left->count()),
+              "one change at a time",
+              "`oakgate confirm`, or wait",
+              {}};
+    log_.error(printable(error_text(*refused.error), 1024));
+    return refused;
+  }
+  LoadedConfiguration before;
+  ReloadOutcome outcome = take_over(load_configuration(options_.config_file, options_.environment), &before);
+  if (confirm && outcome.issues.empty() && !outcome.error) {
+    log_.notice(fmt::format("the new configuration is undone in {} s unless `oakgate confirm` comes first",
+                            confirm->count()));
+    reload_guard_->begin(std::move(before), *confirm, read_clocks().instant);
+  }
+  return outcome;
+}
+
+void Daemon::undo_reload(LoadedConfiguration before) {
+  log_.warning(
+      fmt::format("nobody has confirmed the reload: what ran before comes back, and {} is not what runs",
+                  options_.config_file));
+  [[maybe_unused]] const ReloadOutcome undone = take_over(std::move(before));  // what fails is logged
+  // Keys that have changed meanwhile, by `oakgate pki`, are wanted as they are.
+  if (!shutting_down_) [[maybe_unused]]
+    const ReloadOutcome refreshed = refresh_keys();
+}
+
+void Daemon::note_running(const std::string& composed) {
+  if (auto written = write_running_config(state_dir_, composed); !written) {
+    log_.error(printable(error_text(written.error()), 1024));
+  }
+}
+
+// The configuration in use, whatever its file says by now, with the keys and certificates as they are.
+ReloadOutcome Daemon::refresh_keys() {
+  return take_over(take_keys(conf::load_keys(config_, options_.environment)));
+}
+
+ReloadOutcome Daemon::take_over(LoadedConfiguration loaded, LoadedConfiguration* before) {
+  ReloadOutcome outcome;
+  if (shutting_down_) {
+    outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
+    return outcome;
+  }
+  if (!loaded.outcome.config) {
+    log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
+    for (const conf::Issue& issue : loaded.outcome.issues) log_.error(conf::to_string(issue));
+    outcome.issues = std::move(loaded.outcome.issues);
+    return outcome;
+  }
+  conf::Config& config = *loaded.outcome.config;
+  Result<ike::EngineConfig> engine = make_engine_config(config, loaded.keys, reqids_);
+  if (engine) {
+    const auto errors = trust_->replace(config.trustpoints, public_keys_of(loaded.keys.private_keys));
+    if (!errors.empty()) engine = fail(errors.front());
+  }
+  LoadedKeys keys_before;
+  if (engine) {
+    if (Result<LoadedKeys> kept = keep_keys(std::move(loaded.keys))) {
+      keys_before = std::move(*kept);
+    } else {
+      engine = fail(std::move(kept.error()));
+    }
+  }
+  if (!engine) {
+    log_.error(printable(error_text(engine.error()), 1024));
+    outcome.error = std::move(engine.error());
+    return outcome;
+  }
+  for (const conf::Issue& warning : loaded.outcome.warnings) log_.warning(conf::to_string(warning));
+  outcome.needs_restart = needs_restart(config_.gateway, config.gateway);
+  for (const std::string& key : outcome.needs_restart) {
+    log_.warning(fmt::format("{} has changed: that takes effect when oakgated starts anew", key));
+  }
+  notify_reloading();
+  const conf::OnExit on_exit = config_.gateway.on_exit;
+  if (before != nullptr) {
+    if (auto text = read_running_config(state_dir_)) before->outcome.composed = std::move(*text);
+    before->outcome.config = std::move(config_);
+    before->keys = std::move(keys_before);
+  }
+  config_ = std::move(config);
+  if (!loaded.outcome.composed.empty()) note_running(loaded.outcome.composed);
+  follow_on_exit(on_exit);
+  engine->keep = kept_store_->is_open();
+  carry_old_drafts(config_);
+  // Certificates first: a peer that starts anew needs them.
+  tell_trustpoints();
+  driver_->on_command(ike::Reconfigure{std::move(*engine)});
+  configure_revocation();
+  addresses_->configure(config_.peers);
+  look_for_enrollments();
+  log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
+  notify_ready(fmt::format("{} peers configured", config_.peers.size()));
+  status_changed();
+  return outcome;
+}
+
+void Daemon::follow_on_exit(conf::OnExit before) {
+  if (before == config_.gateway.on_exit) return;
+  if (keeps_sas()) {
+    note_kept(kept_store_->open());
+  } else {
+    kept_store_->close();
+  }
+}
+
+void Daemon::on_hangup() {
+  [[maybe_unused]] const ReloadOutcome logged = reload(std::nullopt);
+}
+
+}  // namespace oakgate
