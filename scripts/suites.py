@@ -246,6 +246,7 @@ def suite_style(runner):
     shell = [p for p in tracked("scripts", "tests", ".ci") if p.suffix == ".sh" or is_shell(p)]
     shell.append(TOP / "scripts/completion/oakgate")
     check(runner, "style/shellcheck", ["shellcheck", "-x", "-P", TOP, *shell])
+    check(runner, "style/schema", [TOP / "scripts/check-schema"])
     pages = tracked("man/*.[0-9]")
     check(runner, "style/man pages", [TOP / "scripts/check-man", *pages])
 

@@ -164,12 +164,14 @@ INSTANTIATE_TEST_SUITE_P(
               "f.yaml:8:3: peers.b: `tunnels` is missing; expected a map of tunnels by name, at least one"}},
         Case{
             with("dpdd: {interval: 30s}"),
-            {"f.yaml:8:7: peers.b.dpdd: `dpdd` is not a known key; expected address, identity, policies, "
+            {"f.yaml:8:7: peers.b.dpdd: `dpdd` is not a known key; expected extends, address, identity, "
+             "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
              "fragmentation, sha256_truncation, dpd or tunnels; did you mean `dpd`?"}},
         Case{
             with("identiy: address"),
-            {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected address, identity, "
+            {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected extends, address, "
+             "identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
              "fragmentation, sha256_truncation, dpd or tunnels; did you mean `identity`?"}},
