@@ -38,6 +38,20 @@ std::vector<IpAddress> read_listen(const Field& field) {
   return addresses;
 }
 
+// None: auto, or an error.
+std::optional<unsigned> read_workers(const Field& field) {
+  const auto number =
+      read(field, "auto, or a number of threads", [](std::string_view text) -> Parsed<std::uint64_t> {
+        if (text == "auto") return 0;
+        auto number = parse_integer(text, 1, kMaxWorkers);
+        if (!number) number.error().expected = "auto, or a number of threads from 1 to 64";
+        static_assert(kMaxWorkers == 64);
+        return number;
+      });
+  if (!number || *number == 0) return std::nullopt;
+  return static_cast<unsigned>(*number);
+}
+
 HalfOpenLimits read_half_open(const Field& field) {
   constexpr auto kKeys = std::to_array<std::string_view>({"total", "per_source", "aggressive_per_minute"});
   HalfOpenLimits limits;
@@ -67,8 +81,9 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 }
 
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"name", "identity", "listen", "data_plane", "on_exit", "control_socket", "state_dir", "half_open"});
+  constexpr auto kKeys =
+      std::to_array<std::string_view>({"name", "identity", "listen", "data_plane", "workers", "on_exit",
+                                       "control_socket", "state_dir", "half_open"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -80,6 +95,13 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   if (const auto listen = map.optional("listen")) gateway.listen = read_listen(*listen);
   if (const auto plane = map.optional("data_plane")) {
     gateway.data_plane = choice(*plane, kDataPlanes).value_or(DataPlaneChoice::automatic);
+  }
+  if (const auto workers = map.optional("workers")) {
+    gateway.workers = read_workers(*workers);
+    if (gateway.workers && gateway.data_plane == DataPlaneChoice::kernel) {
+      workers->fail({"`data_plane: kernel` carries everything in the kernel, without workers",
+                     "auto, or `data_plane: software`"});
+    }
   }
   if (const auto on_exit = map.optional("on_exit")) {
     gateway.on_exit = choice(*on_exit, kOnExit).value_or(OnExit::remove);

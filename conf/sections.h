@@ -116,6 +116,7 @@ inline constexpr Seconds kMaxDpdTime{86400};
 inline constexpr std::uint64_t kMinHalfOpenTotal = 16;
 inline constexpr std::uint64_t kMaxHalfOpenTotal = 65536;
 inline constexpr std::uint64_t kMaxAggressiveRate = 60'000;
+inline constexpr std::uint64_t kMaxWorkers = 64;
 inline constexpr std::size_t kMaxPeerKeys = 16;
 inline constexpr std::size_t kMaxSources = 64;  // files, or URLs, of one trustpoint
 

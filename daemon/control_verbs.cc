@@ -151,6 +151,7 @@ void ControlVerbs::show(ClientId client, const ControlRequest& request) {
 void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
   Json json{{"version", kControlVersion},
             {"data_plane", std::string(parts_.plane.name())},
+            {"workers", parts_.plane.workers()},
             {"engines", Json::array()}};
   for (const auto& engine : crypto_engines_of(parts_.plane.name())) {
     json["engines"].push_back(

@@ -146,7 +146,8 @@ Result<void> Daemon::choose_plane() {
     for (SaSpec& sa : ike::kept_sas(pair)) states.sas.push_back(std::move(sa));
   }
   Result<ChosenPlane> chosen = choose_data_plane(
-      config_.gateway.data_plane, system_planes(config_.transform_sets, keep ? &states : nullptr));
+      config_.gateway.data_plane,
+      system_planes(config_.transform_sets, keep ? &states : nullptr, config_.gateway.workers));
   if (!chosen) return fail(chosen.error());
   plane_ = std::move(chosen->plane);
   log_.notice(printable(chosen->why, 1024));

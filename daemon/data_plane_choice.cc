@@ -11,10 +11,11 @@ namespace oakgate {
 namespace {
 
 // The software plane carries every transform set but those with IPComp.
-Result<std::unique_ptr<DataPlane>> make_software(std::span<const TransformSet> sets) {
+Result<std::unique_ptr<DataPlane>> make_software(std::span<const TransformSet> sets,
+                                                 std::optional<unsigned> workers) {
   const auto set = std::find_if(sets.begin(), sets.end(),
                                 [](const TransformSet& one) { return one.compression.has_value(); });
-  if (set == sets.end()) return make_soft_data_plane();
+  if (set == sets.end()) return make_soft_data_plane({.workers = workers});
   return fail(ErrorCode::unsupported,
               fmt::format("the software data plane cannot compress, and transform set {} has {}", set->name,
                           info(*set->compression).name),
@@ -24,9 +25,10 @@ Result<std::unique_ptr<DataPlane>> make_software(std::span<const TransformSet> s
 
 }  // namespace
 
-PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept) {
+PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept,
+                          std::optional<unsigned> workers) {
   return {[sets, kept] { return make_kernel_data_plane(sets, kept); },
-          [sets] { return make_software(sets); }};
+          [sets, workers] { return make_software(sets, workers); }};
 }
 
 Result<ChosenPlane> choose_data_plane(conf::DataPlaneChoice choice, const PlaneMakers& makers) {

@@ -4,6 +4,7 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -20,8 +21,9 @@ struct PlaneMakers {
   MakePlane software;
 };
 // `sets`: what the kernel is tried with; must outlive the makers' calls. `kept`: null, or
-// what the kernel is to keep of an earlier run.
-[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept = nullptr);
+// what the kernel is to keep of an earlier run. `workers`: the software plane's, none: as it sees fit.
+[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept = nullptr,
+                                        std::optional<unsigned> workers = std::nullopt);
 
 struct ChosenPlane {
   std::unique_ptr<DataPlane> plane;

@@ -156,6 +156,9 @@ std::string ios_crypto_engine(const Json& result) {
     text += fmt::format("                algorithms:  {}\n", engine.value("algorithms", ""));
     text += fmt::format("                    chosen:  {}\n", engine.value("why", ""));
   }
+  if (const std::uint64_t workers = number(result, "workers"); workers != 0) {
+    text += fmt::format("\n            worker threads:  {}\n", workers);
+  }
   return text;
 }
 

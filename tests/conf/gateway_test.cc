@@ -52,6 +52,11 @@ TEST(Gateway, FlowMapsTakeColonsInsideWords) {
   EXPECT_EQ(all.listen[0].to_string(), "2001:db8::1");
   EXPECT_EQ(gateway("gateway: {data_plane: kernel}").data_plane, DataPlaneChoice::kernel);
   EXPECT_EQ(gateway("gateway: {name: \"no\"}").name, "no");
+  EXPECT_EQ(gateway("gateway: {name: x}").workers, std::nullopt);
+  EXPECT_EQ(gateway("gateway: {workers: auto}").workers, std::nullopt);
+  EXPECT_EQ(gateway("gateway: {data_plane: kernel, workers: auto}").workers, std::nullopt);
+  EXPECT_EQ(gateway("gateway: {workers: 1}").workers, 1U);
+  EXPECT_EQ(gateway("gateway: {workers: 64}").workers, 64U);
   EXPECT_EQ(gateway("gateway: {name: x}").on_exit, OnExit::remove);
   EXPECT_EQ(gateway("gateway: {on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: kernel, on_exit: keep}").on_exit, OnExit::keep);
@@ -71,11 +76,21 @@ INSTANTIATE_TEST_SUITE_P(
     testing::Values(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
-             "on_exit, control_socket, "
+             "workers, on_exit, control_socket, "
              "state_dir or half_open; did you mean `name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "on_exit, control_socket, state_dir or half_open"},
+             "workers, on_exit, control_socket, state_dir or half_open"},
+        Case{"workers: 65",
+             "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
+        Case{"workers: 0",
+             "20: gateway.workers: `0` is out of range; expected auto, or a number of threads from 1 to 64"},
+        Case{"workers: many",
+             "20: gateway.workers: `many` is not a whole number; expected auto, or a number of threads from "
+             "1 to 64"},
+        Case{"data_plane: kernel, workers: 2",
+             "40: gateway.workers: `data_plane: kernel` carries everything in the kernel, without workers; "
+             "expected auto, or `data_plane: software`"},
         Case{"on_exit: stay", "20: gateway.on_exit: `stay` is not known here; expected delete or keep"},
         Case{"data_plane: software, on_exit: keep",
              "42: gateway.on_exit: the software data plane's SAs end with oakgated; expected delete, or "

@@ -368,6 +368,7 @@ TEST_F(ControlVerbsTest, TellsWhatEncrypts) {
   const auto engine = ask(ControlVerb::show_crypto_engine);
   ASSERT_TRUE(engine);
   EXPECT_FALSE((*engine)["data_plane"].get<std::string>().empty());
+  EXPECT_EQ((*engine)["workers"], plane.workers());
   ASSERT_FALSE((*engine)["engines"].empty());
   const std::string all = (*engine)["engines"].dump();
   EXPECT_TRUE(all.find("OpenSSL 3") != std::string::npos || all.find("ipsec-mb") != std::string::npos) << all;

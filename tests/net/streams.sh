@@ -63,6 +63,28 @@ datagram_vectors() {
   [ "$(wrong_checksums lan-b)" = 0 ]
 }
 
+# Each of the two tunnels belongs to another worker; one of the gateways' sockets, and half of the TUN's queues, are read by
+# a worker that does not own what it reads.
+several_workers() {
+  gateway_keys="  workers: 2
+  identity: hostname:gw-a.example.net" extra_tunnels="      second: {local: 10.1.0.0/24, remote: 10.2.1.0/24, transform_sets: [strong]}" config a b
+  gateway_keys="  workers: 2" peer_address=198.51.100.254 peer_keys="    identity: hostname:gw-a.example.net" \
+    extra_tunnels="      second: {local: 10.2.1.0/24, remote: 10.1.0.0/24, transform_sets: [strong]}" config b a
+  start a b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  await_up b gw-a/second
+  og a show crypto engine configuration | grep -q 'worker threads:  2$' || complain "gw-a tells of no two workers" || return
+  streams
+  # The same to the other tunnel's host.
+  local lan_host
+  lan_host=$(declare -f lan_host)
+  lan_host() { second_host "$1"; }
+  bulk a b 24
+  eval "$lan_host"
+  pings_both_ways a b
+}
+
 over_esp() {
   config a b
   config b a
@@ -95,6 +117,7 @@ family=6 run "IPv4 over ESP over IPv6" over_esp
 masquerade b
 run "IPv4 over UDP" over_udp
 lan=6 run "IPv6 over UDP" over_udp
+run "two workers" several_workers
 run "segments of 200 bytes" small_segments
 run "vectors of datagrams over IPv4" datagram_vectors
 lan=6 run "vectors of datagrams over IPv6" datagram_vectors

@@ -52,6 +52,7 @@ void deliver(std::span<const PlaneEvent> events, DataPlaneListener& listener) {
     void operator()(const IkeDatagram& event) const {
       to.on_ike_datagram(event.local, event.remote, event.datagram);
     }
+    void operator()(const DeviceGone&) const {}  // the plane's own to see to
     void operator()(const Warning& event) const { to.on_warning(event.error); }
   };
   for (const PlaneEvent& event : events) std::visit(Visitor{listener}, event);

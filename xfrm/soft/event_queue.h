@@ -23,7 +23,13 @@ struct IkeDatagram {
 struct Warning {
   Error error;
 };
-using PlaneEvent = std::variant<Acquire, SoftLimit, Expired, Moved, UnknownSpi, IkeDatagram, Warning>;
+// The TUN device, the so manieth of the workers', is there no more.
+struct DeviceGone {
+  unsigned number = 0;
+  int error = 0;  // the errno that said so
+};
+using PlaneEvent =
+    std::variant<Acquire, SoftLimit, Expired, Moved, UnknownSpi, IkeDatagram, Warning, DeviceGone>;
 
 class EventQueue {
  public:

@@ -93,14 +93,16 @@ bool in_pieces(const SealedPacket& packet) {
 
 }  // namespace
 
-OuterSockets::OuterSockets()
-    : received_(std::make_unique<ReceiveQueue>()), sender_(std::make_unique<SendQueue>()) {}
+OuterSockets::OuterSockets(bool receives)
+    : receives_(receives),
+      received_(std::make_unique<ReceiveQueue>()),
+      sender_(std::make_unique<SendQueue>()) {}
 OuterSockets::OuterSockets(OuterSockets&&) noexcept = default;
 OuterSockets& OuterSockets::operator=(OuterSockets&&) noexcept = default;
 OuterSockets::~OuterSockets() = default;
 
-Result<OuterSockets> OuterSockets::open() {
-  OuterSockets out;
+Result<OuterSockets> OuterSockets::open(bool receives) {
+  OuterSockets out(receives);
   const auto keep = [](UniqueFd& place, Result<UniqueFd> opened) -> Result<void> {
     if (!opened) return fail(std::move(opened.error()));
     place = std::move(*opened);
@@ -112,9 +114,9 @@ Result<OuterSockets> OuterSockets::open() {
     bool receives;
     int discovery;
   };
-  for (const Wanted& one : {Wanted{out.esp4_, IPPROTO_ESP, true, IP_PMTUDISC_WANT},
+  for (const Wanted& one : {Wanted{out.esp4_, IPPROTO_ESP, receives, IP_PMTUDISC_WANT},
                             Wanted{out.esp4_fragment_, IPPROTO_ESP, false, IP_PMTUDISC_DONT},
-                            Wanted{out.ah4_, IPPROTO_AH, true, IP_PMTUDISC_DONT},
+                            Wanted{out.ah4_, IPPROTO_AH, receives, IP_PMTUDISC_DONT},
                             Wanted{out.header4_, IPPROTO_RAW, false, IP_PMTUDISC_DONT}}) {
     auto opened = keep(one.place, open_ipsec(Family::ipv4, one.protocol, one.receives, one.discovery));
     if (!opened) return fail(std::move(opened.error()));
@@ -124,8 +126,8 @@ Result<OuterSockets> OuterSockets::open() {
   // A host without IPv6 says EAFNOSUPPORT.
   const UniqueFd probe(::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!probe.valid()) return out;
-  for (const Wanted& one : {Wanted{out.esp6_, IPPROTO_ESP, true, IPV6_PMTUDISC_WANT},
-                            Wanted{out.ah6_, IPPROTO_AH, true, IPV6_PMTUDISC_WANT}}) {
+  for (const Wanted& one : {Wanted{out.esp6_, IPPROTO_ESP, receives, IPV6_PMTUDISC_WANT},
+                            Wanted{out.ah6_, IPPROTO_AH, receives, IPV6_PMTUDISC_WANT}}) {
     auto opened = keep(one.place, open_ipsec(Family::ipv6, one.protocol, one.receives, one.discovery));
     if (!opened) return fail(std::move(opened.error()));
   }
@@ -138,15 +140,22 @@ Result<OuterSockets> OuterSockets::open() {
 std::vector<int> OuterSockets::descriptors() const {
   std::vector<int> out;
   for (const int fd : {esp4_.get(), esp6_.get(), ah4_.get(), ah6_.get()}) {
-    if (fd >= 0) out.push_back(fd);
+    if (receives_ && fd >= 0) out.push_back(fd);
   }
-  for (const Attached& socket : attached_) out.push_back(socket.socket.get());
+  for (const Attached& socket : attached_) {
+    if (socket.receives) out.push_back(socket.socket.get());
+  }
   return out;
 }
 
-Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker) {
+Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker,
+                                  bool receives) {
   if (attached(key) >= 0) {
     return fail(ErrorCode::in_use, "the encapsulation socket " + local.to_string() + " is attached already");
+  }
+  if (!receives) {
+    attached_.push_back({key, std::move(socket), local, non_ike_marker, false});
+    return {};
   }
   const int fd = socket.get();
   const bool set = local.address.is_v4() ? set_socket_option(fd, IPPROTO_IP, IP_PKTINFO, 1) &&
@@ -160,14 +169,16 @@ Result<void> OuterSockets::attach(int key, UniqueFd socket, const Endpoint& loca
   }
   enlarge_buffers(fd);
   (void)set_socket_option(fd, IPPROTO_UDP, UDP_GRO, 1);  // Linux 5.0; without it datagrams come one by one
-  attached_.push_back({key, std::move(socket), local, non_ike_marker});
+  attached_.push_back({key, std::move(socket), local, non_ike_marker, true});
   return {};
 }
 
 void OuterSockets::detach(int key) {
   // Who reads it from now on has no room for more than a datagram and the packet information. (A vector that
   // waits in the socket's queue already reaches them in one piece; IKE repeats what is lost so.)
-  if (const int fd = attached(key); fd >= 0) {
+  for (const Attached& socket : attached_) {
+    if (socket.key != key || !socket.receives) continue;
+    const int fd = socket.socket.get();
     (void)set_socket_option(fd, IPPROTO_UDP, UDP_GRO, 0);
     (void)set_socket_option(fd, IPPROTO_IP, IP_RECVTOS, 0);
     (void)set_socket_option(fd, IPPROTO_IPV6, IPV6_RECVTCLASS, 0);

@@ -52,6 +52,10 @@ class PacketBatch {
   [[nodiscard]] std::size_t size() const { return packets_.size(); }
   [[nodiscard]] std::size_t free() const { return kCapacity - packets_.size(); }
   [[nodiscard]] std::span<BatchPacket> packets() { return packets_; }
+  // Leaves the first `count` of them.
+  void shorten(std::size_t count) {
+    packets_.erase(packets_.begin() + static_cast<std::ptrdiff_t>(count), packets_.end());
+  }
   void clear() {
     packets_.clear();
     used_ = 0;

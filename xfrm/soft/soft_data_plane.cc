@@ -2,10 +2,12 @@
 // xfrm/netlink/guard.h) happens here, what carries happens in the worker.
 #include "xfrm/soft/soft_data_plane.h"
 
-#include <fcntl.h>
+#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/timerfd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -15,12 +17,10 @@
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/netlink/xfrm_statistics.h"
 #include "xfrm/soft/crypto_choice.h"
-#include "xfrm/soft/drop_counts.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/ipv6_admission.h"
-#include "xfrm/soft/outer_socket.h"
 #include "xfrm/soft/tun_device.h"
-#include "xfrm/soft/worker.h"
+#include "xfrm/soft/worker_group.h"
 
 namespace oakgate {
 
@@ -28,12 +28,16 @@ namespace {
 
 using namespace soft;
 
+constexpr int kMostByDefault = 8;
+constexpr time_t kDeviceRetrySeconds = 1;
+
 class SoftDataPlane final : public DataPlane {
  public:
   [[nodiscard]] static Result<std::unique_ptr<DataPlane>> make(const SoftConfig& config);
   ~SoftDataPlane() override = default;  // without shut_down() what guards stays behind, as after a kill -9
 
   [[nodiscard]] std::string_view name() const override { return "software"; }
+  [[nodiscard]] unsigned workers() const override { return workers_ ? workers_->size() : 0; }
   [[nodiscard]] int fd() const override { return poll_.get(); }
   void dispatch(DataPlaneListener& listener) override;
   [[nodiscard]] Result<void> exempt_socket(int socket_fd, Family family) override;
@@ -54,18 +58,43 @@ class SoftDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> open(const SoftConfig& config);
   [[nodiscard]] Result<void> poll(int fd);
   void admit_ipv6_once();
+  void look_after_workers(std::span<const PlaneEvent> events);
+  void make_device_anew();
   void warn(Error error) { events_.push(Warning{std::move(error)}); }
 
   UniqueFd poll_;  // an epoll of what dispatch() looks after
   EventQueue events_;
   std::unique_ptr<Guard> guard_;
   std::optional<DropCounts> plaintext_before_;  // where XFRM's policies drop it
-  std::string device_;                          // the TUN's name
-  bool ipv6_forwards_ = true;                   // TunDevice::ipv6_forwards
-  bool ipv6_admitted_ = false;                  // admit_ipv6 was tried
+  TunDevice::Lost device_;                      // the TUN, should it get lost
+  std::uint16_t mtu_ = 0;
+  unsigned made_anew_ = 0;  // how often it did
+  bool retrying_ = false;
+  UniqueFd retry_;              // a timer, for when it cannot be made anew yet
+  bool ipv6_forwards_ = true;   // TunDevice::ipv6_forwards
+  bool ipv6_admitted_ = false;  // admit_ipv6 was tried
   bool leftovers_released_ = false;
-  std::unique_ptr<Worker> worker_;  // absent after shut_down(); ends first
+  std::unique_ptr<WorkerGroup> workers_;  // absent after shut_down(); ends first
 };
+
+// As many as the processors that this process may use.
+unsigned default_workers() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
+  return static_cast<unsigned>(std::clamp(CPU_COUNT(&set), 1, kMostByDefault));
+}
+
+// All queues of the device, the first one given.
+Result<std::vector<TunDevice>> queues_of(TunDevice first, unsigned count) {
+  std::vector<TunDevice> queues;
+  queues.push_back(std::move(first));
+  while (queues.size() < count) {
+    auto queue = queues.front().add_queue();
+    if (!queue) return fail(std::move(queue.error()));
+    queues.push_back(std::move(*queue));
+  }
+  return queues;
+}
 
 tl::unexpected<Error> shut() {
   return fail(ErrorCode::cancelled, "the software data plane is shut down");
@@ -80,24 +109,27 @@ Result<std::unique_ptr<DataPlane>> SoftDataPlane::make(const SoftConfig& config)
 Result<void> SoftDataPlane::open(const SoftConfig& config) {
   poll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
   if (auto opened = events_.open(); !opened) return opened;
-  auto tun = TunDevice::open(config.device_prefix, config.mtu);
+  mtu_ = config.mtu;
+  const unsigned workers = config.workers.value_or(default_workers());
+  auto tun = TunDevice::open(config.device_prefix, config.mtu, workers > 1);
   if (!tun) return fail(std::move(tun.error()));
-  auto sockets = OuterSockets::open();
-  if (!sockets) return fail(std::move(sockets.error()));
-  auto guard = Guard::open(tun->ifindex(), config.inbound_drop);
+  device_ = {tun->name(), tun->ifindex()};
+  ipv6_forwards_ = tun->ipv6_forwards();
+  auto queues = queues_of(std::move(*tun), workers);
+  if (!queues) return fail(std::move(queues.error()));
+  auto guard = Guard::open(device_.ifindex, config.inbound_drop);
   if (!guard) return fail(std::move(guard.error()));
   guard_ = std::move(*guard);
   if (guard_->inbound_drop() == InboundDrop::xfrm) {
     if (auto counted = read_xfrm_statistics()) plaintext_before_ = *counted;
   }
-  device_ = tun->name();
-  ipv6_forwards_ = tun->ipv6_forwards();
-  for (const int fd : {events_.fd(), guard_->fd()}) {
+  retry_ = UniqueFd(::timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK));
+  for (const int fd : {events_.fd(), guard_->fd(), retry_.get()}) {
     if (auto polled = poll(fd); !polled) return polled;
   }
-  auto worker = Worker::start(std::move(*tun), std::move(*sockets), events_);
-  if (!worker) return fail(std::move(worker.error()));
-  worker_ = std::move(*worker);
+  auto group = WorkerGroup::start(std::move(*queues), events_);
+  if (!group) return fail(std::move(group.error()));
+  workers_ = std::move(*group);
   events_.wake();  // the first dispatch() has something to do
   if (guard_->inbound_drop() == InboundDrop::nothing) {
     warn({ErrorCode::data_plane,
@@ -127,7 +159,52 @@ void SoftDataPlane::dispatch(DataPlaneListener& listener) {
     }
     if (auto mended = guard_->dispatch(); !mended) warn(std::move(mended.error()));
   }
-  deliver(events_.take(), listener);
+  const std::vector<PlaneEvent> events = events_.take();
+  if (workers_) look_after_workers(events);
+  deliver(events, listener);
+}
+
+void SoftDataPlane::look_after_workers(std::span<const PlaneEvent> events) {
+  std::vector<SaId> expired;
+  std::uint64_t expirations = 0;
+  bool lost = ::read(retry_.get(), &expirations, sizeof(expirations)) > 0;
+  for (const PlaneEvent& event : events) {
+    if (const auto* one = std::get_if<Expired>(&event)) expired.push_back(one->id);
+    const auto* gone = std::get_if<DeviceGone>(&event);
+    lost = lost || (gone != nullptr && gone->number == workers_->device_number());
+  }
+  workers_->forget(expired);
+  if (lost) make_device_anew();
+}
+
+// Meanwhile the guard's unreachable routes stand: nothing goes out in plain. Its routes to the device come
+// back when it hears of the new one.
+void SoftDataPlane::make_device_anew() {
+  const auto again = [this]() -> Result<void> {
+    auto tun = TunDevice::open_again(device_, mtu_, workers_->size() > 1);
+    if (!tun) return fail(std::move(tun.error()));
+    auto queues = queues_of(std::move(*tun), workers_->size());
+    if (!queues) return fail(std::move(queues.error()));
+    return workers_->use_device(std::move(*queues));
+  };
+  const std::string what = "the TUN device " + device_.name + " was deleted, and ";
+  const auto made = again();
+  if (made) {
+    retrying_ = false;
+    const std::string times = ++made_anew_ == 1 ? "" : ", for the " + std::to_string(made_anew_) + ". time";
+    warn({ErrorCode::data_plane,
+          what + "has been made anew" + times,
+          "a device that nobody removes while oakgated runs",
+          "see who removes it",
+          {}});
+    return;
+  }
+  if (!std::exchange(retrying_, true)) {
+    const Error& error = made.error();
+    warn({error.code, what + "cannot be made anew yet: " + error.text, error.expected, error.remedy, {}});
+  }
+  const itimerspec soon{{}, {kDeviceRetrySeconds, 0}};
+  ::timerfd_settime(retry_.get(), 0, &soon, nullptr);
 }
 
 Result<void> SoftDataPlane::exempt_socket(int socket_fd, Family family) {
@@ -136,41 +213,30 @@ Result<void> SoftDataPlane::exempt_socket(int socket_fd, Family family) {
 
 Result<void> SoftDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local,
                                                         bool non_ike_marker) {
-  if (!worker_) return shut();
-  UniqueFd copy(::fcntl(socket_fd, F_DUPFD_CLOEXEC, 0));
-  if (!copy.valid()) {
-    return fail(ErrorCode::data_plane,
-                "the encapsulation socket " + local.to_string() + " cannot be used: " + std::strerror(errno));
-  }
-  return worker_->attach(socket_fd, std::move(copy), local, non_ike_marker);
+  if (!workers_) return shut();
+  return workers_->attach(socket_fd, socket_fd, local, non_ike_marker);
 }
 
 void SoftDataPlane::detach_encapsulation_socket(int socket_fd) {
-  if (worker_) worker_->detach(socket_fd);
+  if (workers_) workers_->detach(socket_fd);
 }
 
 Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
-  if (!worker_) return shut();
+  if (!workers_) return shut();
   if (policy.selectors.local.subnet.family() == Family::ipv6) admit_ipv6_once();
-  // The worker first: from the moment the routes lead here, somebody knows what to do.
-  std::optional<ProtectPolicy> before;
-  Result<void> result;
-  worker_->run([&](EspEngine& engine, Instant) {
-    before = engine.policy(policy.reqid);
-    result = engine.protect(policy);
-  });
+  // The workers first: from the moment the routes lead here, somebody knows what to do.
+  const std::optional<ProtectPolicy> before = workers_->policy(policy.reqid);
+  Result<void> result = workers_->protect(policy);
   if (!result) return result;
   result = guard_->protect(policy);
   if (result) return result;
   // As it stood before; what failed once may fail again, and the first error is the one to tell.
   (void)(before ? guard_->protect(*before) : guard_->unprotect(policy.reqid));
-  worker_->run([&](EspEngine& engine, Instant) {
-    if (before) {
-      (void)engine.protect(*before);
-    } else {
-      engine.unprotect(policy.reqid);
-    }
-  });
+  if (before) {
+    (void)workers_->protect(*before);
+  } else {
+    workers_->unprotect(policy.reqid);
+  }
   return result;
 }
 
@@ -178,41 +244,36 @@ Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
 // enough.
 void SoftDataPlane::admit_ipv6_once() {
   if (guard_->inbound_drop() != InboundDrop::xfrm || std::exchange(ipv6_admitted_, true)) return;
-  auto admitted = admit_ipv6(device_, ipv6_forwards_ ? Admission::to_this_host : Admission::everywhere);
+  auto admitted = admit_ipv6(device_.name, ipv6_forwards_ ? Admission::to_this_host : Admission::everywhere);
   if (!admitted) warn(std::move(admitted.error()));
 }
 
 Result<void> SoftDataPlane::unprotect(Reqid reqid) {
-  if (!worker_) return shut();
+  if (!workers_) return shut();
   auto result = guard_->unprotect(reqid);
-  worker_->run([&](EspEngine& engine, Instant) { engine.unprotect(reqid); });
+  workers_->unprotect(reqid);
   return result;
 }
 
 Result<void> SoftDataPlane::install(std::span<const SaSpec> sas) {
-  if (!worker_) return shut();
-  Result<void> result;
-  worker_->run([&](EspEngine& engine, Instant now) { result = engine.install(sas, now); });
-  return result;
+  if (!workers_) return shut();
+  return workers_->install(sas);
 }
 
 Result<void> SoftDataPlane::remove(std::span<const SaId> sas) {
-  if (!worker_) return shut();
-  worker_->run([&](EspEngine& engine, Instant) { engine.remove(sas); });
+  if (!workers_) return shut();
+  workers_->remove(sas);
   return {};
 }
 
 Result<std::vector<SaCounters>> SoftDataPlane::counters(std::span<const SaId> sas) {
-  if (!worker_) return shut();
-  std::vector<SaCounters> result;
-  worker_->run([&](EspEngine& engine, Instant) { result = engine.counters(sas); });
-  return result;
+  if (!workers_) return shut();
+  return workers_->counters(sas);
 }
 
 Result<DropCounts> SoftDataPlane::drops() {
-  if (!worker_) return shut();
-  DropCounts counts;
-  worker_->run([&](EspEngine& engine, Instant) { counts = drop_counts(engine.drops()); });
+  if (!workers_) return shut();
+  DropCounts counts = workers_->drops();
   if (plaintext_before_) {
     if (const auto now = read_xfrm_statistics())
       counts.add(DropReason::plaintext, since(*plaintext_before_, *now).of(DropReason::plaintext));
@@ -221,11 +282,11 @@ Result<DropCounts> SoftDataPlane::drops() {
 }
 
 void SoftDataPlane::shut_down() {
-  if (!worker_) return;
+  if (!workers_) return;
   // Guards go while the device is still there; it takes its routes along.
   if (auto result = guard_->shut_down(); !result) warn(result.error());
-  if (ipv6_admitted_) withdraw_ipv6(device_);
-  worker_.reset();
+  if (ipv6_admitted_) withdraw_ipv6(device_.name);
+  workers_.reset();
   guard_.reset();
 }
 

@@ -1,5 +1,5 @@
 // The software data plane, for kernels without ESP: a TUN device on the inner side, raw protocol-50 and -51
-// sockets and the daemon's UDP 4500 sockets on the outer side, a worker thread between them (RFC 4301, 4302,
+// sockets and the daemon's UDP 4500 sockets on the outer side, worker threads between them (RFC 4301, 4302,
 // 4303, 3948, 6479, 6040).
 //
 // The contract is ike/ports/data_plane.h. AH and transport mode in UDP are refused with
@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "ike/ports/data_plane.h"
@@ -21,6 +22,8 @@ struct SoftConfig {
   // Of the TUN device, so of the inner packets. 1400 leaves room for the usual ESP and UDP headers on a
   // 1500-byte path; where a path has less, ICMP "too big" tells the sender, from the path MTU of the very SA.
   std::uint16_t mtu = 1400;
+  // Threads that carry packets, 1 to 64; none: by the processors that this process may use.
+  std::optional<unsigned> workers{};
   InboundDrop inbound_drop = InboundDrop::xfrm;  // the best there may be; nftables: as if there were no XFRM
 };
 

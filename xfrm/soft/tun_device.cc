@@ -93,29 +93,58 @@ Result<void> set_by_netlink(unsigned ifindex, const std::string& name, const Byt
 
 }  // namespace
 
-Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu) {
+// `pattern` with "%d": the kernel puts the first free number in; without: another queue of the device of that
+// name.
+Result<TunDevice> TunDevice::open_queue(const std::string& pattern, unsigned flags, unsigned ifindex) {
   UniqueFd fd(::open(kDevicePath, O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!fd.valid()) return cannot_open(errno);
   ifreq request{};
-  const std::string pattern = prefix + "%d";  // the kernel puts the first free number in
-  if (prefix.empty() || pattern.size() + 2 >= sizeof(request.ifr_name)) {
-    return fail(ErrorCode::data_plane, "'" + prefix + "' cannot begin a device name", "1 to 11 characters");
-  }
   std::copy(pattern.begin(), pattern.end(), request.ifr_name);
+  if (ifindex != 0 && ::ioctl(fd.get(), TUNSETIFINDEX, &ifindex) != 0) return cannot_create(pattern, errno);
   unsigned features = 0;
   const bool vectors = ::ioctl(fd.get(), TUNGETFEATURES, &features) == 0 && (features & IFF_VNET_HDR) != 0;
-  request.ifr_flags = static_cast<short>(IFF_TUN | IFF_NO_PI | (vectors ? IFF_VNET_HDR : 0));
-  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return cannot_create(prefix + "N", errno);
+  request.ifr_flags =
+      static_cast<short>(IFF_TUN | IFF_NO_PI | flags | static_cast<unsigned>(vectors ? IFF_VNET_HDR : 0));
+  if (::ioctl(fd.get(), TUNSETIFF, &request) != 0) return cannot_create(pattern, errno);
   const bool udp_vectors = vectors && ask_for_vectors(fd.get());
-  const std::string name(request.ifr_name);
+  return TunDevice(std::move(fd), request.ifr_name, vectors, udp_vectors);
+}
+
+Result<TunDevice> TunDevice::open(const std::string& prefix, std::uint16_t mtu, bool queues) {
+  const std::string pattern = prefix + "%d";
+  if (prefix.empty() || pattern.size() + 2 >= sizeof(ifreq::ifr_name)) {
+    return fail(ErrorCode::data_plane, "'" + prefix + "' cannot begin a device name", "1 to 11 characters");
+  }
+  auto device = open_queue(pattern, queues ? IFF_MULTI_QUEUE : 0);
+  if (!device) return device;
+  if (auto done = device->set_up(mtu); !done) return fail(std::move(done.error()));
+  return device;
+}
+
+// What refers to the index, rules and routes of the guard, is as good as before.
+Result<TunDevice> TunDevice::open_again(const Lost& lost, std::uint16_t mtu, bool queues) {
+  auto device = open_queue(lost.name, queues ? IFF_MULTI_QUEUE : 0, lost.ifindex);
+  if (!device) return device;
+  if (auto done = device->set_up(mtu); !done) return fail(std::move(done.error()));
+  if (device->ifindex_ == lost.ifindex) return device;
+  return fail(ErrorCode::in_use, "there is another device " + lost.name + " now", "a name of oakgated's own",
+              "remove it");
+}
+
+Result<void> TunDevice::set_up(std::uint16_t mtu) {
   auto routing = Routing::open();
   if (!routing) return fail(std::move(routing.error()));
-  const auto link = routing->find_link(name);
+  const auto link = routing->find_link(name_);
   if (!link) return fail(link.error());
-  TunDevice device(std::move(fd), name, link->ifindex, vectors, udp_vectors);
-  if (auto configured = device.configure(); !configured) return fail(std::move(configured.error()));
-  if (auto up = routing->set_link(device.ifindex_, mtu, true); !up) return fail(std::move(up.error()));
-  return device;
+  ifindex_ = link->ifindex;
+  if (auto configured = configure(); !configured) return configured;
+  return routing->set_link(ifindex_, mtu, true);
+}
+
+Result<TunDevice> TunDevice::add_queue() const {
+  auto queue = open_queue(name_, IFF_MULTI_QUEUE);
+  if (queue) queue->ifindex_ = ifindex_;
+  return queue;
 }
 
 Result<void> TunDevice::configure() {
@@ -148,14 +177,18 @@ ssize_t TunDevice::read_packet(VirtioHeader& header, std::span<std::uint8_t> roo
   return std::max<ssize_t>(0, got - static_cast<ssize_t>(sizeof(header)));
 }
 
-TunDevice::ReadResult TunDevice::read(PacketBatch& batch) {
+TunDevice::ReadResult TunDevice::read(PacketBatch& batch, const Elsewhere* elsewhere) {
   if (rest_->cut) cut_rest(batch);
-  while (!batch.full() && (batch.size() == 0 || last_read_ <= batch.free())) {
+  std::size_t reads = 0;  // those that went elsewhere leave the batch as it is
+  while (!batch.full() && (batch.size() == 0 || last_read_ <= batch.free()) &&
+         reads < PacketBatch::kCapacity) {
     const std::span<std::uint8_t> room = batch.next_room();
     VirtioHeader header{};
     const ssize_t got = read_packet(header, room);
     if (got < 0) return {false, errno == EAGAIN || errno == EINTR ? 0 : errno};
-    cut(header, room.first(static_cast<std::size_t>(got)), batch);
+    ++reads;
+    const std::span<std::uint8_t> packet = room.first(static_cast<std::size_t>(got));
+    if (elsewhere == nullptr || !(*elsewhere)(header, packet)) cut(header, packet, batch);
   }
   return {true, 0};
 }
@@ -163,13 +196,13 @@ TunDevice::ReadResult TunDevice::read(PacketBatch& batch) {
 // `packet` lies in the batch's next room.
 void TunDevice::cut(const VirtioHeader& header, std::span<std::uint8_t> packet, PacketBatch& batch) {
   const auto segments = Segmentation::read(header, packet);
-  if (!segments) return;  // not by this kernel: its headers fit their packets
+  if (!segments) {  // not by this kernel: its headers fit their packets
+    ++malformed_;
+    return;
+  }
   last_read_ = segments->count();
   if (segments->count() > batch.free()) {
-    std::copy(packet.begin(), packet.end(), rest_->bytes.begin());
-    rest_->size = packet.size();
-    rest_->cut = segments;
-    rest_->next = 0;
+    keep(*segments, packet);
     cut_rest(batch);
     return;
   }
@@ -179,6 +212,33 @@ void TunDevice::cut(const VirtioHeader& header, std::span<std::uint8_t> packet, 
   for (std::size_t i = segments->count(); i-- > 0;) {
     segments->write(i, packet, batch.packets()[first + i].bytes);
   }
+}
+
+void TunDevice::keep(const Segmentation& segments, ByteView packet) {
+  std::copy(packet.begin(), packet.end(), rest_->bytes.begin());
+  rest_->size = packet.size();
+  rest_->cut = segments;
+  rest_->next = 0;
+}
+
+bool TunDevice::put(const VirtioHeader& header, ByteView packet, PacketBatch& batch) {
+  const auto segments = Segmentation::read(header, packet);
+  if (!segments) {
+    ++malformed_;
+    return true;
+  }
+  if (segments->count() > batch.free()) {
+    if (batch.size() != 0) return false;
+    keep(*segments, packet);
+    cut_rest(batch);
+    return true;
+  }
+  for (std::size_t i = 0; i < segments->count(); ++i) {
+    const std::span<std::uint8_t> room = batch.next_room().first(segments->size(i));
+    segments->write(i, packet, room);
+    batch.add(room);
+  }
+  return true;
 }
 
 void TunDevice::cut_rest(PacketBatch& batch) {

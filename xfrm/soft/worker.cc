@@ -5,13 +5,14 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
 #include <system_error>
+
+#include "xfrm/soft/drop_counts.h"
 
 namespace oakgate::soft {
 
@@ -20,16 +21,16 @@ namespace {
 constexpr int kRoundsInARow = 8;  // batches of one source before the others get their turn
 constexpr Milliseconds kWarnEvery{10'000};
 
-Instant now() {
-  return Instant(
-      std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch()));
-}
-
 std::string path_text(const OuterPath& path) {
   return path.source.to_string() + " to " + path.destination.to_string();
 }
 
 }  // namespace
+
+Instant worker_now() {
+  return Instant(
+      std::chrono::duration_cast<Milliseconds>(std::chrono::steady_clock::now().time_since_epoch()));
+}
 
 bool Worker::RandomPool::fill(std::span<std::uint8_t> out) {
   if (out.size() > pool_.size() - used_) {
@@ -44,14 +45,21 @@ bool Worker::RandomPool::fill(std::span<std::uint8_t> out) {
   return true;
 }
 
-Worker::Worker(TunDevice tun, OuterSockets sockets, EventQueue& events)
+Worker::Worker(TunDevice tun, OuterSockets sockets, EventQueue& events, WorkerPlace place)
     : tun_(std::move(tun)),
       sockets_(std::move(sockets)),
       events_(events),
-      engine_({query_path_mtu, [this](std::span<std::uint8_t> out) { return random_.fill(out); }}) {}
+      engine_({query_path_mtu, [this](std::span<std::uint8_t> out) { return random_.fill(out); }}),
+      place_(place),
+      inbox_(*place.inboxes[place.self]),
+      steering_(place.self, static_cast<unsigned>(place.inboxes.size())),
+      elsewhere_([this](const VirtioHeader& header, std::span<std::uint8_t> packet) {
+        return hand_over_leaving(header, packet);
+      }) {}
 
-Result<std::unique_ptr<Worker>> Worker::start(TunDevice tun, OuterSockets sockets, EventQueue& events) {
-  std::unique_ptr<Worker> worker(new Worker(std::move(tun), std::move(sockets), events));
+Result<std::unique_ptr<Worker>> Worker::start(TunDevice tun, OuterSockets sockets, EventQueue& events,
+                                              WorkerPlace place) {
+  std::unique_ptr<Worker> worker(new Worker(std::move(tun), std::move(sockets), events, place));
   if (auto opened = worker->open(); !opened) return fail(std::move(opened.error()));
   // Signals are the daemon's: its loop thread handles them.
   sigset_t all;
@@ -72,10 +80,9 @@ Result<std::unique_ptr<Worker>> Worker::start(TunDevice tun, OuterSockets socket
 
 Result<void> Worker::open() {
   epoll_ = UniqueFd(::epoll_create1(EPOLL_CLOEXEC));
-  wake_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   std::vector<int> descriptors = sockets_.descriptors();
   descriptors.push_back(tun_.fd());
-  descriptors.push_back(wake_.get());
+  descriptors.push_back(inbox_.fd());
   for (const int fd : descriptors) {
     if (auto watched = watch(fd); !watched) return watched;
   }
@@ -97,8 +104,7 @@ Worker::~Worker() {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
-  const std::uint64_t one = 1;
-  (void)!::write(wake_.get(), &one, sizeof(one));
+  inbox_.wake();
   thread_.join();
 }
 
@@ -106,39 +112,44 @@ Worker::~Worker() {
 
 void Worker::run(const Command& command) {
   Pending pending{&command};
-  std::unique_lock lock(mutex_);
+  post(pending);
+  await(pending);
+}
+
+void Worker::post(Pending& pending) {
+  const std::lock_guard lock(mutex_);
   commands_.push_back(&pending);
-  const std::uint64_t one = 1;
-  (void)!::write(wake_.get(), &one, sizeof(one));
+  inbox_.wake();
+}
+
+void Worker::await(const Pending& pending) {
+  std::unique_lock lock(mutex_);
   answered_.wait(lock, [&pending] { return pending.done; });
 }
 
 void Worker::run_commands() {
-  std::uint64_t count = 0;
-  (void)!::read(wake_.get(), &count, sizeof(count));
-  const Instant time = now();
+  inbox_.answer();
+  const Instant time = worker_now();
   std::unique_lock lock(mutex_);
   while (!commands_.empty()) {
     Pending* const pending = commands_.front();
     commands_.pop_front();
     lock.unlock();
-    (*pending->command)(engine_, time);
+    (*pending->command)({engine_, steering_, time});
     lock.lock();
     pending->done = true;
     answered_.notify_all();
   }
   lock.unlock();
-  while (engine_.take_waiting(batch_, time)) {
-    engine_.outbound(batch_, time, output_);
-    flush(time);
-  }
+  while (engine_.take_waiting(batch_, time)) carry(true, time);
 }
 
-Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker) {
+Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local, bool non_ike_marker,
+                            bool receives) {
   Result<void> result;
-  run([&](EspEngine&, Instant) {
-    result = sockets_.attach(key, std::move(socket), local, non_ike_marker);
-    if (!result) return;
+  run([&](const Parts&) {
+    result = sockets_.attach(key, std::move(socket), local, non_ike_marker, receives);
+    if (!result || !receives) return;
     result = watch(sockets_.attached(key));
     if (!result) sockets_.detach(key);
   });
@@ -146,7 +157,7 @@ Result<void> Worker::attach(int key, UniqueFd socket, const Endpoint& local, boo
 }
 
 void Worker::detach(int key) {
-  run([&](EspEngine&, Instant) {
+  run([&](const Parts&) {
     const int fd = sockets_.attached(key);
     if (fd < 0) return;
     // The daemon's descriptor of the same socket lives on, and with it epoll's interest, unless it is taken
@@ -154,6 +165,28 @@ void Worker::detach(int key) {
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
     sockets_.detach(key);
   });
+}
+
+Result<void> Worker::use_device(TunDevice tun, unsigned number) {
+  Result<void> watched;
+  run([&](const Parts&) {
+    malformed_before_ += tun_.malformed();
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun_.fd(), nullptr);
+    tun_ = std::move(tun);
+    device_number_ = number;
+    watched = watch(tun_.fd());
+  });
+  return watched;
+}
+
+DropCounts Worker::drops() {
+  DropCounts counts;
+  run([&](const Parts& parts) {
+    counts = drop_counts(parts.engine.drops());
+    counts.add(DropReason::malformed, malformed_before_ + tun_.malformed());
+    counts.add(DropReason::queue_full, queue_full_);
+  });
+  return counts;
 }
 
 // ---- The loop
@@ -168,13 +201,14 @@ int Worker::timeout(Instant time) const {
 void Worker::loop() {
   std::array<epoll_event, 16> ready{};
   for (;;) {
-    const int count =
-        ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), timeout(now()));
-    engine_.expire(now(), output_);
-    flush(now());
+    const int patience = alone() || inbox_.may_sleep() ? timeout(worker_now()) : 0;
+    const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), patience);
+    engine_.expire(worker_now(), output_);
+    flush(worker_now());
+    if (!alone()) from_others();
     for (int i = 0; i < count; ++i) {
       const int fd = ready[static_cast<std::size_t>(i)].data.fd;
-      if (fd == wake_.get()) {
+      if (fd == inbox_.fd()) {
         run_commands();
         const std::lock_guard lock(mutex_);
         if (stopping_) return;
@@ -188,21 +222,17 @@ void Worker::loop() {
 }
 
 void Worker::from_tun() {
-  for (int round = 0; round < kRoundsInARow; ++round) {
+  // What is left of a vector does not make the device readable again.
+  for (int round = 0; round < kRoundsInARow || tun_.unfinished(); ++round) {
     batch_.clear();
-    const auto [more, error] = tun_.read(batch_);
-    const Instant time = now();
-    engine_.outbound(batch_, time, output_);
-    flush(time);
+    const auto [more, error] = tun_.read(batch_, alone() ? nullptr : &elsewhere_);
+    if (handed_to_ != 0) deliver_handed();
+    const Instant time = worker_now();
+    carry(true, time);
     if (error != 0) {
       // Somebody removed the device: it never comes back readable, only failing.
       ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun_.fd(), nullptr);
-      warn(time, "tun",
-           {ErrorCode::data_plane,
-            "the TUN device " + tun_.name() + " failed: " + std::strerror(error),
-            "a device that nobody removes while oakgated runs",
-            "restart oakgated",
-            {}});
+      events_.push(DeviceGone{device_number_, error});
       return;
     }
     if (!more) return;
@@ -217,16 +247,25 @@ void Worker::from_socket(int fd) {
   bool more = true;
   for (int round = 0; more && (round < kRoundsInARow || sockets_.unfinished()); ++round) {
     more = sockets_.receive(fd, batch_, ike);
-    engine_.inbound(batch_, output_);
-    flush(now());
+    if (!alone()) hand_over_arrived();
+    carry(false, worker_now());
   }
   if (lost == 0) return;
-  warn(now(), "ike",
+  warn(worker_now(), "ike",
        {ErrorCode::data_plane,
         "IKE datagrams were dropped: more came to the sockets that carry ESP too than the daemon could take",
         "at most " + std::to_string(EventQueue::kMaxIke) + " at once",
         "see who floods the port",
         {}});
+}
+
+void Worker::carry(bool from_lan, Instant time) {
+  if (from_lan) {
+    engine_.outbound(batch_, time, output_);
+  } else {
+    engine_.inbound(batch_, output_);
+  }
+  flush(time);
 }
 
 void Worker::flush(Instant time) {

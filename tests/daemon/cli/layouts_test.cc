@@ -78,6 +78,7 @@ TEST(StatusScreen, TellsOfATrustpointsWaiverThatEndsSoon) {
 TEST(IosLayout, CryptoEngine) {
   const Json result{
       {"data_plane", "software"},
+      {"workers", 3},
       {"engines",
        {{{"algorithms", "AES-GCM"}, {"name", "ipsec-mb 1.3.0 (AVX512)"}, {"why", "the same bytes"}},
         {{"algorithms", "all others"}, {"name", "OpenSSL 3.0.15"}, {"why", "one by one"}}}}};
@@ -92,7 +93,9 @@ TEST(IosLayout, CryptoEngine) {
             "        crypto engine type:  software\n"
             "       crypto engine state:  installed\n"
             "                algorithms:  all others\n"
-            "                    chosen:  one by one\n");
+            "                    chosen:  one by one\n"
+            "\n"
+            "            worker threads:  3\n");
 }
 
 TEST(IosLayout, DroppedPackets) {

@@ -365,10 +365,59 @@ TEST_F(SoftPlane, AFloodOfIkeIsBoundedAndLeavesTheRestItsPlace) {
   EXPECT_THAT(a_.heard.warnings[0], HasSubstr("IKE datagrams were dropped"));
 }
 
-TEST_F(SoftPlane, TellsThatItsDeviceIsGone) {
+// Somebody deletes the TUN while packets come: none of them goes out in plain, and they are carried again
+// soon.
+TEST_F(SoftPlane, MakesALostDeviceAnew) {
+  Tunnel tunnel;
+  Tunnel six;
+  six.number = 2;
+  six.inner = Family::ipv6;
+  up(tunnel);
+  up(six);
+  ASSERT_TRUE(carries());
+  ASSERT_TRUE(carries(Family::ipv6));
+  const std::string before = a_.ns.output("ip -o link show dev oakgate0 | cut -d: -f1");
+  for (const bool again : {false, true}) {
+    a_.heard.warnings.clear();
+    for (int i = 0; i < 20; ++i) {
+      send(Side::a, Family::ipv4);
+      send(Side::b, Family::ipv4);
+      if (i == 5) a_.ns.must("ip link del oakgate0");
+    }
+    ASSERT_TRUE(await([&] {
+      send(Side::a, Family::ipv4);
+      send(Side::a, Family::ipv6);
+      return !a_.heard.warnings.empty();
+    }));
+    EXPECT_THAT(a_.heard.warnings[0],
+                HasSubstr("the TUN device oakgate0 was deleted, and has been made anew"));
+    EXPECT_EQ(a_.heard.warnings[0].find("2. time") != std::string::npos, again);
+    // The guard's routes come back when it hears of the device.
+    ASSERT_TRUE(await([&] { return !a_.ns.output("ip route show table all dev oakgate0").empty(); }));
+    EXPECT_TRUE(carries());
+    EXPECT_TRUE(carries(Family::ipv6));
+    EXPECT_EQ(a_.ns.output("ip -o link show dev oakgate0 | cut -d: -f1"), before) << "the index stays";
+    EXPECT_THAT(a_.ns.output("ip -o link show dev oakgate0"), HasSubstr("mtu 1400"));
+  }
+  EXPECT_FALSE(leaked());
+}
+
+// While its name is taken it is tried again and again.
+TEST_F(SoftPlane, WaitsForTheNameOfALostDevice) {
+  Tunnel tunnel;
+  up(tunnel);
+  a_.ns.must(
+      "ip link set oakgate0 down; ip link set oakgate0 name mine; ip link add oakgate0 type veth peer name "
+      "other; ip link "
+      "del mine");
+  ASSERT_TRUE(await([&] { return !a_.heard.warnings.empty(); }));
+  EXPECT_THAT(a_.heard.warnings[0], HasSubstr("cannot be made anew yet"));
+  send(Side::a, Family::ipv4);
   a_.ns.must("ip link del oakgate0");
-  EXPECT_TRUE(await([&] { return !a_.heard.warnings.empty(); }));
-  EXPECT_THAT(a_.heard.warnings[0], HasSubstr("oakgate0"));
+  ASSERT_TRUE(await([&] { return a_.heard.warnings.size() > 1; }));
+  EXPECT_THAT(a_.heard.warnings[1], HasSubstr("has been made anew"));
+  EXPECT_TRUE(carries());
+  EXPECT_FALSE(leaked());
 }
 
 TEST_F(SoftPlane, TellsThatNoSocketFits) {
