@@ -38,16 +38,17 @@ std::vector<IpAddress> read_listen(const Field& field) {
   return addresses;
 }
 
+Parsed<std::uint64_t> parse_workers(std::string_view text) {
+  if (text == "auto") return 0;
+  auto number = parse_integer(text, 1, kMaxWorkers);
+  if (!number) number.error().expected = "auto, or a number of threads from 1 to 64";
+  static_assert(kMaxWorkers == 64);
+  return number;
+}
+
 // None: auto, or an error.
 std::optional<unsigned> read_workers(const Field& field) {
-  const auto number =
-      read(field, "auto, or a number of threads", [](std::string_view text) -> Parsed<std::uint64_t> {
-        if (text == "auto") return 0;
-        auto number = parse_integer(text, 1, kMaxWorkers);
-        if (!number) number.error().expected = "auto, or a number of threads from 1 to 64";
-        static_assert(kMaxWorkers == 64);
-        return number;
-      });
+  const auto number = read(field, "auto, or a number of threads", parse_workers);
   if (!number || *number == 0) return std::nullopt;
   return static_cast<unsigned>(*number);
 }
