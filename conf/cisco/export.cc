@@ -265,9 +265,8 @@ class Writer {
       }
       if (!any && ios()) line("ip access-list extended " + name);
       any = true;
-      const std::string entry = "permit " + protocol_word(pair.local.protocol) + " " +
-                                side(dialect_, pair.canonical().remote) + " " +
-                                side(dialect_, pair.canonical().local);
+      const SelectorPair mirror{pair.remote, pair.local};
+      const std::string entry = access_entry(dialect_, mirror);
       if (ios()) {
         line(" " + entry);
       } else {
@@ -328,6 +327,12 @@ class Writer {
 };
 
 }  // namespace
+
+std::string access_entry(Dialect dialect, const SelectorPair& pair) {
+  const SelectorPair shown = pair.canonical();
+  return "permit " + protocol_word(shown.local.protocol) + " " + side(dialect, shown.local) + " " +
+         side(dialect, shown.remote);
+}
 
 Exported export_cisco(const Config& config, const PeerConfig& peer, const ExportOptions& options) {
   return Writer(config, peer, options).write();

@@ -22,6 +22,10 @@ struct Exported {
   std::vector<std::string> notes;  // what the dialect cannot say, or the operator has to see to
 };
 
+// "permit ip 10.1.0.0 0.0.0.255 10.2.0.0 0.0.0.255": a pair of IPv4 subnets in an access list of the device
+// whose LAN is `local`.
+[[nodiscard]] std::string access_entry(Dialect dialect, const SelectorPair& pair);
+
 [[nodiscard]] Exported export_cisco(const Config& config, const PeerConfig& peer,
                                     const ExportOptions& options);
 

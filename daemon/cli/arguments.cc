@@ -1,7 +1,10 @@
 #include "daemon/cli/arguments.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <array>
+#include <set>
+#include <vector>
 
 #include "daemon/version.h"
 
@@ -15,6 +18,7 @@ enum class Operand : std::uint8_t {
   target,
   file,
   reload,
+  map,
   // of `pki`; each takes --config as well
   pki,
   key,
@@ -58,6 +62,22 @@ constexpr std::array kVerbs{
             {"show", "crypto", "engine", "connections", "dropped-packet"},
             Operand::none,
             "how many packets the data plane dropped, and why"},
+    VerbRow{Verb::show_isakmp_policy,
+            {"show", "crypto", "isakmp", "policy"},
+            Operand::none,
+            "the ISAKMP policies that are configured"},
+    VerbRow{Verb::show_transform_sets,
+            {"show", "crypto", "ipsec", "transform-set"},
+            Operand::none,
+            "the transform sets that are configured"},
+    VerbRow{Verb::show_sa_lifetime,
+            {"show", "crypto", "ipsec", "security-association"},
+            Operand::none,
+            "the life time of tunnels that do not say one"},
+    VerbRow{Verb::show_crypto_map,
+            {"show", "crypto", "map"},
+            Operand::map,
+            "the tunnels, as entries of crypto maps"},
     VerbRow{Verb::pki_authenticate,
             {"pki", "authenticate"},
             Operand::authenticate,
@@ -194,6 +214,9 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
       return;
+    case Operand::map:
+      verb.add_option("TAG", arguments.map, "a peer's name, or PEER/TUNNEL");
+      return;
     case Operand::reload:
       verb.add_option("--confirm", arguments.confirm,
                       "seconds: undone after so long unless `oakgate confirm` comes first")
@@ -246,6 +269,62 @@ Failure usage(std::string text) {
   return {Exit::usage, "usage", std::move(text), "see `oakgate --help`", ""};
 }
 
+// ---- Abbreviations: `sh cr isa sa`, as IOS takes them ----------------------------------------------------
+
+using Words = std::vector<std::string>;
+
+std::size_t length_of(const VerbRow& row) {
+  std::size_t length = 0;
+  while (length < row.words.size() && row.words[length] != nullptr) ++length;
+  return length;
+}
+
+// The words that may follow `before`.
+std::set<std::string_view> words_after(const Words& before) {
+  std::set<std::string_view> next;
+  for (const VerbRow& row : kVerbs) {
+    const std::size_t length = length_of(row);
+    if (length > before.size() && std::equal(before.begin(), before.end(), row.words.begin()))
+      next.insert(row.words[before.size()]);
+  }
+  return next;
+}
+
+// `word` in full, if it is the beginning of one of `known`; as it stands if it is of none.
+Outcome<std::string> in_full(const std::string& word, const std::set<std::string_view>& known) {
+  if (known.contains(word)) return word;
+  std::string all;
+  std::string_view found;
+  for (const std::string_view candidate : known) {
+    if (!candidate.starts_with(word)) continue;
+    all += (found.empty() ? "" : ", ") + std::string(candidate);
+    found = candidate;
+  }
+  if (found.empty()) return word;
+  if (found.size() != all.size()) return tl::unexpected(usage("`" + word + "` is ambiguous: " + all));
+  return std::string(found);
+}
+
+// The command line with its verb's words in full.
+Outcome<Words> expand(int argc, const char* const* argv) {
+  Words out;
+  Words verb;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    out.push_back(word);
+    const std::set<std::string_view> known = words_after(verb);
+    if (word == "--socket" && i + 1 < argc) {
+      out.emplace_back(argv[++i]);
+    } else if (!word.empty() && !word.starts_with("-") && !known.empty()) {
+      Outcome<std::string> full = in_full(word, known);
+      if (!full) return tl::unexpected(full.error());
+      out.back() = *full;
+      verb.push_back(std::move(*full));
+    }
+  }
+  return out;
+}
+
 Outcome<void> split_target(Arguments& arguments) {
   if (arguments.verb != Verb::up && arguments.verb != Verb::down) return {};
   const std::size_t slash = arguments.peer.find('/');
@@ -273,8 +352,13 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
       app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
   app.add_flag("--json", arguments.json, "print JSON, errors included");
   add_verbs(app, arguments);
+  Outcome<Words> words = expand(argc, argv);
+  // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
+  for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
+  if (!words) return tl::unexpected(words.error());
+  std::reverse(words->begin(), words->end());  // as CLI11 wants them
   try {
-    app.parse(argc, argv);
+    app.parse(*words);
   } catch (const CLI::CallForHelp&) {
     arguments.printed = app.help();
     return {};
@@ -282,8 +366,6 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
     arguments.printed = std::string(version.what()) + "\n";
     return {};
   } catch (const CLI::ParseError& error) {
-    // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
-    for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
     return tl::unexpected(usage(error.what()));
   }
   arguments.socket_given = socket->count() > 0 || !environment_socket.empty();

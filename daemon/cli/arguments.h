@@ -35,6 +35,10 @@ enum class Verb : std::uint8_t {
   diff,
   confirm,
   show_running_config,
+  show_isakmp_policy,
+  show_transform_sets,
+  show_crypto_map,
+  show_sa_lifetime,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -87,6 +91,7 @@ struct Arguments {
   std::string peer;        // status, up, down
   std::string tunnel;      // up, down: behind the slash
   std::string trustpoint;  // pki crl request
+  std::string map;         // show crypto map: its tag; empty: all
   std::string file;        // check, diff
   int confirm = 0;         // reload: seconds; 0: it needs no confirmation
   ScepArguments scep;

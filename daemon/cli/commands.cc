@@ -13,6 +13,7 @@
 #include "daemon/cli/diff.h"
 #include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
+#include "daemon/cli/ios_config.h"
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/pki.h"
 #include "daemon/cli/scep.h"
@@ -20,6 +21,7 @@
 #include "daemon/issue_json.h"
 #include "daemon/key_files.h"
 #include "daemon/loop.h"
+#include "daemon/text.h"
 
 namespace oakgate::cli {
 
@@ -149,6 +151,33 @@ const std::map<Verb, VerbRow>& verbs() {
   return table;
 }
 
+// What is configured, from the configuration in use.
+int show_configured(const Arguments& arguments) {
+  const Outcome<std::string> text = running_config(arguments.socket);
+  if (!text) return report(text.error(), arguments.json);
+  const conf::LoadOutcome running = conf::parse_config(*text, "running-config");
+  if (!running.config) {
+    return report(
+        failure_of(Error{ErrorCode::internal, "the running configuration cannot be read", {}, {}, {}}),
+        arguments.json);
+  }
+  const std::string shown =
+      arguments.verb == Verb::show_isakmp_policy    ? ios_isakmp_policies(*running.config)
+      : arguments.verb == Verb::show_transform_sets ? ios_transform_sets(*running.config)
+      : arguments.verb == Verb::show_crypto_map     ? ios_crypto_maps(*running.config, arguments.map)
+                                                    : ios_sa_lifetime();
+  if (shown.empty()) {
+    return report(failure_of(Error{ErrorCode::not_found,
+                                   "there is no crypto map " + printable(arguments.map),
+                                   "a peer's name, or PEER/TUNNEL",
+                                   "`oakgate show crypto map` shows all",
+                                   {}}),
+                  arguments.json);
+  }
+  arguments.json ? print_line({{"version", kControlVersion}, {"text", shown}}) : print(shown);
+  return static_cast<int>(Exit::done);
+}
+
 int run_over_socket(const Arguments& arguments) {
   const VerbRow& row = verbs().at(arguments.verb);
   Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
@@ -223,6 +252,11 @@ int run(const Arguments& arguments) {
       return check(arguments);
     case Verb::diff:
       return diff(arguments);
+    case Verb::show_isakmp_policy:
+    case Verb::show_transform_sets:
+    case Verb::show_crypto_map:
+    case Verb::show_sa_lifetime:
+      return show_configured(arguments);
     case Verb::export_cisco:
       return export_cisco(arguments);
     case Verb::import_cisco:

@@ -14,6 +14,8 @@ namespace {
 
 constexpr Seconds kPatience{10};
 
+}  // namespace
+
 Outcome<std::string> running_config(const std::string& socket) {
   Outcome<ControlClient> client = ControlClient::connect(socket);
   if (!client) return tl::unexpected(client.error());
@@ -24,6 +26,8 @@ Outcome<std::string> running_config(const std::string& socket) {
   if (!result) return tl::unexpected(result.error());
   return result->value("text", "");
 }
+
+namespace {
 
 Failure invalid(const std::string& file, const std::vector<conf::Issue>& issues) {
   Failure failure{Exit::configuration,

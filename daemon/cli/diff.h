@@ -5,6 +5,9 @@
 
 namespace oakgate::cli {
 
+// The text of `show running-config`.
+[[nodiscard]] Outcome<std::string> running_config(const std::string& socket);
+
 // Prints and returns the exit code. Keys and certificates are not compared: the configuration only names
 // them.
 [[nodiscard]] int diff(const Arguments& arguments);

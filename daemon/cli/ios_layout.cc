@@ -43,18 +43,6 @@ std::string ios_shown(const EspCipherInfo& cipher) {
   return fmt::format("esp-{}-{}", words.substr(space + 1), words.substr(4, space - 4));
 }
 
-// The configuration's words for transforms are IOS's but for the key lengths.
-std::string ios_transform(std::string_view words) {
-  std::string shown;
-  while (!words.empty()) {
-    const std::string_view word = words.substr(0, words.find(' '));
-    const auto cipher = find_esp_cipher(word);
-    shown += (shown.empty() ? "" : " ") + (cipher ? ios_shown(info(*cipher)) : std::string(word));
-    words.remove_prefix(std::min(words.size(), word.size() + 1));
-  }
-  return shown;
-}
-
 std::string lifetime_left(const Json& sa) {
   const std::uint64_t seconds = number(sa, "expires_in_s");
   if (!sa.contains("kilobytes_left") || !sa["kilobytes_left"].is_number()) {
@@ -129,6 +117,18 @@ std::string isakmp_section(const Json& sas, bool v6) {
 }
 
 }  // namespace
+
+// The configuration's words for transforms are IOS's but for the key lengths.
+std::string ios_transform(std::string_view words) {
+  std::string shown;
+  while (!words.empty()) {
+    const std::string_view word = words.substr(0, words.find(' '));
+    const auto cipher = find_esp_cipher(word);
+    shown += (shown.empty() ? "" : " ") + (cipher ? ios_shown(info(*cipher)) : std::string(word));
+    words.remove_prefix(std::min(words.size(), word.size() + 1));
+  }
+  return shown;
+}
 
 std::string ios_isakmp_sa(const Json& result) {
   const Json& sas = result["isakmp_sas"];

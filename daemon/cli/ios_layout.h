@@ -4,11 +4,14 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "daemon/control_protocol.h"
 
 namespace oakgate::cli {
 
+// The configuration's words for transforms as IOS shows them: "esp-256-aes esp-sha-hmac".
+[[nodiscard]] std::string ios_transform(std::string_view words);
 [[nodiscard]] std::string ios_isakmp_sa(const Json& result);
 [[nodiscard]] std::string ios_ipsec_sa(const Json& result);
 [[nodiscard]] std::string ios_crypto_engine(const Json& result);

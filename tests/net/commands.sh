@@ -68,6 +68,14 @@ show_crypto() {
   says '#pkts decaps: 3'
   says 'inbound esp sas'
   says 'outbound esp sas'
+  exits 0 og a sh cr isa pol
+  says 'AES - Advanced Encryption Standard \(256 bit keys\)'
+  says 'Diffie-Hellman group: +#14'
+  exits 0 og a sh cr ips tr
+  says 'Transform set strong: \{ esp-256-aes esp-sha256-hmac \}'
+  exits 0 og a sh cr map gw-b
+  says 'access-list gw-b/lan permit ip 10.1.0.0 0.0.0.255 10.2.0.0 0.0.0.255'
+  exits 5 og a sh cr map nobody
   exits 0 og a show crypto engine configuration
   says 'crypto engine state:  installed'
   exits 0 og a --json show crypto engine configuration

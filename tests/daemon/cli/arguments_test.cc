@@ -55,6 +55,24 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(parse({"show", "crypto", "ipsec", "sa"}).arguments.verb, Verb::show_ipsec_sa);
 }
 
+TEST(Arguments, WordsMayBeCutAsIosTakesThem) {
+  EXPECT_EQ(parse({"sh", "cr", "isa", "sa"}).arguments.verb, Verb::show_isakmp_sa);
+  EXPECT_EQ(parse({"--socket", "sh", "sh", "cry", "ips", "tr", "--json"}).arguments.verb,
+            Verb::show_transform_sets);
+  EXPECT_EQ(parse({"--socket", "sh", "sh", "cry", "ips", "tr"}).arguments.socket, "sh");
+  EXPECT_EQ(parse({"sho", "run"}).arguments.verb, Verb::show_running_config);
+  const Parsed map = parse({"sh", "cr", "map", "sta"});
+  EXPECT_EQ(map.arguments.verb, Verb::show_crypto_map);
+  EXPECT_EQ(map.arguments.map, "sta");  // an operand is not cut
+  EXPECT_EQ(parse({"u", "s"}).arguments.peer, "s");
+  EXPECT_EQ(parse({"rel"}).arguments.verb, Verb::reload);
+  const Parsed s = parse({"s"});
+  ASSERT_FALSE(s.outcome);
+  EXPECT_EQ(s.outcome.error().exit, Exit::usage);
+  EXPECT_EQ(s.outcome.error().text, "`s` is ambiguous: show, status");
+  EXPECT_FALSE(parse({"sh", "cr", "nothing"}).outcome);
+}
+
 TEST(Arguments, PkiVerbs) {
   const Parsed authenticate =
       parse({"pki", "authenticate", "corp", "--fingerprint", "12 34", "--config", "x"});
