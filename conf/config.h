@@ -39,6 +39,13 @@ struct HalfOpenLimits {
   friend bool operator==(const HalfOpenLimits&, const HalfOpenLimits&) = default;
 };
 
+// `metrics:`, where they may be read: one of the two.
+struct MetricsAddress {
+  std::string socket;  // a Unix socket's path
+  Endpoint endpoint;   // loopback only
+  friend bool operator==(const MetricsAddress&, const MetricsAddress&) = default;
+};
+
 struct GatewayConfig {
   std::string name;                  // empty: the host's name
   std::optional<Identity> identity;  // none: the address that the exchange uses
@@ -49,6 +56,7 @@ struct GatewayConfig {
   std::string control_socket = "/run/oakgate/control.sock";
   std::string state_dir = "/var/lib/oakgate";
   HalfOpenLimits half_open;
+  std::optional<MetricsAddress> metrics;  // none: off
 };
 
 // Where a peer may send from. Only an address or a host name can be called; a range or `any` only answers.

@@ -53,6 +53,57 @@ std::optional<unsigned> read_workers(const Field& field) {
   return static_cast<unsigned>(*number);
 }
 
+// 127.0.0.0/8 and ::1: whoever reads metrics learns names and amounts.
+bool is_loopback(const IpAddress& address) {
+  if (address.is_v4()) return address.bytes()[0] == 127;
+  return address == *IpAddress::parse("::1");
+}
+
+Parsed<Endpoint> parse_loopback_endpoint(std::string_view text) {
+  constexpr std::string_view kExpected = "unix:PATH, or a loopback address and port like 127.0.0.1:9814";
+  const auto not_one = [&] { return fault(quote(text) + " is neither", std::string(kExpected)); };
+  const std::size_t colon = text.rfind(':');
+  if (colon == std::string_view::npos) return not_one();
+  std::string_view host = text.substr(0, colon);
+  const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
+  if (bracketed) host = host.substr(1, host.size() - 2);
+  const auto address = IpAddress::parse(host);
+  if (!address || address->is_v4() == bracketed) return not_one();
+  const auto port = parse_integer(text.substr(colon + 1), 1, 65535);
+  if (!port) return tl::unexpected(port.error());
+  if (!is_loopback(*address)) {
+    return fault(
+        quote(address->to_string()) + " is not a loopback address: metrics tell names and amounts " +
+            "to everybody who can reach them",
+        "127.0.0.1:PORT, \"[::1]:PORT\" or unix:PATH; a proxy can do authentication and TLS before it");
+  }
+  return Endpoint{*address, static_cast<std::uint16_t>(*port)};
+}
+
+std::optional<MetricsAddress> read_metrics(const Field& field, const std::string& folder) {
+  constexpr std::string_view kUnix = "unix:";
+  const auto text = free_text(field, "unix:PATH, or a loopback address and port like 127.0.0.1:9814");
+  if (!text) return std::nullopt;
+  if (!text->starts_with(kUnix)) {
+    const auto endpoint = parse_loopback_endpoint(*text);
+    if (endpoint) return MetricsAddress{{}, *endpoint};
+    field.fail(endpoint.error());
+    return std::nullopt;
+  }
+  std::filesystem::path path(text->substr(kUnix.size()));
+  if (path.is_relative() && !path.empty()) path = std::filesystem::path(folder) / path;
+  const std::string whole = path.lexically_normal().string();
+  if (path.empty()) {
+    field.fail({quote(*text) + " names no file", "unix:PATH"});
+  } else if (whole.size() > kMaxSocketPath) {
+    field.fail({quote(whole) + " is too long for a socket",
+                "at most " + std::to_string(kMaxSocketPath) + " bytes (unix(7))"});
+  } else {
+    return MetricsAddress{whole, {}};
+  }
+  return std::nullopt;
+}
+
 HalfOpenLimits read_half_open(const Field& field) {
   constexpr auto kKeys = std::to_array<std::string_view>({"total", "per_source", "aggressive_per_minute"});
   HalfOpenLimits limits;
@@ -84,7 +135,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys =
       std::to_array<std::string_view>({"name", "identity", "listen", "data_plane", "workers", "on_exit",
-                                       "control_socket", "state_dir", "half_open"});
+                                       "control_socket", "state_dir", "half_open", "metrics"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -124,6 +175,11 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
     gateway.state_dir = read_path(*directory, folder).value_or("");
   }
   if (const auto limits = map.optional("half_open")) gateway.half_open = read_half_open(*limits);
+  if (const auto metrics = map.optional("metrics")) {
+    gateway.metrics = read_metrics(*metrics, folder);
+    if (gateway.metrics && gateway.metrics->socket == gateway.control_socket)
+      metrics->fail({quote(gateway.control_socket) + " is the control socket", "another path"});
+  }
   return gateway;
 }
 

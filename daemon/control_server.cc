@@ -3,12 +3,11 @@
 #include <event2/buffer.h>
 #include <fmt/format.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
+#include <unistd.h>
 
-#include <cerrno>
 #include <cstdlib>
-#include <cstring>
+
+#include "daemon/unix_listener.h"
 
 namespace oakgate {
 
@@ -24,37 +23,6 @@ struct TextFree {
   void operator()(char* text) const { std::free(text); }
 };
 
-tl::unexpected<Error> socket_error(const std::string& path, const std::string& what) {
-  return fail(ErrorCode::not_permitted, fmt::format("control socket {}: {}", path, what),
-              "a path oakgated may make a socket at", "check its folder and `gateway.control_socket`");
-}
-
-Result<UniqueFd> listen_at(const std::string& path) {
-  sockaddr_un address{};
-  address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof address.sun_path) {
-    return fail(ErrorCode::configuration, fmt::format("control socket {}: the path is too long", path),
-                fmt::format("at most {} bytes", sizeof address.sun_path - 1),
-                "choose a shorter `gateway.control_socket`");
-  }
-  std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) == 0) {
-    if (!S_ISSOCK(status.st_mode)) return socket_error(path, "something else is there, not a socket");
-    ::unlink(path.c_str());
-  }
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
-  if (!fd.valid()) return socket_error(path, std::strerror(errno));
-  const mode_t before = ::umask(0117);  // root and its group
-  const int bound =
-      ::bind(fd.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address);
-  const int code = errno;
-  ::umask(before);
-  if (bound != 0) return socket_error(path, std::strerror(code));
-  if (::listen(fd.get(), kBacklog) != 0) return socket_error(path, std::strerror(errno));
-  return fd;
-}
-
 }  // namespace
 
 struct ControlServer::Client {
@@ -67,7 +35,7 @@ struct ControlServer::Client {
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const std::string& path,
                                                            const ControlLimits& limits) {
-  Result<UniqueFd> listener = listen_at(path);
+  Result<UniqueFd> listener = listen_at_path({"control socket", "gateway.control_socket"}, path, kBacklog);
   if (!listener) return fail(std::move(listener.error()));
   std::unique_ptr<ControlServer> server(new ControlServer(loop, path, limits));
   server->listener_ = std::move(*listener);

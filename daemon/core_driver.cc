@@ -106,6 +106,9 @@ void CoreDriver::carry_out(ike::Effects effects) {
 
 void CoreDriver::start(ike::EngineConfig config, std::vector<ike::KeptPair> kept) {
   learn_names(config);
+  if (parts_.traffic != nullptr) {
+    for (const ike::KeptPair& pair : kept) parts_.traffic->adopted(pair);
+  }
   feed([&](const ike::Context& context, ike::Engine& engine) {
     engine.start(context, std::move(config), std::move(kept));
   });
@@ -127,6 +130,7 @@ std::vector<ike::PeerSnapshot> CoreDriver::snapshot(std::string_view peer) const
 }
 
 void CoreDriver::learn_names(const ike::EngineConfig& config) {
+  if (parts_.traffic != nullptr) parts_.traffic->configure(metrics::tunnels_of(config));
   names_.clear();
   for (const ike::PeerConfig& peer : config.peers) {
     for (const ike::TunnelConfig& tunnel : peer.tunnels) {
@@ -169,16 +173,30 @@ void CoreDriver::run(ike::VerifyPeer& effect) {
 }
 
 void CoreDriver::run(ike::InstallSas& effect) {
-  completions_.push_back(ike::SasInstalled{effect.id, parts_.plane.install(effect.sas)});
+  Result<void> installed = parts_.plane.install(effect.sas);
+  if (installed) count_installed(effect.sas);
+  completions_.push_back(ike::SasInstalled{effect.id, std::move(installed)});
+}
+
+void CoreDriver::count_installed(const std::vector<SaSpec>& sas) {
+  if (parts_.traffic == nullptr || sas.empty()) return;
+  const auto whose = engine_.tunnel_of(sas.front().reqid);
+  if (whose) parts_.traffic->installed(sas, {whose->first, whose->second});
 }
 
 void CoreDriver::run(ike::RemoveSas& effect) {
+  if (parts_.traffic != nullptr) {
+    if (const auto counters = parts_.plane.counters(effect.sas)) parts_.traffic->counted(*counters);
+    parts_.traffic->gone(effect.sas);
+  }
   const Result<void> removed = parts_.plane.remove(effect.sas);
   if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
 }
 
 void CoreDriver::run(ike::CountTraffic& effect) {
-  completions_.push_back(ike::TrafficCounted{effect.id, parts_.plane.counters(effect.sas)});
+  Result<std::vector<SaCounters>> counters = parts_.plane.counters(effect.sas);
+  if (parts_.traffic != nullptr && counters) parts_.traffic->counted(*counters);
+  completions_.push_back(ike::TrafficCounted{effect.id, std::move(counters)});
 }
 
 void CoreDriver::run(ike::Protect& effect) {

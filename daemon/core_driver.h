@@ -10,6 +10,7 @@
 
 #include "daemon/event_log.h"
 #include "daemon/loop.h"
+#include "daemon/metrics/tunnel_traffic.h"
 #include "daemon/sockets.h"
 #include "daemon/workers.h"
 #include "ike/engine.h"
@@ -35,6 +36,7 @@ class CoreDriver {
     Verify verify;
     std::function<void(ike::KeptPair)> kept;     // KeepPair
     std::function<void(const SaId&)> forgotten;  // ForgetPair
+    metrics::TunnelTraffic* traffic = nullptr;   // none: nobody wants to know
   };
   explicit CoreDriver(Parts parts);
 
@@ -42,6 +44,7 @@ class CoreDriver {
   void on_datagram(const ike::Datagram& datagram);
   void on_command(ike::Command command);
   [[nodiscard]] ike::TunnelCounts tunnel_counts() const { return engine_.tunnel_counts(); }
+  [[nodiscard]] ike::EngineLoad load() const { return engine_.load(); }
   [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
 
  private:
@@ -50,6 +53,7 @@ class CoreDriver {
   void feed(Input input);
   void carry_out(ike::Effects effects);
   void learn_names(const ike::EngineConfig& config);
+  void count_installed(const std::vector<SaSpec>& sas);
   [[nodiscard]] std::string name_of(Reqid reqid) const;
 
   void run(ike::SendDatagram& effect);

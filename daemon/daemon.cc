@@ -49,6 +49,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
   }
   daemon->note_running(composed);
   daemon->assemble();
+  if (const Result<void> served = daemon->serve_metrics(); !served) return fail(served.error());
   return daemon;
 }
 
@@ -249,7 +250,8 @@ void Daemon::carry_old_drafts(const conf::Config& config) {
 
 void Daemon::assemble() {
   events_ = std::make_unique<EventLog>(
-      *loop_, log_, [this](const ike::Event& event, WallTime at) { on_core_event(event, at); });
+      *loop_, log_, [this](const ike::Event& event, WallTime at) { on_core_event(event, at); },
+      [this](const ike::Event& event, WallTime /*at*/) { counts_.events.count(event); });
   driver_ = std::make_unique<CoreDriver>(
       CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
                         [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
@@ -257,7 +259,7 @@ void Daemon::assemble() {
                           revocation_->verify(std::move(proof), std::move(answer));
                         },
                         [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
-                        [this](const SaId& in) { note_kept(kept_store_->forget(in)); }});
+                        [this](const SaId& in) { note_kept(kept_store_->forget(in)); }, &counts_.traffic});
   reload_guard_ = std::make_unique<ReloadGuard>(
       *loop_, [this](LoadedConfiguration before) { undo_reload(std::move(before)); });
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
@@ -310,6 +312,7 @@ std::vector<OwnCertificateStatus> Daemon::own_certificates() const {
 }
 
 void Daemon::start_core() {
+  note_configured(engine_config_);
   driver_->start(std::move(engine_config_), std::exchange(kept_, {}));
   tell_trustpoints();
   configure_revocation();
@@ -439,6 +442,10 @@ void Daemon::on_acquire(Reqid reqid) {
 
 void Daemon::on_soft_limit(const SaId& id, Reqid reqid) {
   driver_->on_command(ike::SoftLimitReached{id, reqid});
+}
+
+void Daemon::on_last_counts(const SaCounters& counts) {
+  counts_.traffic.counted({&counts, 1});
 }
 
 void Daemon::on_expired(const SaId& id, Reqid reqid) {

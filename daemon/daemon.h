@@ -14,6 +14,7 @@
 #include "daemon/event_log.h"
 #include "daemon/kept_store.h"
 #include "daemon/key_store.h"
+#include "daemon/metrics/service.h"
 #include "daemon/peer_addresses.h"
 #include "daemon/process.h"
 #include "daemon/reload_guard.h"
@@ -31,6 +32,7 @@ namespace oakgate {
 struct DaemonOptions {
   std::string config_file;
   conf::Environment environment;
+  std::string version{};
 };
 
 class Daemon final : private DataPlaneListener {
@@ -60,6 +62,9 @@ class Daemon final : private DataPlaneListener {
   void listen_to(const UdpSocket& socket);
   void carry_old_drafts(const conf::Config& config);
   void assemble();
+  [[nodiscard]] Result<void> serve_metrics();  // daemon_metrics.cc
+  void note_reload(bool succeeded);
+  void note_configured(const ike::EngineConfig& config);
 
   void start_core();
   void watch_signals();
@@ -67,6 +72,7 @@ class Daemon final : private DataPlaneListener {
   [[nodiscard]] ReloadOutcome refresh_keys();
   // `before`, if there is one, gets what ran until now.
   [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded, LoadedConfiguration* before = nullptr);
+  [[nodiscard]] ReloadOutcome replace_configuration(LoadedConfiguration loaded, LoadedConfiguration* before);
   void undo_reload(LoadedConfiguration before);
   void note_running(const std::string& composed);
   // Returns those from before.
@@ -91,6 +97,7 @@ class Daemon final : private DataPlaneListener {
 
   void on_acquire(Reqid reqid) override;
   void on_soft_limit(const SaId& id, Reqid reqid) override;
+  void on_last_counts(const SaCounters& counts) override;
   void on_expired(const SaId& id, Reqid reqid) override;
   void on_ike_datagram(const Endpoint& local, const Endpoint& remote, ByteView datagram) override;
   void on_peer_moved(const SaId& id, Reqid reqid, const Endpoint& remote) override;
@@ -119,6 +126,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<DataPlane> plane_;
   std::unique_ptr<AddressMonitor> monitor_;
   std::unique_ptr<Routing> routing_;
+  metrics::Counts counts_;
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<WorkerPool> workers_;
@@ -126,6 +134,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<ReloadGuard> reload_guard_;
   std::unique_ptr<ControlVerbs> verbs_;
   std::unique_ptr<ControlServer> server_;
+  std::unique_ptr<metrics::Service> metrics_;
   std::unique_ptr<PeerAddresses> addresses_;
   std::unique_ptr<WorkerPool> resolvers_;
   std::unique_ptr<Enrollment> enrollment_;

@@ -74,6 +74,12 @@ ReloadOutcome Daemon::refresh_keys() {
 }
 
 ReloadOutcome Daemon::take_over(LoadedConfiguration loaded, LoadedConfiguration* before) {
+  ReloadOutcome outcome = replace_configuration(std::move(loaded), before);
+  note_reload(outcome.issues.empty() && !outcome.error);
+  return outcome;
+}
+
+ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedConfiguration* before) {
   ReloadOutcome outcome;
   if (shutting_down_) {
     outcome.error = Error{ErrorCode::cancelled, "oakgated is ending", {}, {}, {}};
@@ -123,7 +129,10 @@ ReloadOutcome Daemon::take_over(LoadedConfiguration loaded, LoadedConfiguration*
   carry_old_drafts(config_);
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
+  note_configured(*engine);
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
+  if (const auto served = metrics_->configure(config_.gateway.metrics); !served)
+    log_.error(printable(error_text(served.error()), 1024));
   configure_revocation();
   addresses_->configure(config_.peers);
   look_for_enrollments();

@@ -6,8 +6,11 @@
 
 namespace oakgate {
 
-EventLog::EventLog(Loop& loop, const Log& log, Watcher watcher)
-    : log_(log), watcher_(std::move(watcher)), report_timer_(loop, [this] { report(); }) {}
+EventLog::EventLog(Loop& loop, const Log& log, Watcher watcher, Counter counter)
+    : log_(log),
+      watcher_(std::move(watcher)),
+      counter_(std::move(counter)),
+      report_timer_(loop, [this] { report(); }) {}
 
 bool EventLog::allow(const Now& now, const IpAddress& source) {
   const bool silent = !limiter_.report_at();
@@ -29,6 +32,7 @@ void EventLog::report() {
 
 void EventLog::on_event(const ike::Event& event) {
   const Now now = read_clocks();
+  if (counter_) counter_(event, now.wall);
   if (!event.authenticated && !allow(now, event.remote ? event.remote->address : IpAddress())) return;
   const LogLevel level = event_row(event.id).level;
   if (log_.enabled(level)) log_.write(level, event_text(event), event_log_fields(event));

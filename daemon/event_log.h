@@ -14,7 +14,9 @@ namespace oakgate {
 class EventLog {
  public:
   using Watcher = std::function<void(const ike::Event&, WallTime)>;
-  EventLog(Loop& loop, const Log& log, Watcher watcher);
+  using Counter = std::function<void(const ike::Event&, WallTime)>;
+  // `counter`, if any, is told every event, those that the limit keeps from log and watcher too.
+  EventLog(Loop& loop, const Log& log, Watcher watcher, Counter counter = {});
 
   void on_event(const ike::Event& event);
   // A line about what somebody at `source` caused, or may have.
@@ -26,6 +28,7 @@ class EventLog {
 
   const Log& log_;
   Watcher watcher_;
+  Counter counter_;
   RateLimiter limiter_;
   Timer report_timer_;
 };

@@ -57,7 +57,7 @@ int run(const Arguments& arguments) {
   const Log log(arguments.foreground ? make_stderr_sink() : make_system_sink(), level);
   forbid_core_dumps();
 
-  DaemonOptions options{arguments.config, environment()};
+  DaemonOptions options{arguments.config, environment(), kVersion};
   LoadedConfiguration loaded = load_configuration(options.config_file, options.environment);
   for (const conf::Issue& warning : loaded.outcome.warnings) log.warning(conf::to_string(warning));
   if (!loaded.outcome.config) {

@@ -103,6 +103,11 @@ Result<void> WorkerPool::submit(std::unique_ptr<Task> task) {
   return {};
 }
 
+std::size_t WorkerPool::waiting() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->waiting.size();
+}
+
 void WorkerPool::dispatch() {
   std::uint64_t count = 0;
   [[maybe_unused]] const ssize_t got = ::read(state_->wake.get(), &count, sizeof count);

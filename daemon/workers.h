@@ -45,6 +45,10 @@ class WorkerPool {
   [[nodiscard]] int fd() const { return state_->wake.get(); }  // readable when dispatch() has something to do
   void dispatch();
 
+  // Tasks that no thread has begun, and how many there may be.
+  [[nodiscard]] std::size_t waiting() const;
+  [[nodiscard]] std::size_t queue_bound() const { return queue_bound_; }
+
  private:
   // Shared with the threads because one that is left behind outlives the pool.
   struct State {

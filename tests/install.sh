@@ -13,7 +13,8 @@ import json, sys
 print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
 
 for file in sbin/oakgated bin/oakgate lib/systemd/system/oakgated.service share/man/man8/oakgated.8 share/man/man8/oakgate.8 \
-  share/man/man7/oakgate-control.7 share/man/man5/oakgate.yaml.5 share/bash-completion/completions/oakgate share/doc/oakgate/README.md \
+  share/man/man7/oakgate-control.7 share/man/man7/oakgate-metrics.7 share/oakgate/grafana-dashboard.json share/oakgate/prometheus-alerts.yml \
+  share/man/man5/oakgate.yaml.5 share/bash-completion/completions/oakgate share/doc/oakgate/README.md \
   share/doc/oakgate/CHANGELOG.md share/doc/oakgate/LICENSE share/oakgate/oakgate.schema.json; do
   [ -s "$prefix/$file" ] || [ -s "$prefix/$file.gz" ] || bad "not installed: $file"
 done

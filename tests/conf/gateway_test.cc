@@ -58,6 +58,16 @@ TEST(Gateway, FlowMapsTakeColonsInsideWords) {
   EXPECT_EQ(gateway("gateway: {workers: 1}").workers, 1U);
   EXPECT_EQ(gateway("gateway: {workers: 64}").workers, 64U);
   EXPECT_EQ(gateway("gateway: {name: x}").on_exit, OnExit::remove);
+  EXPECT_FALSE(gateway("gateway: {name: x}").metrics);
+  const auto metrics = [](const char* text) {
+    return *gateway(std::string("gateway: {metrics: \"") + text + "\"}").metrics;
+  };
+  EXPECT_EQ(metrics("unix:/run/oakgate/metrics.sock").socket, "/run/oakgate/metrics.sock");
+  EXPECT_EQ(gateway("gateway: {metrics: unix:m.sock}", "/etc/oakgate/f.yaml").metrics->socket,
+            "/etc/oakgate/m.sock");
+  EXPECT_EQ(metrics("127.0.0.1:9814").endpoint.to_string(), "127.0.0.1:9814");
+  EXPECT_EQ(metrics("127.3.4.5:1").endpoint.to_string(), "127.3.4.5:1");
+  EXPECT_EQ(metrics("[::1]:9814").endpoint.to_string(), "[::1]:9814");
   EXPECT_EQ(gateway("gateway: {on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: kernel, on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: software, on_exit: delete}").on_exit, OnExit::remove);
@@ -77,10 +87,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
              "workers, on_exit, control_socket, "
-             "state_dir or half_open; did you mean `name`?"},
+             "state_dir, half_open or metrics; did you mean `name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "workers, on_exit, control_socket, state_dir or half_open"},
+             "workers, on_exit, control_socket, state_dir, half_open or metrics"},
         Case{"workers: 65",
              "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
         Case{"workers: 0",
@@ -131,6 +141,37 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"control_socket: /" + std::string(107, 'x'),
              "27: gateway.control_socket: `/" + std::string(79, 'x') +
                  "...` is too long for a socket; expected at most 107 bytes (unix(7))"},
+        Case{
+            "metrics: 192.0.2.1:9814",
+            "20: gateway.metrics: `192.0.2.1` is not a loopback address: metrics tell names and amounts to "
+            "everybody who can reach them; expected 127.0.0.1:PORT, \"[::1]:PORT\" or unix:PATH; a proxy can "
+            "do authentication and TLS before it"},
+        Case{
+            "metrics: 0.0.0.0:9814",
+            "20: gateway.metrics: `0.0.0.0` is not a loopback address: metrics tell names and amounts to "
+            "everybody who can reach them; expected 127.0.0.1:PORT, \"[::1]:PORT\" or unix:PATH; a proxy can "
+            "do authentication and TLS before it"},
+        Case{
+            "metrics: 9814",
+            "20: gateway.metrics: `9814` is neither; expected unix:PATH, or a loopback address and port like "
+            "127.0.0.1:9814"},
+        Case{"metrics: \"::1:9814\"",
+             "20: gateway.metrics: `::1:9814` is neither; expected unix:PATH, or a loopback address and port "
+             "like 127.0.0.1:9814"},
+        Case{"metrics: \"[127.0.0.1]:9814\"",
+             "20: gateway.metrics: `[127.0.0.1]:9814` is neither; expected unix:PATH, or a loopback address "
+             "and port like 127.0.0.1:9814"},
+        Case{"metrics: 127.0.0.1:0",
+             "20: gateway.metrics: `0` is out of range; expected a number from 1 to 65535"},
+        Case{"metrics: \"unix:\"", "20: gateway.metrics: `unix:` names no file; expected unix:PATH"},
+        Case{"metrics: unix:/run/oakgate/control.sock",
+             "20: gateway.metrics: `/run/oakgate/control.sock` is the control socket; expected another path"},
+        Case{"metrics: unix:/" + std::string(107, 'x'),
+             "20: gateway.metrics: `/" + std::string(79, 'x') +
+                 "...` is too long for a socket; expected at most 107 bytes (unix(7))"},
+        Case{"metrics: [a]",
+             "11: gateway.metrics: is a list; expected unix:PATH, or a loopback address and port like "
+             "127.0.0.1:9814"},
         Case{"state_dir: []", "11: gateway.state_dir: is a list; expected a path"}));
 
 }  // namespace

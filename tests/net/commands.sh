@@ -143,7 +143,57 @@ PY
   pings_both_ways a b
 }
 
+# scrape GATEWAY: gw-a's metrics by its Unix socket, gw-b's by a loopback port
+scrape() {
+  if [ "$1" = a ]; then curl -sS --fail --max-time 10 --unix-socket "$work/a/metrics.sock" http://localhost/metrics
+  else at "gw-$1" curl -sS --fail --max-time 10 http://127.0.0.1:9814/metrics; fi
+}
+# metric GATEWAY SERIES VALUE
+metric() { scrape "$1" | grep -qxF -- "$2 $3" || complain "gw-$1: $2 is not $3 but: $(scrape "$1" | grep -F "${2%%\{*}")"; }
+metrics() {
+  local a='{peer="gw-b",tunnel="lan"}' b='{peer="gw-a",tunnel="lan"}'
+  gateway_keys="  metrics: unix:$work/a/metrics.sock" config a b
+  gateway_keys="  metrics: 127.0.0.1:9814" config b a
+  start a b
+  metric a "oakgate_tunnel_up$a" 0
+  metric a "oakgate_tunnel_sent_packets_total$a" 0
+  exits 0 og a up gw-b
+  metric a "oakgate_tunnel_up$a" 1
+  metric b "oakgate_peer_up{peer=\"gw-a\"}" 1
+  count=10 pings a b
+  eventually 5 metric a "oakgate_tunnel_sent_packets_total$a" 10
+  metric a "oakgate_tunnel_sent_bytes_total$a" 840
+  eventually 5 metric b "oakgate_tunnel_received_bytes_total$b" 840
+  # New SAs: the counters go on.
+  exits 0 og a down gw-b
+  metric a "oakgate_tunnel_up$a" 0
+  metric a "oakgate_tunnel_sent_packets_total$a" 10
+  exits 0 og a up gw-b
+  count=5 pings a b
+  eventually 5 metric a "oakgate_tunnel_sent_packets_total$a" 15
+  eventually 5 metric b "oakgate_tunnel_received_packets_total$b" 15
+  metric a 'oakgate_tunnel_negotiations_total{peer="gw-b",tunnel="lan",outcome="established"}' 2
+  # A reload that fails says so, and so does the next one.
+  sed -i 's/^peers:/pears:/' "$work/a/oakgate.yaml"
+  exits 4 og a reload
+  metric a oakgate_reload_success 0
+  sed -i 's/^pears:/peers:/' "$work/a/oakgate.yaml"
+  exits 0 og a reload
+  metric a oakgate_reload_success 1
+  metric a "oakgate_tunnel_sent_packets_total$a" 15
+  scrape a | tail -n 1 | grep -qx '# EOF'
+  [ "$(stat -c %a "$work/a/metrics.sock")" = 660 ]
+  exits 22 curl -sS --fail --max-time 10 --unix-socket "$work/a/metrics.sock" http://localhost/
+  exits 22 curl -sS --fail --max-time 10 --unix-socket "$work/a/metrics.sock" -X DELETE http://localhost/metrics
+  # Off again by a reload.
+  sed -i '/metrics:/d' "$work/a/oakgate.yaml"
+  exits 0 og a reload
+  [ ! -e "$work/a/metrics.sock" ]
+  pings_both_ways a b
+}
+
 run "status --json" status_json
+run "metrics" metrics
 run "status --json, down before and after" status_before_and_after
 run "the status screen" status_screen
 run "show crypto" show_crypto

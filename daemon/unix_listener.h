@@ -1,0 +1,20 @@
+// A listening Unix stream socket at a path, for root and its group.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "ike/base/result.h"
+#include "xfrm/netlink/unique_fd.h"
+
+namespace oakgate {
+
+struct ListenerName {
+  std::string_view what;  // "control socket", for errors
+  std::string_view key;   // "gateway.control_socket"
+};
+
+// A socket that somebody left there is removed; anything else there is an error.
+[[nodiscard]] Result<UniqueFd> listen_at_path(const ListenerName& name, const std::string& path, int backlog);
+
+}  // namespace oakgate
