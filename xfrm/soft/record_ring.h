@@ -36,22 +36,32 @@ class RecordRing {
   static constexpr std::size_t kLine = 64;
   // Before each record: its size, or that the next one is at the ring's beginning.
   static constexpr std::uint64_t kWrap = UINT64_MAX;
+  // Beyond this the ring is used only while there is something in it.
+  static constexpr std::size_t kUsual = 256 << 10;
   static constexpr std::size_t room_of(std::size_t size) {
     return (sizeof(std::uint64_t) + size + kLine - 1) / kLine * kLine;
   }
-  [[nodiscard]] std::uint8_t* at(std::uint64_t position) { return lines_.get() + (position & (bytes_ - 1)); }
+  void begin_anew();
+  [[nodiscard]] std::size_t place(std::uint64_t position, std::uint64_t shift) const {
+    return static_cast<std::size_t>((position + shift) & (bytes_ - 1));
+  }
 
   struct FreeLines {
     void operator()(std::uint8_t* lines) const;
   };
   std::size_t bytes_;
   std::unique_ptr<std::uint8_t[], FreeLines> lines_;
-  // Positions count all bytes since the beginning. Each side's own are on lines of their own.
+  // Positions count all bytes since the beginning; where they are in the ring each side knows by its shift.
+  // What a side writes is on lines of its own.
   alignas(kLine) std::atomic<std::uint64_t> published_{0};
+  std::atomic<std::uint64_t> restart_{0};  // the position that is at the ring's beginning
   alignas(kLine) std::atomic<std::uint64_t> released_{0};
   alignas(kLine) std::uint64_t reserved_ = 0;  // where the next record goes
+  std::uint64_t put_shift_ = 0;
   std::uint64_t known_released_ = 0;
+  bool all_published_ = false;
   alignas(kLine) std::uint64_t taken_ = 0;  // where the next record is
+  std::uint64_t take_shift_ = 0;
 };
 
 }  // namespace oakgate::soft

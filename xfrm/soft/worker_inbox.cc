@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t kRingsInAll = 128 << 20;
 constexpr std::size_t kSmallestRing = 256 << 10;  // three vectors of 64 KB
-constexpr std::size_t kLargestRing = 2 << 20;
+constexpr std::size_t kLargestRing = 8 << 20;     // what a socket takes, too (outer_socket.cc)
 
 static_assert(std::is_trivially_copyable_v<HandedPacket>);
 

@@ -56,6 +56,30 @@ TEST(RecordRing, RefusesWhatNeverFits) {
   EXPECT_TRUE(put(ring, 1016, 1));
 }
 
+// Who is kept up with needs no more than the first quarter of a megabyte, whatever the ring has room for.
+TEST(RecordRing, StaysInItsFirstLinesWhileItIsKeptUpWith) {
+  RecordRing ring(1 << 20);
+  const std::uint8_t* begin = nullptr;
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(put(ring, 60'000, 1));
+    ring.publish();
+    const auto record = ring.next();
+    ASSERT_EQ(record.size(), 60'000U);
+    if (begin == nullptr) begin = record.data();
+    EXPECT_LT(record.data() - begin, 300'000) << i;
+    ring.release();
+  }
+  // And of all of it when it is not.
+  std::size_t waiting = 0;
+  while (put(ring, 60'000, 2)) {
+    ring.publish();
+    ++waiting;
+  }
+  EXPECT_GE(waiting, 16U);
+  for (; waiting > 0; --waiting) EXPECT_EQ(ring.next().size(), 60'000U);
+  EXPECT_TRUE(ring.next().empty());
+}
+
 // Wherever the last one ended, half of the ring fits into an empty one, in one piece.
 TEST(RecordRing, TakesHalfOfItselfFromAnyPosition) {
   for (std::size_t begin = 0; begin < 16; ++begin) {
@@ -74,10 +98,12 @@ TEST(RecordRing, TakesHalfOfItselfFromAnyPosition) {
   }
 }
 
-// Two threads, sizes at random: each record arrives once, whole and in its place.
-TEST(RecordRing, CarriesBetweenThreads) {
+// Two threads, sizes at random: each record arrives once, whole and in its place. The small ring is full most
+// of the time, the large one begins anew again and again.
+class RecordRingOf : public testing::TestWithParam<std::size_t> {};
+TEST_P(RecordRingOf, CarriesBetweenThreads) {
   constexpr std::uint32_t kRecords = 10'000;
-  RecordRing ring(16384);
+  RecordRing ring(GetParam());
   std::thread sender([&ring] {
     std::minstd_rand random(1);
     for (std::uint32_t number = 0; number < kRecords;) {
@@ -120,6 +146,7 @@ TEST(RecordRing, CarriesBetweenThreads) {
   EXPECT_EQ(wrong, 0U);
   EXPECT_FALSE(ring.waits());
 }
+INSTANTIATE_TEST_SUITE_P(Sizes, RecordRingOf, testing::Values(16384, 1 << 20));
 
 }  // namespace
 }  // namespace oakgate::soft

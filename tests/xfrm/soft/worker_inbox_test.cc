@@ -25,7 +25,7 @@ TEST(WorkerInbox, RingsAreBoundedInAll) {
   for (unsigned workers = 1; workers <= 64; ++workers) {
     const std::size_t one = WorkerInbox::ring_bytes(workers);
     EXPECT_GE(one, std::size_t{256} << 10);
-    EXPECT_LE(one, std::size_t{2} << 20);
+    EXPECT_LE(one, std::size_t{8} << 20);
     if (workers <= 16) {
       EXPECT_LE(one * workers * (workers - 1), std::size_t{128} << 20) << workers;
     }
@@ -94,7 +94,7 @@ TEST(WorkerInbox, IsFullWhenNobodyTakes) {
   std::vector<std::uint8_t> vector(65535);
   std::size_t fits = 0;
   while (fits < 1000 && inbox.put(1, handed(vector))) ++fits;
-  EXPECT_EQ(fits, 31U);
+  EXPECT_EQ(fits, 127U);
   inbox.deliver(1);
   HandedPacket got;
   ASSERT_TRUE(inbox.take(1, got));
