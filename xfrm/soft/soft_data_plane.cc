@@ -77,7 +77,9 @@ class SoftDataPlane final : public DataPlane {
   std::unique_ptr<WorkerGroup> workers_;  // absent after shut_down(); ends first
 };
 
-// As many as the processors that this process may use.
+// As many as the processors that this process may use. Two instead of one, both gateways and their hosts on
+// the same two processors, carried 1.25 times as much in two tunnels at once, and one TCP stream as before
+// (0.97; by processor time 1.01): they cost nothing where they do not help.
 unsigned default_workers() {
   cpu_set_t set;
   if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
