@@ -150,6 +150,7 @@ void ControlVerbs::show(ClientId client, const ControlRequest& request) {
 
 void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
   Json json{{"version", kControlVersion},
+            {"gateway", gateway_name(parts_.config())},
             {"data_plane", std::string(parts_.plane.name())},
             {"workers", parts_.plane.workers()},
             {"engines", Json::array()}};

@@ -19,6 +19,7 @@ enum class Operand : std::uint8_t {
   file,
   reload,
   map,
+  shell,
   // of `pki`; each takes --config as well
   pki,
   key,
@@ -78,6 +79,7 @@ constexpr std::array kVerbs{
             {"show", "crypto", "map"},
             Operand::map,
             "the tunnels, as entries of crypto maps"},
+    VerbRow{Verb::shell, {"shell"}, Operand::shell, "type verbs at a prompt, with completion and `?`"},
     VerbRow{Verb::pki_authenticate,
             {"pki", "authenticate"},
             Operand::authenticate,
@@ -214,6 +216,9 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
       return;
+    case Operand::shell:
+      verb.add_flag("--look", arguments.look_only, "only verbs that change nothing");
+      return;
     case Operand::map:
       verb.add_option("TAG", arguments.map, "a peer's name, or PEER/TUNNEL");
       return;
@@ -290,19 +295,48 @@ std::set<std::string_view> words_after(const Words& before) {
   return next;
 }
 
+constexpr std::string_view kNeverCut = "shell";  // `sh` is `show` to whoever knows IOS
+
 // `word` in full, if it is the beginning of one of `known`; as it stands if it is of none.
 Outcome<std::string> in_full(const std::string& word, const std::set<std::string_view>& known) {
   if (known.contains(word)) return word;
   std::string all;
   std::string_view found;
   for (const std::string_view candidate : known) {
-    if (!candidate.starts_with(word)) continue;
+    if (!candidate.starts_with(word) || candidate == kNeverCut) continue;
     all += (found.empty() ? "" : ", ") + std::string(candidate);
     found = candidate;
   }
   if (found.empty()) return word;
   if (found.size() != all.size()) return tl::unexpected(usage("`" + word + "` is ambiguous: " + all));
   return std::string(found);
+}
+
+// "PEER" and the like: what an operator names himself.
+std::string_view operand_name(Operand operand) {
+  switch (operand) {
+    case Operand::peer:
+    case Operand::device:
+      return "PEER";
+    case Operand::target:
+      return "PEER/TUNNEL";
+    case Operand::map:
+      return "TAG";
+    case Operand::file:
+    case Operand::foreign:
+      return "FILE";
+    case Operand::trustpoint:
+    case Operand::authenticate:
+    case Operand::enroll:
+    case Operand::import:
+      return "TRUSTPOINT";
+    case Operand::key:
+    case Operand::new_key:
+    case Operand::old_key:
+      return "NAME";
+    default:
+      return {};
+  }
 }
 
 // The command line with its verb's words in full.
@@ -338,6 +372,26 @@ Outcome<void> split_target(Arguments& arguments) {
 }
 
 }  // namespace
+
+std::vector<NextWord> next_words(const std::vector<std::string>& before) {
+  Words verb;
+  for (const std::string& word : before) {
+    const Outcome<std::string> full = in_full(word, words_after(verb));
+    if (!full || !words_after(verb).contains(*full)) return {};
+    verb.push_back(*full);
+  }
+  std::vector<NextWord> next;
+  for (const VerbRow& row : kVerbs) {
+    const std::size_t length = length_of(row);
+    if (length < verb.size() || !std::equal(verb.begin(), verb.end(), row.words.begin())) continue;
+    const bool whole = length == verb.size();
+    const std::string word(whole ? operand_name(row.operand) : row.words[verb.size()]);
+    const auto same = [&](const NextWord& known) { return known.word == word; };
+    if (word.empty() || std::any_of(next.begin(), next.end(), same)) continue;
+    next.push_back({word, whole || length == verb.size() + 1 ? row.help : group_help(row.words[0])});
+  }
+  return next;
+}
 
 Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_view environment_socket,
                               Arguments& arguments) {

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "daemon/cli/client.h"
 
@@ -39,6 +40,7 @@ enum class Verb : std::uint8_t {
   show_transform_sets,
   show_crypto_map,
   show_sa_lifetime,
+  shell,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -99,8 +101,17 @@ struct Arguments {
   PkiArguments pki;
   ImportArguments import;
   ExportArguments exported;
-  std::string printed;  // --help or --version: what to print instead of doing anything
+  bool look_only = false;  // shell
+  std::string printed;     // --help or --version: what to print instead of doing anything
 };
+
+// What may stand behind words of a verb, which may be cut: `show cr` is followed by `isakmp`, `ipsec`, ...
+struct NextWord {
+  std::string word;  // a name in capitals stands for an operand: "PEER"
+  std::string help;
+};
+// Nothing: there is no such verb, or nothing may follow.
+[[nodiscard]] std::vector<NextWord> next_words(const std::vector<std::string>& before);
 
 // A mistake is Exit::usage; `arguments.json` then still says how to tell it. `environment_socket`: the value
 // of OAKGATE_SOCKET, empty if it is not set.

@@ -18,6 +18,7 @@
 #include "daemon/cli/pki.h"
 #include "daemon/cli/scep.h"
 #include "daemon/cli/screen.h"
+#include "daemon/cli/shell.h"
 #include "daemon/issue_json.h"
 #include "daemon/key_files.h"
 #include "daemon/loop.h"
@@ -250,6 +251,8 @@ int run(const Arguments& arguments) {
   switch (arguments.verb) {
     case Verb::check:
       return check(arguments);
+    case Verb::shell:
+      return shell(arguments);
     case Verb::diff:
       return diff(arguments);
     case Verb::show_isakmp_policy:

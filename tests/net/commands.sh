@@ -53,6 +53,22 @@ status_screen() {
   [ "$(wc -L <"$work/output")" -le 120 ] || complain "a line of $(wc -L <"$work/output") characters"
 }
 
+# Completion of words and names, help, a line given up, the level that only looks.
+shell_on_a_terminal() {
+  tunnel_up
+  printf '%s\n' 'sho\tcr\tisa\tsa' 'sh cr isa ?\x03' 'sta\tgw\t' 'no such verb' 'exit' |
+    "$top/tests/lib/typed.py" 'gw-a# ' "$oakgate" --socket "$work/a/control.sock" shell >"$work/output"
+  says 'QM_IDLE'
+  says 'the ISAKMP policies that are configured'
+  says '\^C'
+  says 'esp-aes-256'
+  says 'no such verb|not expected'
+  printf '%s\n' 'down gw-b' 'exit' |
+    "$top/tests/lib/typed.py" 'gw-a> ' "$oakgate" --socket "$work/a/control.sock" shell --look >"$work/output"
+  says 'not for this shell'
+  state_is a gw-b/lan up
+}
+
 show_crypto() {
   tunnel_up
   pings a b
@@ -197,6 +213,7 @@ run "metrics" metrics
 run "status --json, down before and after" status_before_and_after
 run "the status screen" status_screen
 run "show crypto" show_crypto
+run "the shell on a terminal" shell_on_a_terminal
 run "monitor" monitor
 run "the log" log_lines
 run "the control socket is private" socket_is_private

@@ -1,0 +1,237 @@
+#include "daemon/cli/shell.h"
+
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+
+#include "daemon/cli/commands.h"
+#include "daemon/cli/terminal.h"
+#include "daemon/text.h"
+
+namespace oakgate::cli {
+
+namespace {
+
+using Words = std::vector<std::string>;
+
+constexpr Seconds kPatience{10};
+
+// What is before the word under the cursor, and that word (empty behind a blank).
+struct Cut {
+  Words before;
+  std::string word;
+};
+Cut cut(std::string_view line) {
+  Cut out;
+  Outcome<Words> words = split_line(line);
+  if (!words) return out;
+  out.before = std::move(*words);
+  if (!line.empty() && line.back() != ' ' && !out.before.empty()) {
+    out.word = std::move(out.before.back());
+    out.before.pop_back();
+  }
+  return out;
+}
+
+std::vector<NextWord> own_words() {
+  return {{"exit", "leave the shell"}, {"help", "what may be typed"}};
+}
+
+std::vector<NextWord> possible(const Cut& at) {
+  std::vector<NextWord> all = next_words(at.before);
+  if (at.before.empty()) {
+    for (NextWord& own : own_words()) all.push_back(std::move(own));
+  }
+  std::erase_if(all, [&](const NextWord& next) { return !next.word.starts_with(at.word); });
+  return all;
+}
+
+bool is_operand(const NextWord& next) {
+  return !next.word.empty() && next.word[0] >= 'A' && next.word[0] <= 'Z';
+}
+
+// Peers and tunnels that the daemon knows; none if it does not answer.
+Words known_targets(const std::string& socket) {
+  Words names;
+  Outcome<ControlClient> client = ControlClient::connect(socket);
+  if (!client) return names;
+  ControlRequest request;
+  request.id = 1;
+  request.verb = ControlVerb::status;
+  const Outcome<Json> status = client->request(request, kPatience);
+  if (!status || !status->contains("peers")) return names;
+  for (const Json& peer : (*status)["peers"]) {
+    const std::string name = peer.value("name", "");
+    names.push_back(name);
+    for (const Json& tunnel : peer.value("tunnels", Json::array()))
+      names.push_back(name + "/" + tunnel.value("name", ""));
+  }
+  return names;
+}
+
+std::string gateway_of(const std::string& socket) {
+  Outcome<ControlClient> client = ControlClient::connect(socket);
+  if (!client) return "oakgate";
+  ControlRequest request;
+  request.id = 1;
+  request.verb = ControlVerb::show_crypto_engine;
+  const Outcome<Json> answer = client->request(request, kPatience);
+  return answer ? printable(answer->value("gateway", "oakgate")) : "oakgate";
+}
+
+Failure refuse(std::string text, std::string expected) {
+  return {Exit::usage, "usage", std::move(text), std::move(expected), "", nullptr};
+}
+
+// In a process of its own: its end, and what ends it, are not ours.
+void run_apart(const Arguments& arguments) {
+  std::fflush(stdout);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    std::signal(SIGINT, SIG_DFL);
+    const int code = run(arguments);
+    std::fflush(stdout);
+    ::_exit(code);
+  }
+  if (child < 0) {
+    (void)report(refuse("no process can be started", "fewer of them"), false);
+    return;
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (WIFSIGNALED(status)) fmt::print("\n");
+}
+
+void run_words(const Words& words, const Arguments& outer) {
+  std::vector<const char*> argv{"oakgate"};
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  Arguments arguments;
+  const auto understood =
+      parse_arguments(static_cast<int>(argv.size()), argv.data(), outer.socket, arguments);
+  if (!understood) {
+    (void)report(understood.error(), arguments.json);
+  } else if (!arguments.printed.empty()) {
+    fmt::print("{}", arguments.printed);
+  } else if (arguments.socket != outer.socket) {
+    (void)report(refuse("this shell is for one gateway", "no --socket"), arguments.json);
+  } else if (arguments.verb == Verb::shell || (outer.look_only && !only_looks(arguments.verb))) {
+    (void)report(refuse("that is not for this shell",
+                        outer.look_only ? "verbs that change nothing: `?` lists all" : "another verb"),
+                 arguments.json);
+  } else {
+    run_apart(arguments);
+  }
+}
+
+// False: the shell ends.
+bool take_line(const std::string& line, const Arguments& outer) {
+  const std::size_t end = line.find_last_not_of(' ');
+  if (end == std::string::npos) return true;
+  if (line[end] == '?') {  // typed where no key is bound to it
+    fmt::print("{}", help_for(std::string_view(line).substr(0, end)));
+    return true;
+  }
+  const Outcome<Words> words = split_line(line);
+  if (!words) {
+    (void)report(words.error(), false);
+    return true;
+  }
+  const std::string& first = words->front();
+  if (first == "exit" || first == "quit" || first == "logout") return false;
+  if (first == "help") {
+    fmt::print("{}", help_for(""));
+  } else {
+    run_words(*words, outer);
+  }
+  return true;
+}
+
+}  // namespace
+
+Outcome<Words> split_line(std::string_view line) {
+  Words words;
+  bool in_word = false;
+  bool quoted = false;
+  for (const char c : line) {
+    if (c == '"') {
+      quoted = !quoted;
+      if (!in_word) words.emplace_back();
+      in_word = true;
+    } else if (c == ' ' && !quoted) {
+      in_word = false;
+    } else {
+      if (!in_word) words.emplace_back();
+      in_word = true;
+      words.back() += c;
+    }
+  }
+  if (quoted) return tl::unexpected(refuse("a quote is not closed", "\" on both sides"));
+  return words;
+}
+
+std::string help_for(std::string_view line) {
+  std::string out;
+  for (const NextWord& next : possible(cut(line))) out += fmt::format("  {:<24} {}\n", next.word, next.help);
+  return out.empty() ? "  <cr>\n" : out;
+}
+
+std::string completion_of(std::string_view line, const std::vector<std::string>& targets) {
+  const Cut at = cut(line);
+  Words fitting;
+  for (const NextWord& next : next_words(at.before)) {
+    if (is_operand(next)) {
+      std::copy_if(targets.begin(), targets.end(), std::back_inserter(fitting),
+                   [&](const std::string& target) { return target.starts_with(at.word); });
+    } else if (next.word.starts_with(at.word)) {
+      fitting.push_back(next.word);
+    }
+  }
+  if (fitting.empty()) return {};
+  std::string common = fitting.front();
+  for (const std::string& word : fitting) {
+    const auto [end, other] = std::mismatch(common.begin(), common.end(), word.begin(), word.end());
+    common.erase(end, common.end());
+  }
+  return common.substr(at.word.size()) + (fitting.size() == 1 ? " " : "");
+}
+
+bool only_looks(Verb verb) {
+  switch (verb) {
+    case Verb::status:
+    case Verb::monitor:
+    case Verb::show_isakmp_sa:
+    case Verb::show_ipsec_sa:
+    case Verb::show_crypto_engine:
+    case Verb::show_dropped_packets:
+    case Verb::show_running_config:
+    case Verb::show_isakmp_policy:
+    case Verb::show_transform_sets:
+    case Verb::show_crypto_map:
+    case Verb::show_sa_lifetime:
+      return true;
+    default:
+      return false;
+  }
+}
+
+int shell(const Arguments& arguments) {
+  const std::string prompt = gateway_of(arguments.socket) + (arguments.look_only ? "> " : "# ");
+  Terminal terminal(prompt, {[&](const std::string& line) {
+                               const auto next = next_words(cut(line).before);
+                               const bool names = std::any_of(next.begin(), next.end(), is_operand);
+                               return completion_of(line, names ? known_targets(arguments.socket) : Words{});
+                             },
+                             [](const std::string& line) { return help_for(line); }});
+  std::signal(SIGINT, SIG_IGN);  // of the verb that runs, not of the shell
+  while (const auto line = terminal.read_line()) {
+    if (!take_line(*line, arguments)) break;
+  }
+  return static_cast<int>(Exit::done);
+}
+
+}  // namespace oakgate::cli

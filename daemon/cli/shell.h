@@ -1,0 +1,29 @@
+// `oakgate shell`: verbs at a prompt, as on a router. Words may be cut, Tab completes, `?` lists what may
+// follow, and a verb runs in a process of its own, so that Ctrl-C ends it and not the shell. There is no way
+// from it to another program.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/cli/arguments.h"
+
+namespace oakgate::cli {
+
+// Until `exit`, or the end of the input. Returns the exit code: 0.
+[[nodiscard]] int shell(const Arguments& arguments);
+
+// ---- Its parts, for tests
+
+// The words of a line: separated by blanks, "quotes" around one that has blanks. Nothing: a quote is not
+// closed.
+[[nodiscard]] Outcome<std::vector<std::string>> split_line(std::string_view line);
+// What `?` behind `line` shows: what may follow, or what the last word may become.
+[[nodiscard]] std::string help_for(std::string_view line);
+// What Tab adds to `line`; empty: nothing fits, or several do and share no more.
+[[nodiscard]] std::string completion_of(std::string_view line, const std::vector<std::string>& targets);
+// Whether the verb changes nothing, and tells of nothing but what oakgated does.
+[[nodiscard]] bool only_looks(Verb verb);
+
+}  // namespace oakgate::cli
