@@ -21,10 +21,11 @@ def pairs(ours, theirs, seconds):
 
 
 def curve(cases, panel, along, key):
-    """Two curves, Gbit/s of inner packets over `key` of the cases: ours and the cipher's alone."""
+    """Gbit/s of inner packets over `key` of the cases: ours, and the cipher's alone."""
     return [{"panel": panel, "x": along, "name": name, "unit": "Gbit/s", "points":
              [(case[key], statistics.median(case[field]) * case["size"] * 8e-9) for case in cases]}
-            for name, field in (("oakgate", "oakgate"), ("ipsec-mb alone", "ipsec_mb"))]
+            for name, field in (("oakgate", "oakgate"), ("ipsec-mb alone", "ipsec_mb"),
+                                ("ipsec-mb, keys prefetched", "ipsec_mb_prefetched"))]
 
 
 def memory_rows(options):

@@ -29,14 +29,15 @@ void CryptoBatch::begin(std::size_t requests) {
 }
 
 void CryptoBatch::crypt(std::size_t request, EspKeys& keys, const EspParts& parts) {
-  auto* const block = std::get_if<BlockCipher>(&keys.cipher);
+  auto* const held = std::get_if<std::unique_ptr<BlockCipher>>(&keys.cipher);
+  BlockCipher* const block = held != nullptr ? held->get() : nullptr;
   if (block == nullptr || !block->together()) {
     done_[request] = static_cast<std::uint8_t>(keys.crypt(parts));
     return;
   }
   const std::uint8_t* iv = parts.iv.data();
   if (keys.kind == EspKind::ctr) {
-    nonces_[request] = keys.nonce(parts.iv);
+    keys.write_nonce(parts.iv, nonces_[request]);
     iv = nonces_[request].data();
   }
   done_[request] = static_cast<std::uint8_t>(parts.payload.size() <= kMaxMultiBuffer);
@@ -108,6 +109,9 @@ void CryptoBatch::run_tags() {
 void CryptoBatch::seal(std::span<SealRequest> requests) {
   begin(requests.size());
   bool more = false;
+  for (const SealRequest& first : requests.first(std::min(kAhead, requests.size()))) {
+    prefetch(first.sealer->keys(), first.packet.size());
+  }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (i + kAhead < requests.size()) {
       const SealRequest& later = requests[i + kAhead];
@@ -154,6 +158,9 @@ void CryptoBatch::seal(std::span<SealRequest> requests) {
 void CryptoBatch::open(std::span<OpenRequest> requests) {
   begin(requests.size());
   bool more = false;
+  for (const OpenRequest& first : requests.first(std::min(kAhead, requests.size()))) {
+    prefetch(first.opener->keys(), first.packet.size());
+  }
   for (std::size_t i = 0; i < requests.size(); ++i) {
     if (i + kAhead < requests.size()) {
       const OpenRequest& later = requests[i + kAhead];

@@ -8,16 +8,24 @@
 namespace oakgate::soft {
 
 EspEngine::Tunnel& EspEngine::tunnel(Reqid reqid) {
-  Tunnel& found = tunnels_[reqid];
-  found.reqid = reqid;
-  return found;
+  std::unique_ptr<Tunnel>& found = tunnels_[reqid];
+  if (!found) {
+    found = std::make_unique<Tunnel>();
+    found->reqid = reqid;
+  }
+  return *found;
+}
+
+EspEngine::Tunnel* EspEngine::find(Reqid reqid) const {
+  const auto* const found = tunnels_.find(reqid);
+  return found != nullptr ? found->get() : nullptr;
 }
 
 void EspEngine::forget_if_empty(Reqid reqid) {
-  const auto found = tunnels_.find(reqid);
-  if (found == tunnels_.end() || found->second.policy || !found->second.outbound.empty()) return;
-  waiting_ -= found->second.waiting.size();
-  tunnels_.erase(found);
+  const Tunnel* const found = find(reqid);
+  if (found == nullptr || found->policy || !found->outbound.empty()) return;
+  waiting_ -= found->waiting.size();
+  tunnels_.erase(reqid);
 }
 
 Result<void> EspEngine::protect(const ProtectPolicy& policy) {
@@ -34,19 +42,19 @@ Result<void> EspEngine::protect(const ProtectPolicy& policy) {
 }
 
 void EspEngine::unprotect(Reqid reqid) {
-  const auto found = tunnels_.find(reqid);
-  if (found == tunnels_.end() || !found->second.policy) return;
-  selectors_.erase(found->second.policy->selectors, &found->second);
-  found->second.policy.reset();
-  waiting_ -= found->second.waiting.size();
-  found->second.waiting.clear();
+  Tunnel* const found = find(reqid);
+  if (found == nullptr || !found->policy) return;
+  selectors_.erase(found->policy->selectors, found);
+  found->policy.reset();
+  waiting_ -= found->waiting.size();
+  found->waiting.clear();
   forget_if_empty(reqid);
 }
 
 std::optional<ProtectPolicy> EspEngine::policy(Reqid reqid) const {
-  const auto found = tunnels_.find(reqid);
-  if (found == tunnels_.end()) return std::nullopt;
-  return found->second.policy;
+  const Tunnel* const found = find(reqid);
+  if (found == nullptr) return std::nullopt;
+  return found->policy;
 }
 
 Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
@@ -73,7 +81,8 @@ Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
     if (auto* inbound = std::get_if<std::unique_ptr<InboundSa>>(&sa)) {
       const SaState& state = (*inbound)->state;
       if (state.expires) expiries_.emplace(*state.expires, state.id);
-      inbound_.emplace(state.id, std::move(*inbound));
+      const SaId id = state.id;
+      inbound_[id] = std::move(*inbound);
       continue;
     }
     auto& outbound = std::get<std::unique_ptr<OutboundSa>>(sa);
@@ -83,35 +92,38 @@ Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
     if (!over_esp) {
       Tunnel& entry = tunnel(state.reqid);
       entry.outbound.push_back(outbound.get());
+      entry.newest = outbound.get();
       if (!entry.waiting.empty()) ready_.push_back(state.reqid);
     }
-    outbound_.emplace(state.id, std::move(outbound));
+    const SaId id = state.id;
+    outbound_[id] = std::move(outbound);
   }
   return {};
 }
 
 SaState* EspEngine::find(const SaId& id) const {
-  if (const auto inbound = inbound_.find(id); inbound != inbound_.end()) return &inbound->second->state;
-  if (const auto outbound = outbound_.find(id); outbound != outbound_.end()) return &outbound->second->state;
+  if (const auto* const inbound = inbound_.find(id)) return &(*inbound)->state;
+  if (const auto* const outbound = outbound_.find(id)) return &(*outbound)->state;
   return nullptr;
 }
 
 void EspEngine::erase(const SaId& id) {
-  const SaState* state = find(id);
+  SaState* const state = find(id);
   if (state == nullptr) return;
   if (state->expires) expiries_.erase({*state->expires, id});
-  if (const auto inbound = inbound_.find(id); inbound != inbound_.end()) {
-    inbound->second->state.gone = true;
-    buried_inbound_.push_back(std::move(inbound->second));
-    inbound_.erase(inbound);
+  state->gone = true;
+  if (auto* const inbound = inbound_.find(id)) {
+    buried_inbound_.push_back(std::move(*inbound));
+    inbound_.erase(id);
     return;
   }
-  const auto found = outbound_.find(id);
-  const Reqid reqid = found->second->state.reqid;
-  std::erase(tunnel(reqid).outbound, found->second.get());
-  found->second->state.gone = true;
-  buried_outbound_.push_back(std::move(found->second));
-  outbound_.erase(found);
+  auto* const outbound = outbound_.find(id);
+  const Reqid reqid = state->reqid;
+  Tunnel& entry = tunnel(reqid);
+  std::erase(entry.outbound, outbound->get());
+  entry.newest = entry.outbound.empty() ? nullptr : entry.outbound.back();
+  buried_outbound_.push_back(std::move(*outbound));
+  outbound_.erase(id);
   forget_if_empty(reqid);
 }
 
@@ -129,15 +141,15 @@ std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
   std::vector<SaCounters> out;
   out.reserve(sas.size());
   for (const SaId& id : sas) {
-    const SaState* state = find(id);
-    out.push_back(state != nullptr ? state->counters : SaCounters{.id = id});
+    const SaState* const state = find(id);
+    out.push_back(state != nullptr ? state->report() : SaCounters{.id = id});
   }
   return out;
 }
 
 void EspEngine::expired(const SaState& state, EngineOutput& out) {
   const SaId id = state.id;  // a copy: the state goes with the SA
-  out.expired.push_back({id, state.reqid, state.counters});
+  out.expired.push_back({id, state.reqid, state.report()});
   erase(id);
 }
 
@@ -158,9 +170,8 @@ bool EspEngine::take_waiting(PacketBatch& batch, Instant now) {
   static_assert(kWaitingPackets <= PacketBatch::kCapacity);
   batch.clear();
   while (!ready_.empty()) {
-    const auto found = tunnels_.find(ready_.back());
-    if (found != tunnels_.end()) {
-      std::vector<Waiting>& waiting = found->second.waiting;
+    if (Tunnel* const found = find(ready_.back())) {
+      std::vector<Waiting>& waiting = found->waiting;
       if (batch.size() + waiting.size() > PacketBatch::kCapacity) break;
       for (const Waiting& entry : waiting) {
         if (now - entry.since > kWaitingTime) continue;

@@ -6,10 +6,12 @@
 // encapsulation -> window -> ICV -> window moves -> the same once more for ESP under AH -> inner packet
 // within the SA's selectors -> ECN. Every other packet is dropped and counted.
 //
-// A batch goes through in phases, so that its cryptography is done together (crypto_batch.h): every packet is
-// decided on, all are sealed or opened, and what comes of it is done in the packets' order. What a packet
-// takes from its SA (sequence numbers, bytes of a limit) it takes when it is decided on; whether it is a
-// replay is asked again when it has been opened, for a batch may hold a packet twice.
+// A batch goes through in phases, so that its cryptography is done together (crypto_batch.h), and so that
+// what a packet needs of the tables is on its way into the cache while others are worked on: of each packet
+// the headers are read, then policy and SA are found, then it is decided on, all are sealed or opened, and
+// what comes of it is done in the packets' order. What a packet takes from its SA (sequence numbers, bytes of
+// a limit) it takes when it is decided on; whether it is a replay is asked again when it has been opened, for
+// a batch may hold a packet twice.
 //
 // Transport mode carries the gateways' own packets, whole and without IP options or extension headers: the
 // header that goes out is this host's, or for AH over IPv4 ours, and what comes in gets a new one with the
@@ -20,18 +22,19 @@
 // kernel. Fragments (section 7): a later fragment meets only selectors without ports, outbound and inbound.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
 #include <set>
 #include <span>
-#include <unordered_map>
 #include <vector>
 
 #include "ike/ports/data_plane.h"
 #include "xfrm/soft/crypto_batch.h"
 #include "xfrm/soft/esp_sa.h"
+#include "xfrm/soft/inner_packet.h"
 #include "xfrm/soft/packet_batch.h"
 #include "xfrm/soft/selector_table.h"
 
@@ -105,29 +108,50 @@ class EspEngine {
   };
   // Everything of one reqid.
   struct Tunnel {
+    OutboundSa* newest = nullptr;  // the last of `outbound`
     Reqid reqid;
-    std::optional<ProtectPolicy> policy;
     std::vector<OutboundSa*> outbound;  // oldest first; of a bundle the ESP
+    std::optional<ProtectPolicy> policy;
     std::vector<Waiting> waiting;
     std::optional<Instant> acquired;  // when `acquire` was last raised
+
+    static void* operator new(std::size_t) { return slab_of<Tunnel>().take(); }
+    static void operator delete(void* tunnel) { slab_of<Tunnel>().give(tunnel); }
+  };
+  struct ReqidHash {
+    std::size_t operator()(Reqid reqid) const noexcept { return mixed(reqid.value); }
   };
   struct SaIdHash {
-    std::size_t operator()(const SaId& id) const noexcept { return std::hash<Spi>{}(id.spi); }
+    std::size_t operator()(const SaId& id) const noexcept {
+      const auto words = id.destination.words();
+      return mixed(mixed(words[0] + words[1]) + id.spi.value);
+    }
   };
   template <typename Sa>
-  using SaTable = std::unordered_map<SaId, std::unique_ptr<Sa>, SaIdHash>;
+  using SaTable = FlatTable<SaId, std::unique_ptr<Sa>, SaIdHash>;
 
-  // An outbound packet that has been decided on.
+  // An outbound packet that has been read.
+  struct Leaver {
+    std::span<std::uint8_t> bytes;
+    InnerPacket inner;
+    Flow flow;
+    Tunnel* tunnel = nullptr;  // whose policy it meets; null: nobody's
+  };
+
+  // One that has been decided on. Each packet makes one: few bytes.
   struct Leaving {
+    static constexpr std::uint16_t kNone = PacketBatch::kCapacity;
     OutboundSa* sa = nullptr;
-    OutboundSa* ah = nullptr;                   // whose AH it gets: `sa` itself, or the one over it
-    std::size_t inner_size = 0;                 // what has been counted
-    std::optional<std::size_t> sealing;         // its SealRequest
-    std::optional<std::size_t> authenticating;  // its AhRequest
-    std::span<std::uint8_t> payload;            // what AH covers, if there is no ESP
-    std::uint8_t next_header = 0;               // of AH
+    OutboundSa* ah = nullptr;         // whose AH it gets: `sa` itself, or the one over it
+    std::size_t inner_size = 0;       // what has been counted
+    std::span<std::uint8_t> payload;  // what AH covers, if there is no ESP
     std::uint64_t ah_sequence = 0;
-    SealedPacket packet;
+    std::uint32_t fragment_to = 0;         // these three as SealedPacket has them
+    std::uint16_t sealing = kNone;         // its SealRequest
+    std::uint16_t authenticating = kNone;  // its AhRequest
+    std::uint8_t traffic_class = 0;
+    bool dont_fragment = false;
+    std::uint8_t next_header = 0;  // of AH
   };
   // An inbound packet whose SA is known.
   struct Arriving {
@@ -142,11 +166,11 @@ class EspEngine {
   };
 
   // Outbound (esp_outbound.cc): the phases' parts.
-  // Whose policy the flow meets; null: nobody's.
-  [[nodiscard]] Tunnel* tunnel_of(const Flow& flow);
-  void decide(BatchPacket& packet, Instant now, EngineOutput& out);
-  void without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
-                  EngineOutput& out);
+  void read(PacketBatch& batch);
+  [[nodiscard]] std::span<Leaver> leavers() { return std::span(*leavers_).first(read_); }
+  void find_tunnels();
+  void decide(const Leaver& packet, Instant now, EngineOutput& out);
+  void without_sa(Tunnel& tunnel, const Leaver& packet, Instant now, EngineOutput& out);
   // The SA whose AH goes over `sa`; absent if it is gone, or none is meant.
   [[nodiscard]] OutboundSa* over(const OutboundSa& sa) const;
   // The largest packet on the SA's path, and the largest inner packet that gives one such.
@@ -159,29 +183,33 @@ class EspEngine {
   void clamp_inbound_mss(const InboundSa& sa, std::span<std::uint8_t> packet, const InnerPacket& inner) const;
   void protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> bytes, const InnerPacket& inner,
                bool fits, EngineOutput& out);
-  // Asks for ESP around `leaving.payload`; how large that will be. Nothing: it must not go.
-  [[nodiscard]] std::optional<std::size_t> ask_to_seal(Leaving& leaving, std::uint8_t next_header,
-                                                       EngineOutput& out);
+  // Asks for ESP around `leaving.payload`; how large that will be. 0: it must not go.
+  [[nodiscard]] std::size_t ask_to_seal(Leaving& leaving, std::uint8_t next_header, EngineOutput& out);
   // Takes a sequence number for AH before `size` bytes; false likewise.
   [[nodiscard]] bool take_ah(Leaving& leaving, std::size_t size, EngineOutput& out);
   void ask_to_authenticate(Leaving& leaving);
-  void send(Leaving& leaving, EngineOutput& out);
+  void send(const Leaving& leaving, EngineOutput& out);
   void icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
             EngineOutput& out);
 
   // Inbound (esp_inbound.cc).
-  [[nodiscard]] InboundSa* find_inbound(const BatchPacket& packet, IpsecProtocol protocol, Spi spi,
-                                        EngineOutput& out);
+  void find_sas(PacketBatch& batch);
+  [[nodiscard]] InboundSa* find_inbound(const SaId& id) const;
+  // Whether the SA is there, and takes what came as the packet did.
+  [[nodiscard]] bool admitted(const BatchPacket& packet, const InboundSa* sa, const SaId& id,
+                              EngineOutput& out);
   void unknown(const BatchPacket& packet, const SaId& id, EngineOutput& out);
-  void look_at_ah(const BatchPacket& packet, EngineOutput& out);
-  // False: the packet went no further. `bytes` begins with the SPI.
-  [[nodiscard]] bool look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, EngineOutput& out);
+  // False: the packet went no further. `sa`: of its SPI, null if there is none. `bytes` begins with the SPI.
+  [[nodiscard]] bool look_at_ah(Arriving& arriving, InboundSa* sa, EngineOutput& out);
+  [[nodiscard]] bool look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, InboundSa* sa,
+                                 EngineOutput& out);
   [[nodiscard]] bool verified(Arriving& arriving, EngineOutput& out);
   void opened(Arriving& arriving, EngineOutput& out);
   void deliver(InboundSa& sa, const BatchPacket& packet, std::span<std::uint8_t> payload,
                std::uint8_t next_header, EngineOutput& out);
 
-  Tunnel& tunnel(Reqid reqid);
+  Tunnel& tunnel(Reqid reqid);  // made if there is none
+  [[nodiscard]] Tunnel* find(Reqid reqid) const;
   void forget_if_empty(Reqid reqid);
   void erase(const SaId& id);
   void bury();  // frees what erase() took away: no packet may need it any more
@@ -189,7 +217,7 @@ class EspEngine {
   [[nodiscard]] SaState* find(const SaId& id) const;
 
   EngineEnvironment environment_;
-  std::unordered_map<Reqid, Tunnel> tunnels_;  // nodes stay where they are: the selectors point at them
+  FlatTable<Reqid, std::unique_ptr<Tunnel>, ReqidHash> tunnels_;  // they stay where they are: selectors_
   SelectorTable<Tunnel*> selectors_;
   SaTable<OutboundSa> outbound_;
   SaTable<InboundSa> inbound_;
@@ -198,15 +226,17 @@ class EspEngine {
   std::vector<std::unique_ptr<OutboundSa>> buried_outbound_;
   std::vector<std::unique_ptr<InboundSa>> buried_inbound_;
   // Of the batch at hand; kept for their room.
+  // Not made anew for each packet: read() writes all that is read of them.
+  std::unique_ptr<std::array<Leaver, PacketBatch::kCapacity>> leavers_ =
+      std::make_unique<std::array<Leaver, PacketBatch::kCapacity>>();
+  std::size_t read_ = 0;  // so many of them are
   std::vector<Leaving> leaving_;
+  std::vector<InboundSa*> found_;  // of the packets in their order; null: none
   std::vector<Arriving> arriving_;
   std::vector<SealRequest> sealing_;
   std::vector<OpenRequest> opening_;
   std::vector<AhRequest> authenticating_;
   CryptoBatch crypto_;
-  // Whose the packet before was: what follows it in a batch is mostly of the same flow.
-  Flow last_flow_;
-  Tunnel* last_tunnel_ = nullptr;
   std::size_t waiting_ = 0;
   std::vector<Reqid> ready_;  // have both an SA and waiting packets
   TokenBucket icmp_rate_{50, 100};

@@ -1,5 +1,5 @@
-// The engine's way of packets from outside to inside, by batches: find each one's SA, verify all AH, open all
-// ESP, deliver in order. See esp_engine.h.
+// The engine's way of packets from outside to inside, by batches: find each one's SA, look at it, verify all
+// AH, open all ESP, deliver in order. See esp_engine.h.
 #include <algorithm>
 
 #include "xfrm/soft/ecn_rules.h"
@@ -17,6 +17,16 @@ constexpr std::size_t kUnknownInARow = 4;  // SPIs of one batch that are told of
 Flow flow_of(const InnerPacket& inner) {
   const Ports ports = inner.ports.value_or(Ports{});
   return {inner.destination, inner.source, inner.protocol, ports.destination, ports.source};
+}
+
+// Of the SA that `bytes` name, which begin with the header of `protocol`. Nothing: they are too short.
+std::optional<SaId> id_of(const BatchPacket& packet, IpsecProtocol protocol, ByteView bytes) {
+  if (protocol == IpsecProtocol::ah) {
+    const auto header = read_ah_header(bytes);
+    return header ? std::optional(SaId{packet.destination, protocol, header->spi}) : std::nullopt;
+  }
+  const auto header = read_esp_header(bytes);
+  return header ? std::optional(SaId{packet.destination, protocol, header->spi}) : std::nullopt;
 }
 
 void count(SaState& state, std::size_t bytes, EngineOutput& out) {
@@ -42,14 +52,15 @@ void EspEngine::inbound(PacketBatch& batch, EngineOutput& out) {
   arriving_.clear();
   opening_.clear();
   authenticating_.clear();
-  for (const BatchPacket& packet : batch.packets()) {
-    if (packet.protocol == IpsecProtocol::ah) {
-      look_at_ah(packet, out);
-      continue;
-    }
-    Arriving arriving;
+  find_sas(batch);
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const BatchPacket& packet = batch.packets()[i];
+    Arriving& arriving = arriving_.emplace_back();
     arriving.packet = &packet;
-    if (look_at_esp(arriving, packet.bytes, out)) arriving_.push_back(arriving);
+    const bool goes_on = packet.protocol == IpsecProtocol::ah
+                             ? look_at_ah(arriving, found_[i], out)
+                             : look_at_esp(arriving, packet.bytes, found_[i], out);
+    if (!goes_on) arriving_.pop_back();
   }
   crypto_.verify(authenticating_);
   // What AH has let through goes on; ESP that came without AH goes on as it is.
@@ -63,52 +74,65 @@ void EspEngine::inbound(PacketBatch& batch, EngineOutput& out) {
   bury();
 }
 
+// ESP under AH has its SA found when that has been verified.
+void EspEngine::find_sas(PacketBatch& batch) {
+  found_.clear();
+  for (const BatchPacket& packet : batch.packets()) {
+    if (const auto id = id_of(packet, packet.protocol, packet.bytes)) inbound_.prefetch(*id);
+  }
+  const InboundSa* before = nullptr;
+  for (const BatchPacket& packet : batch.packets()) {
+    const auto id = id_of(packet, packet.protocol, packet.bytes);
+    InboundSa* const found = id ? find_inbound(*id) : nullptr;
+    found_.push_back(found);
+    if (found != nullptr && found != before) prefetch(*found);
+    before = found;
+  }
+}
+
 void EspEngine::unknown(const BatchPacket& packet, const SaId& id, EngineOutput& out) {
   ++drops_.invalid_spi;
   if (out.unknown_spis.size() < kUnknownInARow) out.unknown_spis.push_back({id, packet.source.address});
 }
 
-InboundSa* EspEngine::find_inbound(const BatchPacket& packet, IpsecProtocol protocol, Spi spi,
-                                   EngineOutput& out) {
-  const SaId id{packet.destination, protocol, spi};
-  const auto found = inbound_.find(id);
-  if (found == inbound_.end()) {
-    unknown(packet, id, out);
-    return nullptr;
-  }
-  if (found->second->encapsulated != packet.encapsulated ||
-      found->second->non_ike_marker != packet.non_ike_marker) {
-    ++drops_.encapsulation;
-    return nullptr;
-  }
-  return found->second.get();
+InboundSa* EspEngine::find_inbound(const SaId& id) const {
+  const auto* const found = inbound_.find(id);
+  return found != nullptr ? found->get() : nullptr;
 }
 
-void EspEngine::look_at_ah(const BatchPacket& packet, EngineOutput& out) {
+bool EspEngine::admitted(const BatchPacket& packet, const InboundSa* sa, const SaId& id, EngineOutput& out) {
+  if (sa == nullptr) {
+    unknown(packet, id, out);
+    return false;
+  }
+  if (sa->encapsulated == packet.encapsulated && sa->non_ike_marker == packet.non_ike_marker) return true;
+  ++drops_.encapsulation;
+  return false;
+}
+
+bool EspEngine::look_at_ah(Arriving& arriving, InboundSa* sa, EngineOutput& out) {
+  const BatchPacket& packet = *arriving.packet;
   auto header = read_ah_header(packet.bytes);
   if (!header) {
     ++drops_.malformed;
-    return;
+    return false;
   }
-  InboundSa* const sa = find_inbound(packet, IpsecProtocol::ah, header->spi, out);
-  if (sa == nullptr) return;
+  if (!admitted(packet, sa, {packet.destination, IpsecProtocol::ah, header->spi}, out)) return false;
   whole_number(*sa, header->sequence);
   // RFC 4302 section 3.4.3: the preliminary check, cheaper than the ICV.
   if (!acceptable(*sa, header->sequence)) {
     ++sa->state.counters.replayed;
     ++drops_.replayed;
-    return;
+    return false;
   }
   const std::span<std::uint8_t> whole(packet.bytes.data() - packet.ip_header,
                                       packet.ip_header + packet.bytes.size());
-  Arriving arriving;
-  arriving.packet = &packet;
   arriving.ah = sa;
   arriving.ah_header = *header;
   arriving.verifying = authenticating_.size();
-  arriving_.push_back(arriving);
   authenticating_.push_back(
       {&std::get<AhAuthenticator>(sa->crypto), whole, packet.ip_header, *header, AhVerdict::malformed});
+  return true;
 }
 
 bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
@@ -141,17 +165,19 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
     return false;
   }
   count(sa.state, arriving.payload.size(), out);
-  return look_at_esp(arriving, arriving.payload, out);
+  const auto id = id_of(*arriving.packet, IpsecProtocol::esp, arriving.payload);
+  return look_at_esp(arriving, arriving.payload, id ? find_inbound(*id) : nullptr, out);
 }
 
-bool EspEngine::look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, EngineOutput& out) {
+bool EspEngine::look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, InboundSa* sa,
+                            EngineOutput& out) {
   auto header = read_esp_header(bytes);
   if (!header) {
     ++drops_.malformed;
     return false;
   }
-  InboundSa* const sa = find_inbound(*arriving.packet, IpsecProtocol::esp, header->spi, out);
-  if (sa == nullptr) return false;
+  const BatchPacket& packet = *arriving.packet;
+  if (!admitted(packet, sa, {packet.destination, IpsecProtocol::esp, header->spi}, out)) return false;
   const InboundSa* const ah = arriving.ah;
   if (sa->bundle != (ah != nullptr) || (ah != nullptr && ah->state.reqid != sa->state.reqid)) {
     ++drops_.encapsulation;
@@ -268,9 +294,9 @@ void EspEngine::clamp_inbound_mss(const InboundSa& sa, std::span<std::uint8_t> p
     clamp_mss(packet, inner, sa.tcp_mss.bytes);
     return;
   }
-  const auto found = tunnels_.find(sa.state.reqid);
-  if (found == tunnels_.end() || found->second.outbound.empty()) return;
-  OutboundSa& back = *found->second.outbound.back();
+  const Tunnel* const found = find(sa.state.reqid);
+  if (found == nullptr || found->newest == nullptr) return;
+  OutboundSa& back = *found->newest;
   clamp_mss(packet, inner, mss_limit(back, over(back), inner, back.path_mtu_at));
 }
 

@@ -1,5 +1,5 @@
-// The engine's way of packets from inside to outside, by batches: decide on each, seal all, AH over those
-// that need it, hand over in order. See esp_engine.h.
+// The engine's way of packets from inside to outside, by batches: read all, find policies, SAs, decide on
+// each, seal all, AH over those that need it, hand over in order. See esp_engine.h.
 #include <algorithm>
 
 #include "xfrm/soft/ecn_rules.h"
@@ -18,9 +18,12 @@ constexpr std::size_t kMinMtu6 = 1280;  // RFC 8200 section 5
 constexpr std::size_t kAlwaysFits = 500;
 
 // The packet's flow as the tunnel sees it.
-Flow flow_of(const InnerPacket& inner) {
-  const Ports ports = inner.ports.value_or(Ports{});
-  return {inner.source, inner.destination, inner.protocol, ports.source, ports.destination};
+void write_flow(const InnerPacket& inner, Flow& flow) {
+  flow.local = inner.source;
+  flow.remote = inner.destination;
+  flow.protocol = inner.protocol;
+  flow.local_port = inner.ports ? inner.ports->source : std::uint16_t{0};
+  flow.remote_port = inner.ports ? inner.ports->destination : std::uint16_t{0};
 }
 
 // ESP behind the marker that its path has.
@@ -73,6 +76,13 @@ bool must_fit(const OutboundSa& sa, const InnerPacket& inner) {
   return inner.dont_fragment;
 }
 
+// Into the last eight bytes of `iv`, what is before them stays.
+void put_counter(std::span<std::uint8_t> iv, std::uint64_t counter) {
+  for (std::size_t i = 0; i < std::min<std::size_t>(iv.size(), 8); ++i) {
+    iv[iv.size() - 1 - i] = static_cast<std::uint8_t>(counter >> (8 * i));
+  }
+}
+
 void count(SaState& state, std::size_t bytes, EngineOutput& out) {
   if (state.count(bytes)) out.soft_limits.push_back({state.id, state.reqid});
 }
@@ -81,10 +91,14 @@ void count(SaState& state, std::size_t bytes, EngineOutput& out) {
 
 void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   leaving_.clear();
-  last_tunnel_ = nullptr;
   sealing_.clear();
   authenticating_.clear();
-  for (BatchPacket& packet : batch.packets()) decide(packet, now, out);
+  read(batch);
+  find_tunnels();
+  for (const Leaver& packet : leavers()) {
+    if (packet.tunnel != nullptr && packet.tunnel->newest != nullptr) prefetch(*packet.tunnel->newest);
+  }
+  for (const Leaver& packet : leavers()) decide(packet, now, out);
   crypto_.seal(sealing_);
   for (Leaving& leaving : leaving_) {
     if (leaving.ah != nullptr) ask_to_authenticate(leaving);
@@ -94,69 +108,83 @@ void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   bury();
 }
 
-EspEngine::Tunnel* EspEngine::tunnel_of(const Flow& flow) {
-  if (last_tunnel_ != nullptr && flow == last_flow_) return last_tunnel_;
-  Tunnel* const* const found = selectors_.find(flow);
-  if (found == nullptr) return nullptr;
-  last_flow_ = flow;
-  last_tunnel_ = *found;  // it stays while it has a policy, and policies change between batches alone
-  return last_tunnel_;
+void EspEngine::read(PacketBatch& batch) {
+  read_ = 0;
+  for (const BatchPacket& packet : batch.packets()) {
+    Leaver& leaver = (*leavers_)[read_];
+    leaver.bytes = packet.bytes;
+    if (read_inner_packet(packet.bytes, leaver.inner)) {
+      ++read_;
+    } else {
+      ++drops_.malformed;
+    }
+  }
+  // Loops of their own: what has just been written bit by bit is slow to read.
+  for (Leaver& leaver : leavers()) write_flow(leaver.inner, leaver.flow);
+  for (const Leaver& leaver : leavers()) selectors_.prefetch(leaver.flow);
 }
 
-void EspEngine::decide(BatchPacket& packet, Instant now, EngineOutput& out) {
-  const auto inner = parse_inner_packet(packet.bytes);
-  if (!inner) {
-    ++drops_.malformed;
-    return;
+// Tunnels stay while they have a policy, and policies change between batches alone. What follows a packet is
+// mostly of the same flow.
+void EspEngine::find_tunnels() {
+  const Leaver* before = nullptr;
+  for (Leaver& packet : leavers()) {
+    if (before != nullptr && packet.flow == before->flow) {
+      packet.tunnel = before->tunnel;
+    } else {
+      Tunnel* const* const found = selectors_.find(packet.flow);
+      packet.tunnel = found != nullptr ? *found : nullptr;
+      prefetch_line(packet.tunnel);
+    }
+    before = &packet;
   }
-  Tunnel* const found = tunnel_of(flow_of(*inner));
-  if (found == nullptr) {
+}
+
+void EspEngine::decide(const Leaver& packet, Instant now, EngineOutput& out) {
+  const InnerPacket& inner = packet.inner;
+  if (packet.tunnel == nullptr) {
     ++drops_.no_policy;
-    icmp(packet.bytes, *inner, IcmpError::prohibited, 0, now, out);
+    icmp(packet.bytes, inner, IcmpError::prohibited, 0, now, out);
     return;
   }
-  Tunnel& entry = *found;
-  while (!entry.outbound.empty()) {
-    OutboundSa& sa = *entry.outbound.back();
+  while (packet.tunnel->newest != nullptr) {
+    OutboundSa& sa = *packet.tunnel->newest;
     OutboundSa* const ah = over(sa);
     // A hard limit ends the SA, not the packet: an older SA may still carry it. ESP never goes without its
     // AH.
-    if (sa.state.would_exceed(inner->size) ||
+    if (sa.state.would_exceed(inner.size) ||
         (sa.bundle && sa.state.id.protocol == IpsecProtocol::esp && ah == nullptr)) {
       expired(sa.state, out);
       continue;
     }
-    const auto header = stripped(sa, *inner);
+    const auto header = stripped(sa, inner);
     if (!header) {
       ++drops_.malformed;
       return;
     }
-    bool fits = true;
-    const std::size_t sealed = protected_size(sa, inner->size - *header);
-    if ((ah != nullptr ? protected_size(*ah, sealed) : sealed) + outer_headers(sa.path) > kAlwaysFits) {
+    const std::size_t own = protected_size(sa, inner.size - *header);
+    const std::size_t size = (ah != nullptr ? protected_size(*ah, own) : own) + outer_headers(sa.path);
+    const bool fits = size <= kAlwaysFits || size <= path_mtu(sa, now);
+    const std::size_t least = inner.source.is_v4() ? kMinMtu4 : kMinMtu6;
+    if (!fits && must_fit(sa, inner) && inner.size > least) {
+      ++drops_.too_big;
       const std::size_t mtu = inner_mtu(sa, ah, *header, now);
-      fits = inner->size <= mtu;
-      const std::size_t least = inner->source.is_v4() ? kMinMtu4 : kMinMtu6;
-      if (!fits && must_fit(sa, *inner) && inner->size > least) {
-        ++drops_.too_big;
-        icmp(packet.bytes, *inner, IcmpError::too_big, std::max(mtu, least), now, out);
-        return;
-      }
+      icmp(packet.bytes, inner, IcmpError::too_big, std::max(mtu, least), now, out);
+      return;
     }
-    if (sa.handling.tcp_mss.kind != TcpMss::Kind::off && is_tcp_syn(packet.bytes, *inner)) {
-      clamp_mss(packet.bytes, *inner, mss_limit(sa, ah, *inner, now));
+    if (sa.handling.tcp_mss.kind != TcpMss::Kind::off && is_tcp_syn(packet.bytes, inner)) {
+      clamp_mss(packet.bytes, inner, mss_limit(sa, ah, inner, now));
     }
-    protect(sa, ah, packet.bytes, *inner, fits, out);
+    protect(sa, ah, packet.bytes, inner, fits, out);
     return;
   }
-  without_sa(entry, packet, *inner, now, out);
+  without_sa(*packet.tunnel, packet, now, out);
 }
 
-void EspEngine::without_sa(Tunnel& tunnel, const BatchPacket& packet, const InnerPacket& inner, Instant now,
-                           EngineOutput& out) {
+void EspEngine::without_sa(Tunnel& tunnel, const Leaver& packet, Instant now, EngineOutput& out) {
   ++drops_.no_sa;
   if (!tunnel.policy->acquire) {
-    icmp(packet.bytes, inner, IcmpError::prohibited, 0, now, out);
+    icmp(packet.bytes, packet.inner, IcmpError::prohibited, 0, now, out);
     return;
   }
   if (!tunnel.acquired || now - *tunnel.acquired >= kAcquireEvery) {
@@ -168,15 +196,14 @@ void EspEngine::without_sa(Tunnel& tunnel, const BatchPacket& packet, const Inne
   waiting_ -= before - tunnel.waiting.size();
   if (tunnel.waiting.size() >= kWaitingPackets || waiting_ >= kWaitingInAll) return;
   --drops_.no_sa;  // it waits
-  tunnel.waiting.push_back({now, to_bytes(packet.bytes.first(inner.size))});
+  tunnel.waiting.push_back({now, to_bytes(packet.bytes.first(packet.inner.size))});
   ++waiting_;
 }
 
 OutboundSa* EspEngine::over(const OutboundSa& sa) const {
   if (!sa.bundle || sa.state.id.protocol != IpsecProtocol::esp) return nullptr;
-  const auto found = outbound_.find(*sa.bundle);
-  const bool fits = found != outbound_.end() && found->second->state.id.protocol == IpsecProtocol::ah;
-  return fits ? found->second.get() : nullptr;
+  const auto* const found = outbound_.find(*sa.bundle);
+  return found != nullptr && (*found)->state.id.protocol == IpsecProtocol::ah ? found->get() : nullptr;
 }
 
 std::size_t EspEngine::path_mtu(OutboundSa& sa, Instant now) const {
@@ -214,55 +241,53 @@ void EspEngine::protect(OutboundSa& sa, OutboundSa* ah, std::span<std::uint8_t> 
   const bool tunnel = sa.mode == EncapsulationMode::tunnel;
   const std::span<std::uint8_t> whole(bytes.data(), inner.size);
   const std::uint8_t inner_ip = inner.source.is_v4() ? kProtocolIpv4 : kProtocolIpv6;
-  Leaving leaving;
+  Leaving& leaving = leaving_.emplace_back();
   leaving.sa = &sa;
   leaving.inner_size = inner.size;
   leaving.payload = tunnel ? whole : whole.subspan(inner.upper_offset);
   leaving.next_header = tunnel ? inner_ip : inner.protocol;
-  leaving.packet.path = sa.path;
   // A packet that is to be fragmented by this host must not carry DF.
-  leaving.packet.dont_fragment = outer_df(sa, inner) && fits;
-  leaving.packet.traffic_class =
+  leaving.dont_fragment = outer_df(sa, inner) && fits;
+  leaving.traffic_class =
       tunnel ? outer_traffic_class(inner.traffic_class, sa.handling.copy_dscp) : inner.traffic_class;
-  if (!fits) leaving.packet.fragment_to = sa.path_mtu;
+  if (!fits) leaving.fragment_to = static_cast<std::uint32_t>(sa.path_mtu);
   leaving.ah = &sa;
   std::size_t size = leaving.payload.size();
   if (sa.state.id.protocol == IpsecProtocol::esp) {
-    const auto sealed = ask_to_seal(leaving, leaving.next_header, out);
-    if (!sealed) return;
-    size = *sealed;
+    size = ask_to_seal(leaving, leaving.next_header, out);
+    if (size == 0) {
+      leaving_.pop_back();
+      return;
+    }
     leaving.next_header = static_cast<std::uint8_t>(IpsecProtocol::esp);
     leaving.ah = ah;
   }
   if (leaving.ah != nullptr && !take_ah(leaving, size, out)) {
-    if (leaving.sealing) sealing_.pop_back();
+    if (leaving.sealing != Leaving::kNone) sealing_.pop_back();
+    leaving_.pop_back();
     return;
   }
   if (ah != nullptr) count(ah->state, inner.size, out);
   count(sa.state, inner.size, out);
-  leaving_.push_back(leaving);
 }
 
-std::optional<std::size_t> EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t next_header,
-                                                  EngineOutput& out) {
+std::size_t EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t next_header, EngineOutput& out) {
   OutboundSa& sa = *leaving.sa;
   EspSealer& sealer = std::get<EspSealer>(sa.crypto);
   const auto sequence = sa.sequence.next();
   if (!sequence) {
     ++drops_.expired;
     expired(sa.state, out);
-    return std::nullopt;
+    return 0;
   }
   const EspLayout& layout = sealer.layout();
-  SealRequest request;
-  const std::span<std::uint8_t> used(request.iv.data(), layout.iv);
+  SealRequest& request = sealing_.emplace_back();
   if (sealer.iv_is_counter()) {
-    for (std::size_t i = 0; i < std::min<std::size_t>(used.size(), 8); ++i) {
-      used[used.size() - 1 - i] = static_cast<std::uint8_t>(*sequence >> (8 * i));
-    }
-  } else if (!environment_.random(used)) {
+    put_counter(std::span(request.iv).first(layout.iv), *sequence);
+  } else if (!environment_.random(std::span(request.iv).first(layout.iv))) {
     ++drops_.crypto_failed;
-    return std::nullopt;
+    sealing_.pop_back();
+    return 0;
   }
   // The packet lies in a slot with head- and tailroom (PacketBatch).
   static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv + kMaxAhHeader + kIpv6Header);
@@ -273,8 +298,7 @@ std::optional<std::size_t> EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t
   request.header = {sa.state.id.spi, *sequence};
   request.inner_size = payload.size();
   request.next_header = next_header;
-  leaving.sealing = sealing_.size();
-  sealing_.push_back(request);
+  leaving.sealing = static_cast<std::uint16_t>(sealing_.size() - 1);
   return request.packet.size();
 }
 
@@ -296,8 +320,8 @@ bool EspEngine::take_ah(Leaving& leaving, std::size_t size, EngineOutput& out) {
 }
 
 void EspEngine::ask_to_authenticate(Leaving& leaving) {
-  if (leaving.sealing) {
-    const SealRequest& sealed = sealing_[*leaving.sealing];
+  if (leaving.sealing != Leaving::kNone) {
+    const SealRequest& sealed = sealing_[leaving.sealing];
     if (!sealed.sealed) return;
     leaving.payload = sealed.packet;
   }
@@ -309,25 +333,26 @@ void EspEngine::ask_to_authenticate(Leaving& leaving) {
   // AH covers the identification, and the kernel would fill in one of its own for 0.
   if (++sa.ip_id == 0) ++sa.ip_id;
   constexpr auto kAh = static_cast<std::uint8_t>(IpsecProtocol::ah);
-  write_ip_header(whole, {sa.path.source, sa.path.destination, kAh, leaving.packet.traffic_class, sa.ip_id,
-                          leaving.packet.dont_fragment});
-  leaving.authenticating = authenticating_.size();
+  write_ip_header(whole, {sa.path.source, sa.path.destination, kAh, leaving.traffic_class, sa.ip_id,
+                          leaving.dont_fragment});
+  leaving.authenticating = static_cast<std::uint16_t>(authenticating_.size());
   authenticating_.push_back(
       {&ah, whole, ip, {sa.state.id.spi, leaving.ah_sequence, leaving.next_header, 0}, AhVerdict::failed});
 }
 
-void EspEngine::send(Leaving& leaving, EngineOutput& out) {
+void EspEngine::send(const Leaving& leaving, EngineOutput& out) {
+  const OuterPath& path = leaving.sa->path;
   bool made = false;
   std::span<std::uint8_t> bytes;
-  if (leaving.authenticating) {
-    const AhRequest& request = authenticating_[*leaving.authenticating];
+  const bool authenticated = leaving.authenticating != Leaving::kNone;
+  if (authenticated) {
+    const AhRequest& request = authenticating_[leaving.authenticating];
     made = request.verdict == AhVerdict::ok;
-    leaving.packet.protocol = IpsecProtocol::ah;
     // The kernel makes the IPv6 header: nothing in it that AH covers is its own choice.
-    bytes = leaving.packet.path.source.is_v4() ? request.packet : request.packet.subspan(request.ip_header);
-  } else if (leaving.sealing && leaving.ah == nullptr) {
-    made = sealing_[*leaving.sealing].sealed;
-    bytes = sealing_[*leaving.sealing].packet;
+    bytes = path.source.is_v4() ? request.packet : request.packet.subspan(request.ip_header);
+  } else if (leaving.sealing != Leaving::kNone && leaving.ah == nullptr) {
+    made = sealing_[leaving.sealing].sealed;
+    bytes = sealing_[leaving.sealing].packet;
   }
   if (!made) {
     ++drops_.crypto_failed;
@@ -335,8 +360,13 @@ void EspEngine::send(Leaving& leaving, EngineOutput& out) {
     if (leaving.ah != nullptr && leaving.ah != leaving.sa) leaving.ah->state.uncount(leaving.inner_size);
     return;
   }
-  leaving.packet.bytes = marked(bytes, leaving.packet.path);
-  out.sealed.push_back(leaving.packet);
+  SealedPacket& packet = out.sealed.emplace_back();
+  packet.bytes = marked(bytes, path);
+  packet.path = path;
+  packet.traffic_class = leaving.traffic_class;
+  packet.dont_fragment = leaving.dont_fragment;
+  packet.protocol = authenticated ? IpsecProtocol::ah : IpsecProtocol::esp;
+  packet.fragment_to = leaving.fragment_to;
 }
 
 void EspEngine::icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,

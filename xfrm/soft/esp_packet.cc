@@ -9,6 +9,12 @@ namespace oakgate::soft {
 
 namespace {
 
+template <typename T>
+Result<std::unique_ptr<T>> on_heap(Result<T> made) {
+  if (!made) return fail(std::move(made.error()));
+  return std::make_unique<T>(std::move(*made));
+}
+
 Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, CryptDirection direction,
                                      std::optional<CryptoBackend> backend) {
   const auto hand = [](auto made) -> Result<EspCipherContext> {
@@ -20,7 +26,7 @@ Result<EspCipherContext> make_cipher(const EspCipherInfo& cipher, ByteView key, 
       return EspCipherContext(NullCipher{});
     case EspKind::cbc:
     case EspKind::ctr:
-      return hand(BlockCipher::create(cipher, key, direction, backend));
+      return hand(on_heap(BlockCipher::create(cipher, key, direction, backend)));
     case EspKind::gcm:
     case EspKind::gmac:
       return hand(GcmCipher::create(cipher.openssl, key, direction,
@@ -51,7 +57,7 @@ Result<EspKeys> make_keys(EspCipher id, std::optional<Integrity> integrity, cons
   std::copy(salt.begin(), salt.end(), keys.salt.begin());
   keys.cipher = std::move(*cipher);
   if (integrity) {
-    auto tag = IntegrityTag::create(*integrity, integrity_key, backend);
+    auto tag = on_heap(IntegrityTag::create(*integrity, integrity_key, backend));
     if (!tag) return fail(std::move(tag.error()));
     keys.integrity = std::move(*tag);
   }
@@ -99,7 +105,7 @@ EspLayout EspLayout::of(EspCipher cipher, std::optional<Integrity> integrity) {
   const EspCipherInfo& row = info(cipher);
   EspLayout layout;
   layout.iv = row.iv_bytes;
-  layout.alignment = std::max<std::size_t>(row.block_bytes, 4);
+  layout.alignment = std::max<std::uint8_t>(row.block_bytes, 4);
   layout.icv = integrity ? info(*integrity).icv_bytes : row.icv_bytes;
   return layout;
 }
@@ -109,29 +115,30 @@ std::size_t EspLayout::max_inner(std::size_t budget) const {
   return (budget - prefix() - icv) / alignment * alignment - 2;
 }
 
-EspParts parts_of(const EspLayout& layout, std::span<std::uint8_t> packet) {
-  const std::span<std::uint8_t> covered = packet.first(packet.size() - layout.icv);
-  return {covered, covered.subspan(layout.prefix()), packet.last(layout.icv),
-          covered.subspan(kEspHeader, layout.iv)};
-}
-
-EspNonce EspKeys::nonce(ByteView iv) const {
-  EspNonce made = salt;
-  std::copy_n(iv.begin(), std::min(iv.size(), made.size() - salt_bytes),
-              made.begin() + static_cast<std::ptrdiff_t>(salt_bytes));
-  return made;
+void EspKeys::write_nonce(ByteView iv, EspNonce& out) const {
+  out = salt;
+  const std::span<std::uint8_t> rest = std::span(out).subspan(salt_bytes);
+  if (iv.size() == 8 && rest.size() == 8) {  // all that there are: of a size that the compiler knows
+    std::copy_n(iv.begin(), 8, rest.begin());
+  } else {
+    std::copy_n(iv.begin(), std::min(iv.size(), rest.size()), rest.begin());
+  }
 }
 
 bool EspKeys::seal_aead(const EspParts& parts, std::uint64_t sequence) {
   if (parts.covered.size() > PacketBatch::kMaxPacket) return false;
   const AeadParts divided = divide(*this, parts, sequence);
-  return std::get<GcmCipher>(cipher).seal(nonce(parts.iv), divided.aad, divided.data, parts.tag);
+  EspNonce nonce;
+  write_nonce(parts.iv, nonce);
+  return std::get<GcmCipher>(cipher).seal(nonce, divided.aad, divided.data, parts.tag);
 }
 
 bool EspKeys::open_aead(const EspParts& parts, std::uint64_t sequence) {
   if (parts.covered.size() > PacketBatch::kMaxPacket) return false;
   const AeadParts divided = divide(*this, parts, sequence);
-  return std::get<GcmCipher>(cipher).open(nonce(parts.iv), divided.aad, divided.data, parts.tag);
+  EspNonce nonce;
+  write_nonce(parts.iv, nonce);
+  return std::get<GcmCipher>(cipher).open(nonce, divided.aad, divided.data, parts.tag);
 }
 
 ByteView EspKeys::authenticated(const EspParts& parts, std::uint64_t sequence) const {
@@ -142,10 +149,13 @@ ByteView EspKeys::authenticated(const EspParts& parts, std::uint64_t sequence) c
 }
 
 bool EspKeys::crypt(const EspParts& parts) {
-  auto* const block = std::get_if<BlockCipher>(&cipher);
-  if (block == nullptr) return std::holds_alternative<NullCipher>(cipher);
+  auto* const held = std::get_if<std::unique_ptr<BlockCipher>>(&cipher);
+  if (held == nullptr) return std::holds_alternative<NullCipher>(cipher);
+  BlockCipher* const block = held->get();
   if (kind != EspKind::ctr) return block->run(parts.iv, parts.payload);
-  return block->run(nonce(parts.iv), parts.payload);
+  EspNonce nonce;
+  write_nonce(parts.iv, nonce);
+  return block->run(nonce, parts.payload);
 }
 
 std::optional<EspTrailer> read_trailer(ByteView plaintext) {

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <span>
 #include <variant>
@@ -25,7 +26,8 @@ namespace oakgate::soft {
 inline constexpr std::size_t kEspHeader = 8;
 inline constexpr std::size_t kMaxIv = 16;
 
-using EspCipherContext = std::variant<NullCipher, GcmCipher, BlockCipher>;
+// What AES-GCM does not need lies elsewhere: an SA has few cache lines.
+using EspCipherContext = std::variant<NullCipher, GcmCipher, std::unique_ptr<BlockCipher>>;
 using EspNonce = std::array<std::uint8_t, GcmCipher::kNonceBytes>;
 
 struct EspHeader {
@@ -36,15 +38,16 @@ struct EspHeader {
 
 // The sizes an SA's algorithms give.
 struct EspLayout {
-  std::size_t iv = 0;
-  std::size_t alignment = 4;  // of the encrypted part: the cipher's block, at least 4 (RFC 4303 section 2.4)
-  std::size_t icv = 0;
+  std::uint8_t iv = 0;
+  // Of the encrypted part: the cipher's block, at least 4 (RFC 4303 section 2.4). A power of two.
+  std::uint8_t alignment = 4;
+  std::uint8_t icv = 0;
 
   [[nodiscard]] static EspLayout of(EspCipher cipher, std::optional<Integrity> integrity);
   // From the packet's start to the inner packet.
   [[nodiscard]] std::size_t prefix() const { return kEspHeader + iv; }
   [[nodiscard]] std::size_t sealed_size(std::size_t inner) const {
-    return prefix() + (inner + 2 + alignment - 1) / alignment * alignment + icv;
+    return prefix() + ((inner + 2 + alignment - 1) & ~(std::size_t{alignment} - 1)) + icv;
   }
   // The largest inner packet whose ESP packet fits `budget` bytes; 0 if none does.
   [[nodiscard]] std::size_t max_inner(std::size_t budget) const;
@@ -68,20 +71,24 @@ struct EspParts {
   ByteView iv;
 };
 // Of a packet that is long enough.
-[[nodiscard]] EspParts parts_of(const EspLayout& layout, std::span<std::uint8_t> packet);
+[[nodiscard]] inline EspParts parts_of(const EspLayout& layout, std::span<std::uint8_t> packet) {
+  const std::span<std::uint8_t> covered = packet.first(packet.size() - layout.icv);
+  return {covered, covered.subspan(layout.prefix()), packet.last(layout.icv),
+          covered.subspan(kEspHeader, layout.iv)};
+}
 
 // What the keys of an SA become: the same for both directions but for the cipher's.
 struct EspKeys {
   EspKind kind{};
   SequenceNumbers numbers = SequenceNumbers::bits_32;
   EspNonce salt{};  // its first salt_bytes
-  std::size_t salt_bytes = 0;
+  std::uint8_t salt_bytes = 0;
   EspCipherContext cipher;
-  std::optional<IntegrityTag> integrity;
+  std::unique_ptr<IntegrityTag> integrity;  // null: none of its own
 
   [[nodiscard]] bool aead() const { return std::holds_alternative<GcmCipher>(cipher); }
   // RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
-  [[nodiscard]] EspNonce nonce(ByteView iv) const;
+  void write_nonce(ByteView iv, EspNonce& out) const;
   // Of an AEAD alone; `sequence` is the whole number. False: it failed, or the ICV does not verify.
   [[nodiscard]] bool seal_aead(const EspParts& parts, std::uint64_t sequence);
   [[nodiscard]] bool open_aead(const EspParts& parts, std::uint64_t sequence);

@@ -53,7 +53,6 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   SaState state;
   state.id = spec.id;
   state.reqid = spec.reqid;
-  state.counters.id = spec.id;
   if (spec.hard_time.count() > 0) state.expires = now + spec.hard_time;
   state.max_bytes = in_bytes(spec.hard_kilobytes);
   state.soft_bytes = in_bytes(spec.soft_kilobytes);
@@ -87,16 +86,15 @@ Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant
   auto crypto = make_crypto<EspSealer>(spec);
   if (!crypto) return fail(std::move(crypto.error()));
   return std::make_unique<OutboundSa>(OutboundSa{
-      *state,
-      {spec.source, spec.id.destination, spec.encapsulation},
-      spec.mode,
-      spec.bundle,
-      std::move(*crypto),
-      SequenceCounter(spec.last_sequence, spec.esn ? SequenceCounter::kLast64 : SequenceCounter::kLast32),
-      spec.handling,
-      0,
-      0,
-      {}});
+      .state = *state,
+      .sequence =
+          SequenceCounter(spec.last_sequence, spec.esn ? SequenceCounter::kLast64 : SequenceCounter::kLast32),
+      .mode = spec.mode,
+      .handling = spec.handling,
+      .bundle = spec.bundle,
+      .path = {spec.source, spec.id.destination, spec.encapsulation},
+      .crypto = std::move(*crypto),
+  });
 }
 
 Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant now) {
@@ -109,11 +107,19 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   auto crypto = make_crypto<EspOpener>(spec);
   if (!crypto) return fail(std::move(crypto.error()));
   const Endpoint remote{spec.source, spec.encapsulation ? spec.encapsulation->remote_port : std::uint16_t{0}};
-  return std::make_unique<InboundSa>(
-      InboundSa{*state, spec.selectors, spec.mode, spec.encapsulation.has_value(),
-                spec.encapsulation && spec.encapsulation->non_ike_marker, remote, spec.bundle.has_value(),
-                std::move(*crypto), ReplayWindow(spec.replay_window, spec.last_sequence), spec.esn,
-                spec.handling.tcp_mss});
+  return std::make_unique<InboundSa>(InboundSa{
+      .state = *state,
+      .mode = spec.mode,
+      .encapsulated = spec.encapsulation.has_value(),
+      .non_ike_marker = spec.encapsulation && spec.encapsulation->non_ike_marker,
+      .bundle = spec.bundle.has_value(),
+      .esn = spec.esn,
+      .tcp_mss = spec.handling.tcp_mss,
+      .remote = remote,
+      .window = ReplayWindow(spec.replay_window, spec.last_sequence),
+      .crypto = std::move(*crypto),
+      .selectors = spec.selectors,
+  });
 }
 
 }  // namespace oakgate::soft

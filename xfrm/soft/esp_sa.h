@@ -11,7 +11,9 @@
 #include "xfrm/soft/ah_packet.h"
 #include "xfrm/soft/esp_packet.h"
 #include "xfrm/soft/packet_batch.h"
+#include "xfrm/soft/prefetch.h"
 #include "xfrm/soft/replay_window.h"
+#include "xfrm/soft/slab.h"
 
 namespace oakgate::soft {
 
@@ -33,17 +35,35 @@ class SequenceCounter {
   std::uint64_t end_;
 };
 
-// What both directions have: name, counters, hard limits.
+// SaCounters (ike/ports/data_plane.h) but for the name.
+struct SaCounts {
+  std::uint64_t bytes = 0;
+  std::uint64_t packets = 0;
+  std::uint64_t replayed = 0;
+  std::uint64_t not_authentic = 0;
+  std::uint64_t selector_mismatch = 0;
+};
+
+// What both directions have: name, counters, hard limits. In this and the SAs themselves what each packet
+// needs comes first: of 100,000 SAs each packet's comes from memory, line by line.
 struct SaState {
   SaId id;
   Reqid reqid;
-  SaCounters counters;
-  std::optional<Instant> expires;
+  bool gone = false;               // out of the engine's tables
   std::uint64_t max_bytes = 0;     // the hard limit; 0: none
   std::uint64_t soft_bytes = 0;    // 0: none, or told already
   std::uint64_t soft_packets = 0;  // likewise
-  bool gone = false;               // out of the engine's tables
+  SaCounts counters;
+  std::optional<Instant> expires;
 
+  [[nodiscard]] SaCounters report() const {
+    return {id,
+            counters.bytes,
+            counters.packets,
+            counters.replayed,
+            counters.not_authentic,
+            counters.selector_mismatch};
+  }
   // Whether `bytes` more would pass the hard limit.
   [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
     return max_bytes != 0 && (counters.bytes > max_bytes || bytes > max_bytes - counters.bytes);
@@ -67,33 +87,46 @@ struct SaState {
 };
 
 // One of ESP and AH, by `state.id.protocol`.
-struct OutboundSa {
+struct alignas(kCacheLine) OutboundSa {
   SaState state;
-  OuterPath path;
-  EncapsulationMode mode = EncapsulationMode::tunnel;
-  std::optional<SaId> bundle;  // ESP: the AH that goes over it. AH: what it goes over
-  std::variant<EspSealer, AhAuthenticator> crypto;
   SequenceCounter sequence;
-  PacketHandling handling{};
-  std::uint16_t ip_id = 0;  // AH over IPv4, which covers it: the last one
   // What the kernel says about the path; asked again after a second (esp_engine.h).
   std::size_t path_mtu = 0;
   Instant path_mtu_at{};
+  EncapsulationMode mode = EncapsulationMode::tunnel;
+  PacketHandling handling{};
+  std::uint16_t ip_id = 0;     // AH over IPv4, which covers it: the last one
+  std::optional<SaId> bundle;  // ESP: the AH that goes over it. AH: what it goes over
+  OuterPath path;
+  std::variant<EspSealer, AhAuthenticator> crypto;
+
+  static void* operator new(std::size_t, std::align_val_t) { return slab_of<OutboundSa>().take(); }
+  static void operator delete(void* sa, std::align_val_t) { slab_of<OutboundSa>().give(sa); }
 };
 
-struct InboundSa {
+struct alignas(kCacheLine) InboundSa {
   SaState state;
-  SelectorPair selectors;
   EncapsulationMode mode = EncapsulationMode::tunnel;
   bool encapsulated = false;
   bool non_ike_marker = false;
-  Endpoint remote;      // in UDP: where the peer was when the SA was made
   bool bundle = false;  // of AH and ESP
-  std::variant<EspOpener, AhAuthenticator> crypto;
-  ReplayWindow window;
   bool esn = false;
   TcpMss tcp_mss{};
+  Endpoint remote;  // in UDP: where the peer was when the SA was made
+  ReplayWindow window;
+  std::variant<EspOpener, AhAuthenticator> crypto;
+  SelectorPair selectors;
+
+  static void* operator new(std::size_t, std::align_val_t) { return slab_of<InboundSa>().take(); }
+  static void operator delete(void* sa, std::align_val_t) { slab_of<InboundSa>().give(sa); }
 };
+
+// Has what a packet needs of its SA brought into the cache, but for the key schedule, which is
+// crypto_batch.h's.
+template <typename Sa>
+void prefetch(const Sa& sa) {
+  prefetch_lines(&sa, sizeof(Sa));
+}
 
 // ErrorCode::unsupported for what this plane does not do: AH or transport mode in UDP, a replay window out of
 // 32..4096, addresses of mixed families, transport mode whose selectors are not its addresses, a reserved

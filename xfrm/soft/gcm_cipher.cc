@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <string>
+#include <string_view>
 
 namespace oakgate::soft {
 
@@ -19,6 +21,14 @@ bool run_openssl(EVP_CIPHER_CTX* context, ByteView nonce, ByteView aad, std::spa
 
 using Block = std::array<std::uint8_t, GcmCipher::kMaxTagBytes>;
 
+// Whether the cipher that OpenSSL calls `name` has keys of so many bytes.
+bool of_length(std::string_view name, std::size_t key_bytes) {
+  const auto rows = esp_ciphers();
+  return std::any_of(rows.begin(), rows.end(), [&](const EspCipherInfo& row) {
+    return row.openssl != nullptr && row.openssl == name && row.key_bytes == key_bytes;
+  });
+}
+
 bool lengths_good(ByteView nonce, std::size_t tag) {
   return nonce.size() == GcmCipher::kNonceBytes && (tag == 8 || tag == 12 || tag == 16);
 }
@@ -31,9 +41,14 @@ Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirecti
 
 Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirection direction,
                                     CryptoBackend backend) {
-  auto context = keyed_context(name, key, direction);
-  if (!context) return fail(std::move(context.error()));
-  if (backend == CryptoBackend::openssl) return GcmCipher(std::move(*context));
+  if (backend == CryptoBackend::openssl) {
+    auto context = keyed_context(name, key, direction);
+    if (!context) return fail(std::move(context.error()));
+    return GcmCipher(std::move(*context));
+  }
+  if (!of_length(name, key.size())) {
+    return fail(ErrorCode::unsupported, std::string(name) + ": the key has a wrong length");
+  }
   MultiBufferGcm keyed = MultiBufferGcm::create(key);
   if (keyed) return GcmCipher(std::move(keyed));
   return fail(ErrorCode::unsupported, "ipsec-mb does not key AES-GCM: " + multi_buffer_library().why);

@@ -1,7 +1,5 @@
 #include "xfrm/soft/inner_packet.h"
 
-#include <array>
-
 namespace oakgate::soft {
 
 namespace {
@@ -19,14 +17,17 @@ constexpr std::uint8_t kAh = 51;
 constexpr std::uint8_t kDestinationOptions = 60;
 constexpr std::uint8_t kMobility = 135;
 
-constexpr std::array<std::uint8_t, 5> kProtocolsWithPorts = {6, 17, 33, 132,
-                                                             136};  // TCP UDP DCCP SCTP UDP-Lite
-
 bool has_ports(std::uint8_t protocol) {
-  for (const std::uint8_t known : kProtocolsWithPorts) {
-    if (known == protocol) return true;
+  switch (protocol) {
+    case 6:    // TCP
+    case 17:   // UDP
+    case 33:   // DCCP
+    case 132:  // SCTP
+    case 136:  // UDP-Lite
+      return true;
+    default:
+      return false;
   }
-  return false;
 }
 
 std::uint16_t u16_at(ByteView data, std::size_t offset) {
@@ -34,20 +35,20 @@ std::uint16_t u16_at(ByteView data, std::size_t offset) {
 }
 
 void read_ports(ByteView packet, InnerPacket& out) {
+  out.ports.reset();
   if (out.fragment == Fragment::later || !has_ports(out.protocol)) return;
   if (out.upper_offset + 4 > out.size) return;
   out.ports = Ports{u16_at(packet, out.upper_offset), u16_at(packet, out.upper_offset + 2)};
 }
 
-std::optional<InnerPacket> parse_ipv4(ByteView packet) {
-  if (packet.size() < kIpv4MinHeader) return std::nullopt;
+bool read_ipv4(ByteView packet, InnerPacket& out) {
+  if (packet.size() < kIpv4MinHeader) return false;
   const std::size_t header = std::size_t{packet[0] & 0x0fU} * 4;
   const std::size_t total = u16_at(packet, 2);
-  if (header < kIpv4MinHeader || total < header || total > packet.size()) return std::nullopt;
+  if (header < kIpv4MinHeader || total < header || total > packet.size()) return false;
   const std::uint16_t flags = u16_at(packet, 6);
   const bool more_fragments = (flags & 0x2000) != 0;
   const bool later = (flags & 0x1fff) != 0;
-  InnerPacket out;
   out.source = *IpAddress::from_bytes(packet.subspan(12, 4));
   out.destination = *IpAddress::from_bytes(packet.subspan(16, 4));
   out.protocol = packet[9];
@@ -57,7 +58,7 @@ std::optional<InnerPacket> parse_ipv4(ByteView packet) {
   out.upper_offset = header;
   out.size = total;
   read_ports(packet, out);
-  return out;
+  return true;
 }
 
 // Follows the extension headers to the upper layer. False: the chain is cut or too long.
@@ -95,33 +96,39 @@ bool walk_extensions(ByteView packet, InnerPacket& out) {
   return false;
 }
 
-std::optional<InnerPacket> parse_ipv6(ByteView packet) {
-  if (packet.size() < kIpv6Header) return std::nullopt;
+bool read_ipv6(ByteView packet, InnerPacket& out) {
+  if (packet.size() < kIpv6Header) return false;
   const std::size_t total = kIpv6Header + u16_at(packet, 4);
-  if (total > packet.size()) return std::nullopt;
-  InnerPacket out;
+  if (total > packet.size()) return false;
   out.source = *IpAddress::from_bytes(packet.subspan(8, 16));
   out.destination = *IpAddress::from_bytes(packet.subspan(24, 16));
   out.traffic_class = static_cast<std::uint8_t>((packet[0] & 0x0fU) << 4 | packet[1] >> 4);
   out.dont_fragment = true;
+  out.fragment = Fragment::none;
   out.size = total;
-  if (!walk_extensions(packet, out)) return std::nullopt;
+  if (!walk_extensions(packet, out)) return false;
   read_ports(packet, out);
-  return out;
+  return true;
 }
 
 }  // namespace
 
-std::optional<InnerPacket> parse_inner_packet(ByteView packet) {
-  if (packet.empty()) return std::nullopt;
+bool read_inner_packet(ByteView packet, InnerPacket& out) {
+  if (packet.empty()) return false;
   switch (packet[0] >> 4) {
     case 4:
-      return parse_ipv4(packet);
+      return read_ipv4(packet, out);
     case 6:
-      return parse_ipv6(packet);
+      return read_ipv6(packet, out);
     default:
-      return std::nullopt;
+      return false;
   }
+}
+
+std::optional<InnerPacket> parse_inner_packet(ByteView packet) {
+  std::optional<InnerPacket> out(std::in_place);
+  if (!read_inner_packet(packet, *out)) out.reset();
+  return out;
 }
 
 void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class) {

@@ -42,6 +42,8 @@ struct InnerPacket {
 
 // Nothing if it is no whole, well-formed IP packet. Never reads past `packet`, never allocates.
 [[nodiscard]] std::optional<InnerPacket> parse_inner_packet(ByteView packet);
+// The same into `out`, whatever was in it. False: it is none, and what is in `out` says nothing.
+[[nodiscard]] bool read_inner_packet(ByteView packet, InnerPacket& out);
 
 // Sets DSCP and ECN in a packet that parsed; mends the IPv4 header checksum (RFC 1624).
 void set_traffic_class(std::span<std::uint8_t> packet, std::uint8_t traffic_class);

@@ -11,6 +11,9 @@
 #include <array>
 #include <utility>
 
+#include "xfrm/soft/prefetch.h"
+#include "xfrm/soft/slab.h"
+
 namespace oakgate::soft {
 
 namespace {
@@ -133,11 +136,6 @@ bool lengths_good(std::span<const Job> jobs) {
                      [](const Job& job) { return !job.data.empty() && job.data.size() <= kMaxMultiBuffer; });
 }
 
-void prefetch_lines(const void* from, std::size_t bytes) {
-  const auto* const first = static_cast<const char*>(from);
-  for (std::size_t at = 0; at < bytes; at += 64) __builtin_prefetch(first + at);
-}
-
 }  // namespace
 
 const MultiBufferLibrary& multi_buffer_library() {
@@ -146,11 +144,13 @@ const MultiBufferLibrary& multi_buffer_library() {
 
 // ---- GCM
 
-struct MultiBufferGcm::Keyed {
+struct alignas(kCacheLine) MultiBufferGcm::Keyed {
   gcm_key_data key{};
   aes_gcm_enc_dec_t seal = nullptr;
   aes_gcm_enc_dec_t open = nullptr;
   ~Keyed() { OPENSSL_cleanse(&key, sizeof(key)); }
+  static void* operator new(std::size_t, std::align_val_t) { return slab_of<Keyed>().take(); }
+  static void operator delete(void* keyed, std::align_val_t) { slab_of<Keyed>().give(keyed); }
 };
 
 MultiBufferGcm MultiBufferGcm::create(ByteView key) {
@@ -195,7 +195,7 @@ void MultiBufferGcm::prefetch(std::size_t bytes) const {
   const auto* const key = reinterpret_cast<const char*>(&keyed_->key);
   prefetch_lines(key, kRounds);
   prefetch_lines(key + sizeof(gcm_key_data) - used, used);
-  prefetch_lines(&keyed_->seal, 1);
+  prefetch_line(&keyed_->seal);
 }
 
 void MultiBufferGcm::seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,

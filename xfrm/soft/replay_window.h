@@ -7,6 +7,7 @@
 #pragma once
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <vector>
@@ -22,23 +23,25 @@ class ReplayWindow {
   // `top`: what has been seen, as if all before it had not.
   explicit ReplayWindow(std::uint32_t size, std::uint64_t top = 0)
       // One block more than the window needs: the newest block is only partly in use (RFC 6479 section 2).
-      : size_(size), top_(top), blocks_(std::bit_ceil((size + kBlockBits - 1) / kBlockBits + 1)) {}
+      : size_(size), top_(top), mask_(std::bit_ceil((size + kBlockBits - 1) / kBlockBits + 1) - 1) {
+    if (mask_ >= few_.size()) many_.resize(mask_ + 1);
+  }
 
   [[nodiscard]] bool acceptable(std::uint64_t sequence) const {
     if (sequence == 0) return false;  // RFC 4303 section 2.2: the first packet has sequence number 1
     if (sequence > top_) return true;
     if (top_ - sequence >= size_) return false;
-    return (blocks_[index(sequence)] & bit(sequence)) == 0;
+    return (block(sequence / kBlockBits) & bit(sequence)) == 0;
   }
 
   void accept(std::uint64_t sequence) {
     if (sequence > top_) {
       const std::uint64_t newest = top_ / kBlockBits;
-      const std::uint64_t ahead = std::min(sequence / kBlockBits - newest, block_count());
-      for (std::uint64_t i = 1; i <= ahead; ++i) blocks_[(newest + i) & (block_count() - 1)] = 0;
+      const std::uint64_t ahead = std::min(sequence / kBlockBits - newest, mask_ + 1);
+      for (std::uint64_t i = 1; i <= ahead; ++i) block(newest + i) = 0;
       top_ = sequence;
     }
-    blocks_[index(sequence)] |= bit(sequence);
+    block(sequence / kBlockBits) |= bit(sequence);
   }
 
   [[nodiscard]] std::uint64_t top() const { return top_; }
@@ -62,17 +65,22 @@ class ReplayWindow {
  private:
   static constexpr std::uint64_t kBlockBits = 64;
 
-  [[nodiscard]] std::uint64_t block_count() const { return blocks_.size(); }
-  [[nodiscard]] std::size_t index(std::uint64_t sequence) const {
-    return (sequence / kBlockBits) & (block_count() - 1);
+  // The ring's place of a block that is counted from sequence number 0 on.
+  [[nodiscard]] std::uint64_t& block(std::uint64_t number) {
+    return mask_ < few_.size() ? few_[number & mask_] : many_[number & mask_];
+  }
+  [[nodiscard]] std::uint64_t block(std::uint64_t number) const {
+    return mask_ < few_.size() ? few_[number & mask_] : many_[number & mask_];
   }
   [[nodiscard]] static std::uint64_t bit(std::uint64_t sequence) {
     return std::uint64_t{1} << (sequence % kBlockBits);
   }
 
   std::uint32_t size_;
-  std::uint64_t top_;  // the highest sequence number authenticated so far
-  std::vector<std::uint64_t> blocks_;
+  std::uint64_t top_;                   // the highest sequence number authenticated so far
+  std::uint64_t mask_;                  // the blocks are a power of two
+  std::array<std::uint64_t, 2> few_{};  // those of a window of 64
+  std::vector<std::uint64_t> many_;     // of a larger one
 };
 
 }  // namespace oakgate::soft

@@ -138,5 +138,127 @@ TEST(SelectorTable, AgreesWithTheDefinition) {
   }
 }
 
+// Three homes for all keys.
+struct CollidingHash {
+  template <std::size_t kWords>
+  std::size_t operator()(const SelectorKey<kWords>& key) const noexcept {
+    return SelectorKeyHash{}(key) % 3;
+  }
+};
+
+// Random inserts, erases and look-ups of both families, with ranges, protocols and ports, against a list that
+// is walked. Few networks, so that pairs share keys and each other's traffic.
+template <typename Hash>
+class AgainstAList {
+ public:
+  explicit AgainstAList(unsigned seed) : random_(seed) {}
+  void step(int value) {
+    if (list_.empty() || below(100) < (list_.size() < 120 ? 60U : 40U)) {
+      list_.push_back({pair(), value});
+      table_.insert(list_.back().pair, value);
+    } else {
+      const auto gone = list_.begin() + static_cast<std::ptrdiff_t>(below(list_.size()));
+      table_.erase(gone->pair, gone->value);
+      list_.erase(gone);
+    }
+    for (int i = 0; i < 4; ++i) look_up();
+  }
+  void empty() {
+    for (const Entry& entry : list_) table_.erase(entry.pair, entry.value);
+    list_.clear();
+    for (int i = 0; i < 50; ++i) look_up();
+  }
+
+ private:
+  struct Entry {
+    SelectorPair pair;
+    int value = 0;
+    std::vector<SelectorPair> parts = pair.subnet_pairs();
+  };
+
+  std::size_t below(std::size_t limit) { return random_() % limit; }
+  IpAddress host(Family family) {
+    Bytes raw(family == Family::ipv4 ? 4 : 16);
+    raw.front() = family == Family::ipv4 ? 10 : 0xfd;
+    raw[raw.size() / 2] = static_cast<std::uint8_t>(below(3));
+    raw.back() = static_cast<std::uint8_t>(below(6));
+    return *IpAddress::from_bytes(raw);
+  }
+  Selector side(Family family, std::uint8_t protocol) {
+    const auto port = static_cast<std::uint16_t>(protocol == 6 ? below(3) : 0);
+    if (below(4) == 0) {
+      // Within one network: a range over several comes to very many subnets.
+      const IpAddress one = host(family);
+      Bytes raw = to_bytes(one.bytes());
+      raw.back() = static_cast<std::uint8_t>(below(6));
+      const IpAddress other = *IpAddress::from_bytes(raw);
+      return Selector::of_range({std::min(one, other), std::max(one, other)}, protocol, port);
+    }
+    const IpAddress address = host(family);
+    return {Subnet(address, static_cast<int>(below(5)) * address.bits() / 4), protocol, port};
+  }
+  SelectorPair pair() {
+    const Family family = below(2) == 0 ? Family::ipv4 : Family::ipv6;
+    const std::uint8_t protocol = std::array<std::uint8_t, 4>{0, 0, 6, 17}.at(below(4));
+    return {side(family, protocol), side(family, protocol)};
+  }
+
+  // Whether the first decides about the flow, which both hold: by the part that the flow is in.
+  static bool goes_first(const Entry& one, const Entry& other, const Flow& flow) {
+    const auto prefixes = [&flow](const Entry& entry) {
+      for (const SelectorPair& part : entry.parts) {
+        if (part.remote.subnet.contains(flow.remote) && part.local.subnet.contains(flow.local))
+          return std::pair(part.remote.subnet.prefix(), part.local.subnet.prefix());
+      }
+      return std::pair(-1, -1);
+    };
+    const auto fixed = [](const SelectorPair& pair) {
+      return (pair.remote.port != 0) + (pair.local.port != 0) + (pair.remote.protocol != 0) +
+             (pair.local.protocol != 0);
+    };
+    const auto mine = std::pair(prefixes(one), fixed(one.pair));
+    const auto theirs = std::pair(prefixes(other), fixed(other.pair));
+    return mine != theirs ? mine > theirs : one.pair.narrower_than(other.pair);
+  }
+  void look_up() {
+    const Family family = below(2) == 0 ? Family::ipv4 : Family::ipv6;
+    const auto port = [this] { return static_cast<std::uint16_t>(below(3)); };
+    const auto protocol = static_cast<std::uint8_t>(below(2) == 0 ? 6 : 17);
+    const Flow flow{host(family), host(family), protocol, port(), port()};
+    const Entry* best = nullptr;
+    for (const Entry& entry : list_) {
+      if (within(entry.pair, flow) && (best == nullptr || goes_first(entry, *best, flow))) best = &entry;
+    }
+    table_.prefetch(flow);
+    const int* const found = table_.find(flow);
+    ASSERT_EQ(found != nullptr ? *found : 0, best != nullptr ? best->value : 0)
+        << flow.local.to_string() << " " << flow.remote.to_string();
+  }
+
+  std::mt19937 random_;
+  SelectorTable<int, Hash> table_;
+  std::vector<Entry> list_;  // in the order of insertion
+};
+
+template <typename Hash>
+void agrees_with_a_list() {
+  for (unsigned seed = 1; seed <= 5; ++seed) {
+    AgainstAList<Hash> both(seed);
+    for (int step = 1; step <= 400; ++step) {
+      SCOPED_TRACE("seed " + std::to_string(seed) + " step " + std::to_string(step));
+      both.step(step);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+    both.empty();
+  }
+}
+
+TEST(SelectorTable, AgreesWithAListThatComesAndGoes) {
+  agrees_with_a_list<SelectorKeyHash>();
+}
+TEST(SelectorTable, AgreesWithAListThoughKeysCollide) {
+  agrees_with_a_list<CollidingHash>();
+}
+
 }  // namespace
 }  // namespace oakgate::soft
