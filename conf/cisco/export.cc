@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 
 namespace oakgate::conf::cisco {
 
@@ -9,6 +10,14 @@ namespace {
 
 constexpr std::string_view kMap = "oakgate";
 constexpr std::string_view kStars = "********";
+
+constexpr std::uint32_t kUsualWindow = 64;
+
+// `replay window-size`: the next one that IOS has.
+std::uint32_t ios_window(std::uint32_t packets) {
+  constexpr std::uint32_t kLargest = 1024;
+  return std::clamp(std::bit_ceil(packets), kUsualWindow, kLargest);
+}
 
 // ---- what a dialect knows ------------------------------------------------------------------------------
 
@@ -299,6 +308,11 @@ class Writer {
       words.push_back(life + "kilobytes " +
                       std::to_string(std::min<std::uint64_t>(tunnel.lifetime.kilobytes.value, 2147483647)));
     }
+    if (ios() && tunnel.replay_window != kUsualWindow)
+      words.push_back("set security-association replay window-size " +
+                      std::to_string(ios_window(tunnel.replay_window)));
+    if (tunnel.esn)
+      note("tunnel " + tunnel.name + " has extended sequence numbers (`esn`), which are not known there");
     words.push_back("match address " + list);
     const std::string head = "crypto map " + word(kMap) + " " + std::to_string(number);
     line(ios() ? head + " ipsec-isakmp" : dialect_ == Dialect::pix ? head + " ipsec-isakmp" : "! " + head);
@@ -311,11 +325,32 @@ class Writer {
     if (ios()) {
       line("interface " + interface);
       line(" crypto map " + word(kMap));
+      handling();
       return;
     }
+    if (dialect_ == Dialect::asa) handling();
     line("crypto map " + word(kMap) + " interface " + interface);
     line((dialect_ == Dialect::asa ? "crypto ikev1 enable " : "isakmp enable ") + interface);
     if (dialect_ == Dialect::pix) line("sysopt connection permit-ipsec");
+  }
+
+  // What is said of the interface there, of tunnels that all say the same.
+  void handling() {
+    const PacketHandling& first = peer_.tunnels.front().handling;
+    const bool all = std::all_of(peer_.tunnels.begin(), peer_.tunnels.end(),
+                                 [&](const TunnelConfig& one) { return one.handling == first; });
+    if (!all) {
+      note("its tunnels differ in df_bit or tcp_mss, which are the interface's there: left out");
+      return;
+    }
+    const bool set = first.df_bit == DfBit::set;
+    if (first.df_bit != DfBit::copy) {
+      line(ios() ? " crypto ipsec df-bit " + word(set ? "set" : "clear")
+                 : "crypto ipsec df-bit " + word(set ? "set-df " : "clear-df ") + options_.interface);
+    }
+    if (first.tcp_mss.kind != TcpMss::Kind::fixed) return;
+    const std::string bytes = std::to_string(first.tcp_mss.bytes);
+    line(ios() ? " ip tcp adjust-mss " + bytes : "sysopt connection tcpmss " + bytes);
   }
 
   const Config& config_;

@@ -301,6 +301,14 @@ class Writer {
       line("        lifetime: {time: " + std::to_string(tunnel.lifetime.time.count()) +
            "s, kilobytes: " + std::to_string(kilobytes) + "}");
     }
+    if (tunnel.replay_window != 0) line("        replay_window: " + std::to_string(tunnel.replay_window));
+    if (tunnel.df_bit == DfBit::clear) line("        df_bit: clear");
+    // The kernel's data plane has no means for these, and which one there will be is not known.
+    if (tunnel.df_bit == DfBit::set) line("        # df_bit: set    # with `data_plane: software`");
+    if (tunnel.tcp_mss != 0) {
+      line("        # tcp_mss: " + std::to_string(tunnel.tcp_mss) +
+           "    # with `data_plane: software`; else by a firewall rule");
+    }
   }
 
   void file_notes() {

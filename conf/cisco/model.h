@@ -49,6 +49,7 @@ struct MapEntry {
   std::optional<DhGroup> pfs;
   std::optional<Lifetime> lifetime;
   std::string trustpoint;
+  int replay_window = 0;  // packets; 0: not said
 };
 
 struct Trustpoint {
@@ -74,6 +75,8 @@ struct Interface {
   std::string name;
   std::optional<IpAddress> address;
   std::string crypto_map;
+  std::optional<DfBit> df_bit;
+  int tcp_mss = 0;  // 0: not said
 };
 
 struct Model {
@@ -91,7 +94,10 @@ struct Model {
   std::vector<Interface> interfaces;
   std::optional<DeadPeerDetection> dpd;
   std::optional<bool> nat_traversal;
-  Lifetime lifetime;  // of maps that say nothing
+  Lifetime lifetime;            // of maps that say nothing
+  std::optional<DfBit> df_bit;  // of interfaces that say nothing
+  int replay_window = 0;        // of maps that say nothing; 0: not said
+  int tcp_mss = 0;              // likewise, of a device that has it for all
   std::vector<Note> notes;
 };
 

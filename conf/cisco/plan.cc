@@ -75,7 +75,22 @@ class Planner {
       tunnel.transform_sets = sets;
       tunnel.pfs = entry.pfs;
       tunnel.lifetime = entry.lifetime.value_or(model_.lifetime);
+      handle(entry, tunnel);
       peer->tunnels.push_back(std::move(tunnel));
+    }
+  }
+
+  // What the map's interface, or else the whole device, does to packets. An MSS is as a rule adjusted on the
+  // inside: one that is the only one of all interfaces is meant for the tunnels, too.
+  void handle(const MapEntry& entry, PlannedTunnel& tunnel) const {
+    tunnel.df_bit = model_.df_bit.value_or(DfBit::copy);
+    tunnel.replay_window = entry.replay_window != 0 ? entry.replay_window : model_.replay_window;
+    tunnel.tcp_mss = model_.tcp_mss;
+    for (const Interface& one : model_.interfaces) {
+      if (tunnel.tcp_mss == 0) tunnel.tcp_mss = one.tcp_mss;
+      if (one.crypto_map != entry.map) continue;
+      tunnel.df_bit = one.df_bit.value_or(tunnel.df_bit);
+      if (one.tcp_mss != 0) tunnel.tcp_mss = one.tcp_mss;
     }
   }
 

@@ -15,6 +15,9 @@ struct PlannedTunnel {
   std::vector<std::string> transform_sets;
   std::optional<DhGroup> pfs;
   Lifetime lifetime;
+  DfBit df_bit = DfBit::copy;
+  int replay_window = 0;  // 0: as usual
+  int tcp_mss = 0;        // 0: none
 };
 
 struct PlannedPeer {

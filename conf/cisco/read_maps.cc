@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "conf/cisco/reading.h"
+#include "conf/sections.h"
 
 namespace oakgate::conf::cisco {
 
@@ -61,6 +62,23 @@ bool set_lifetime(Lifetime& lifetime, const Line& line, std::size_t at) {
   return line.word(at) == "seconds" || line.word(at) == "kilobytes";
 }
 
+// `... replay window-size N`, the words from `at` on. IOS's windows are powers of two; 0: none was
+// understood.
+int window_of(Reading& in, const Line& line, std::size_t at) {
+  const auto size = number(line.word(at + 1), 32, 4096);
+  if (line.word(at) == "window-size" && size) return *size;
+  note(in, line, "here packets are always checked for replays, in a window of 32 to 4096");
+  return 0;
+}
+
+// IOS: the word alone; ASA: `clear-df INTERFACE`.
+std::optional<DfBit> df_bit_of(std::string_view word) {
+  if (word.ends_with("-df")) word.remove_suffix(3);
+  if (word == "copy") return DfBit::copy;
+  if (word == "set") return DfBit::set;
+  return word == "clear" ? std::optional(DfBit::clear) : std::nullopt;
+}
+
 // A word of a map's entry, from word `at` on: "set peer 192.0.2.1". IOS has it in the submode, PIX and ASA
 // in the line.
 void set_word(Reading& in, MapEntry& entry, const Line& line, std::size_t at) {
@@ -90,6 +108,8 @@ void set_word(Reading& in, MapEntry& entry, const Line& line, std::size_t at) {
     Lifetime lifetime = entry.lifetime.value_or(in.model.lifetime);
     if (!set_lifetime(lifetime, line, at + 3)) note(in, line, "the lifetime was not understood");
     entry.lifetime = lifetime;
+  } else if (first == "set" && second == "security-association" && line.word(at + 2) == "replay") {
+    entry.replay_window = window_of(in, line, at + 3);
   } else if (first == "set" && second == "trustpoint") {
     entry.trustpoint = std::string(line.word(at + 2));
   } else if (first != "description" && !first.empty()) {
@@ -102,7 +122,9 @@ Interface& interface_of(Reading& in, std::string_view name) {
   const auto found =
       std::find_if(all.begin(), all.end(), [&](const Interface& one) { return one.name == name; });
   if (found != all.end()) return *found;
-  return all.emplace_back(Interface{std::string(name), {}, {}});
+  Interface& fresh = all.emplace_back();
+  fresh.name = std::string(name);
+  return fresh;
 }
 
 // The rest of `crypto map NAME NUMBER`, from word 4 on.
@@ -191,8 +213,32 @@ void read_interface(Reading& in, const Command& command) {
       if (const auto known = address(in, line.word(2))) interface.address = known;
     } else if (line.begins({"crypto", "map"})) {
       interface.crypto_map = std::string(line.word(2));
+    } else if (line.begins({"crypto", "ipsec", "df-bit"})) {
+      interface.df_bit = df_bit_of(line.word(3));
+    } else if (line.begins({"ip", "tcp", "adjust-mss"})) {
+      interface.tcp_mss = number(line.word(3), kMinMss, kMaxMss).value_or(0);
     }
   }
+}
+
+void read_df_bit(Reading& in, const Command& command) {
+  const Line& line = command.line;
+  const auto df_bit = df_bit_of(line.word(3));
+  if (!df_bit) {
+    note(in, line, "copy, set or clear was expected");
+  } else if (line.words.size() > 4) {
+    interface_of(in, line.word(4)).df_bit = df_bit;
+  } else {
+    in.model.df_bit = df_bit;
+  }
+}
+
+void read_replay_window(Reading& in, const Command& command) {
+  in.model.replay_window = window_of(in, command.line, 4);
+}
+
+void read_tcp_mss(Reading& in, const Command& command) {
+  in.model.tcp_mss = number(command.line.word(3), kMinMss, kMaxMss).value_or(0);
 }
 
 void read_pix_address(Reading& in, const Command& command) {

@@ -43,6 +43,9 @@ void read_pubkey_chain(Reading& in, const Command& command);
 // read_maps.cc
 void read_transform_set(Reading& in, const Command& command);
 void read_sa_lifetime(Reading& in, const Command& command);
+void read_df_bit(Reading& in, const Command& command);         // crypto ipsec df-bit clear|set|copy
+void read_replay_window(Reading& in, const Command& command);  // ... replay window-size N
+void read_tcp_mss(Reading& in, const Command& command);        // sysopt connection tcpmss N
 void read_map(Reading& in, const Command& command);
 void read_interface(Reading& in, const Command& command);
 void read_pix_address(Reading& in, const Command& command);  // ip address outside A M

@@ -119,6 +119,29 @@ TEST(ExportCisco, InTheWordsOfEach) {
   EXPECT_THAT(router, HasSubstr("interface Serial0\n crypto map oakgate\n"));
 }
 
+TEST(ExportCisco, WhatIsDoneToPackets) {
+  Config config = sample("old-cisco");
+  for (PeerConfig& peer : config.peers) {
+    for (TunnelConfig& tunnel : peer.tunnels) {
+      tunnel.handling = {DfBit::clear, true, {TcpMss::Kind::fixed, 1360}};
+      tunnel.replay_window = 500;
+      tunnel.esn = true;
+    }
+  }
+  const Exported router = export_cisco(config, peer_of(config, "ios-12"), options(Dialect::ios));
+  EXPECT_THAT(router.text,
+              HasSubstr("interface Serial0\n crypto map oakgate\n crypto ipsec df-bit clear\n ip tcp "
+                        "adjust-mss 1360\n"));
+  EXPECT_THAT(router.text, HasSubstr(" set security-association replay window-size 512\n"));
+  EXPECT_THAT(router.notes, Contains(HasSubstr("extended sequence numbers")));
+  const Imported back = import_cisco(router.text, kUntil);
+  EXPECT_THAT(back.yaml,
+              HasSubstr("        replay_window: 512\n        df_bit: clear\n        # tcp_mss: 1360 "));
+  const std::string asa = export_cisco(config, peer_of(config, "ios-11"), options(Dialect::asa)).text;
+  EXPECT_THAT(asa, HasSubstr("crypto ipsec df-bit clear-df outside\nsysopt connection tcpmss 1360\n"));
+  EXPECT_THAT(import_cisco(asa, kUntil).yaml, HasSubstr("df_bit: clear\n        # tcp_mss: 1360 "));
+}
+
 TEST(ExportCisco, SaysWhatADialectCannot) {
   const Config config = sample("old-cisco");
   // How many bits the device cuts its ICVs to is no word of its configuration.

@@ -57,6 +57,33 @@ std::string why(const Imported& imported, const std::string& text) {
   return "no such note";
 }
 
+TEST(ImportCisco, WhatIsDoneToPackets) {
+  const auto with = [](const std::string& global, const std::string& entry, const std::string& interface) {
+    return import(
+        "hostname r1\ncrypto isakmp policy 10\n authentication pre-share\n"
+        "crypto isakmp key secret address 192.0.2.2\ncrypto ipsec transform-set t esp-3des esp-sha-hmac\n" +
+        global +
+        "crypto map m 10 ipsec-isakmp\n set peer 192.0.2.2\n set transform-set t\n match address 101\n" +
+        entry + "interface Serial0\n ip address 192.0.2.1 255.255.255.0\n crypto map m\n" + interface +
+        "access-list 101 permit ip 10.1.0.0 0.0.0.255 10.2.0.0 0.0.0.255\n");
+  };
+  const auto tunnel = [](const Imported& imported) { return parsed(imported).peers.at(0).tunnels.at(0); };
+  EXPECT_EQ(tunnel(with("", "", "")).handling, PacketHandling{});
+  EXPECT_EQ(tunnel(with("crypto ipsec df-bit clear\n", "", "")).handling.df_bit, DfBit::clear);
+  const Imported overruled =
+      with("crypto ipsec df-bit clear\n", "", " crypto ipsec df-bit copy\n ip tcp adjust-mss 1360\n");
+  EXPECT_EQ(tunnel(overruled).handling.df_bit, DfBit::copy);
+  EXPECT_THAT(overruled.yaml, HasSubstr("# tcp_mss: 1360"));
+  EXPECT_THAT(with("crypto ipsec df-bit set\n", "", "").yaml, HasSubstr("# df_bit: set"));
+  const std::string replay = "crypto ipsec security-association replay window-size 1024\n";
+  EXPECT_EQ(tunnel(with(replay, "", "")).replay_window, 1024U);
+  EXPECT_EQ(tunnel(with(replay, " set security-association replay window-size 128\n", "")).replay_window,
+            128U);
+  EXPECT_THAT(why(with("crypto ipsec security-association replay disable\n", "", ""), "replay disable"),
+              HasSubstr("always checked for replays"));
+  EXPECT_THAT(why(with("crypto ipsec df-bit maybe\n", "", ""), "df-bit"), HasSubstr("copy, set or clear"));
+}
+
 TEST(ImportCisco, APreSharedKeyOfIos) {
   const Imported imported = import(sample("cl-2513-2a"));
   const Config config = parsed(imported);
