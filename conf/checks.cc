@@ -94,27 +94,40 @@ void check_purposes(const Draft& draft, Report& report) {
   }
 }
 
-// Each selector pair has one policy in the data plane, so it can lead to one tunnel only.
+// Each selector pair has one policy in the data plane, so it can lead to one tunnel only: of one peer, whose
+// proxy identities say no more; and of several, but for those that another mark or interface leads to.
 void check_pairs_differ(const Draft& draft, Report& report) {
   struct Owner {
     const PeerConfig* peer;
     const TunnelConfig* tunnel;
+    [[nodiscard]] bool told_from(const Owner& other) const {
+      const KernelTies& ours = tunnel->ties;
+      const KernelTies& theirs = other.tunnel->ties;
+      return peer != other.peer && (ours.if_id() != theirs.if_id() || !ours.mark.meets(theirs.mark));
+    }
   };
-  std::map<SelectorPair, Owner> seen;
+  std::map<SelectorPair, std::vector<Owner>> seen;
+  std::size_t count = 0;
   for (const PeerDraft& peer : draft.peers) {
     for (const TunnelConfig& tunnel : peer.config.tunnels) {
       for (const SelectorPair& pair : tunnel.pairs) {
-        const auto [other, is_new] = seen.emplace(pair.canonical(), Owner{&peer.config, &tunnel});
-        if (is_new) continue;
+        ++count;
+        std::vector<Owner>& others = seen[pair.canonical()];
+        const Owner mine{&peer.config, &tunnel};
+        const auto same = std::find_if(others.begin(), others.end(),
+                                       [&](const Owner& other) { return !mine.told_from(other); });
+        if (same == others.end()) {
+          others.push_back(mine);
+          continue;
+        }
         report.add(tunnel.position, tunnel_path(peer.config, tunnel),
-                   {quote(pair.to_string()) + " belongs to " +
-                        tunnel_path(*other->second.peer, *other->second.tunnel) + " (" +
-                        report.place(other->second.tunnel->position, tunnel.position) + ") already",
+                   {quote(pair.to_string()) + " belongs to " + tunnel_path(*same->peer, *same->tunnel) +
+                        " (" + report.place(same->tunnel->position, tunnel.position) + ") already",
                     "each pair of subnets in one tunnel"});
       }
     }
   }
-  if (seen.size() > kConfiguredReqids) {
+  if (count > kConfiguredReqids) {
     report.add(
         {}, "peers",
         {"the tunnels have too many pairs of subnets", "at most " + std::to_string(kConfiguredReqids)});
@@ -152,6 +165,50 @@ void check_handling(const Draft& draft, Report& report) {
       if (tunnel.handling.df_bit == DfBit::set) {
         report.add(tunnel.position, path + ".df_bit",
                    {"`data_plane: kernel` cannot set DF always", "copy or clear, or `data_plane: software`"});
+      }
+    }
+  }
+}
+
+// Marks, interfaces and offload are the kernel's. Under `auto` it is known only at the start whether it can.
+void check_ties(const Draft& draft, Report& report) {
+  struct Owner {
+    std::string path;
+    Position position;
+    const TunnelInterface* interface;
+  };
+  std::map<std::string_view, Owner> by_name;
+  std::map<std::uint32_t, Owner> by_id;
+  for (const PeerDraft& peer : draft.peers) {
+    for (const TunnelConfig& tunnel : peer.config.tunnels) {
+      const std::string path = tunnel_path(peer.config, tunnel);
+      const KernelTies& ties = tunnel.ties;
+      const auto kernels_alone = [&](bool there, const std::string& key) {
+        if (!there || draft.gateway.data_plane != DataPlaneChoice::software) return;
+        report.add(
+            tunnel.position, path + "." + key,
+            {"`data_plane: software` has no " + quote(key), "`data_plane: kernel`, or a tunnel without it"});
+      };
+      kernels_alone(!ties.mark.all(), "mark");
+      kernels_alone(ties.interface.has_value(), "interface");
+      kernels_alone(ties.offload != Offload::none, "offload");
+      if (!ties.interface) continue;
+      const TunnelInterface& interface = *ties.interface;
+      const Owner mine{path, tunnel.position, &interface};
+      const Owner& named = by_name.emplace(interface.name, mine).first->second;
+      if (*named.interface != interface) {
+        report.add(tunnel.position, path + ".interface",
+                   {quote(interface.name) + " is otherwise at " + named.path + " (" +
+                        report.place(named.position, tunnel.position) + ")",
+                    "the same words for one interface, or another name"});
+      }
+      const Owner& numbered = by_id.emplace(interface.if_id, mine).first->second;
+      if (numbered.interface->name != interface.name) {
+        report.add(tunnel.position, path + ".interface",
+                   {"the if_id " + std::to_string(interface.if_id) + " is that of " +
+                        quote(numbered.interface->name) + " at " + numbered.path + " (" +
+                        report.place(numbered.position, tunnel.position) + ")",
+                    "an if_id for each interface"});
       }
     }
   }
@@ -236,6 +293,7 @@ void check_whole(const Draft& draft, const std::set<std::string, std::less<>>& s
   check_pairs_differ(draft, report);
   check_compression(draft, report);
   check_handling(draft, report);
+  check_ties(draft, report);
   for (const PeerDraft& peer : draft.peers) check_waiver(peer, short_psk.contains(peer.config.name), report);
 }
 

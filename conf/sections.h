@@ -88,6 +88,8 @@ struct PeerContext {
 [[nodiscard]] std::span<const std::string_view> peer_keys();
 [[nodiscard]] std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& peer,
                                                      const TransformSets& transform_sets);
+// `mark`, `interface`, `offload` and `offload_device` of a tunnel.
+[[nodiscard]] KernelTies read_ties(const MapReader& map);
 [[nodiscard]] WeakWaiver read_waiver(const Field& field);
 [[nodiscard]] std::optional<bool> read_boolean(const Field& field);
 // `policies`, `pre_shared_key`, `trustpoint` and `rsa_encr` of a peer: what it may prove itself by, and with

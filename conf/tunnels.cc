@@ -184,9 +184,9 @@ PacketHandling read_handling(const MapReader& map) {
 }
 
 TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
-  constexpr auto kKeys = std::to_array<std::string_view>({"local", "remote", "transform_sets", "pfs",
-                                                          "lifetime", "start", "rekey", "replay_window",
-                                                          "esn", "df_bit", "copy_dscp", "tcp_mss", "accept"});
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window", "esn",
+       "df_bit", "copy_dscp", "tcp_mss", "accept", "mark", "interface", "offload", "offload_device"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -210,6 +210,7 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   }
   if (const auto esn = map.optional("esn")) tunnel.esn = read_boolean(*esn).value_or(false);
   tunnel.handling = read_handling(map);
+  tunnel.ties = read_ties(map);
   return tunnel;
 }
 

@@ -146,12 +146,14 @@ Result<void> Daemon::choose_plane() {
   for (const ike::KeptPair& pair : kept_) {
     for (SaSpec& sa : ike::kept_sas(pair)) states.sas.push_back(std::move(sa));
   }
-  Result<ChosenPlane> chosen = choose_data_plane(
-      config_.gateway.data_plane,
-      system_planes(config_.transform_sets, keep ? &states : nullptr, config_.gateway.workers));
+  Result<ChosenPlane> chosen =
+      choose_data_plane(config_.gateway.data_plane, system_planes(config_, keep ? &states : nullptr));
   if (!chosen) return fail(chosen.error());
   plane_ = std::move(chosen->plane);
   log_.notice(printable(chosen->why, 1024));
+  if (config_.gateway.data_plane == conf::DataPlaneChoice::kernel) {
+    for (const Error& error : unusable_sets(config_)) log_.error(printable(error_text(error), 1024));
+  }
   if (!keep) return {};
   if (keeps_sas()) {
     kept_ = ike::still_there(std::move(kept_), std::move(states.stayed));

@@ -7,6 +7,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "conf/config.h"
 #include "ike/ports/data_plane.h"
@@ -20,10 +21,13 @@ struct PlaneMakers {
   MakePlane kernel;
   MakePlane software;
 };
-// `sets`: what the kernel is tried with; must outlive the makers' calls. `kept`: null, or
-// what the kernel is to keep of an earlier run. `workers`: the software plane's, none: as it sees fit.
-[[nodiscard]] PlaneMakers system_planes(std::span<const TransformSet> sets, KeptStates* kept = nullptr,
-                                        std::optional<unsigned> workers = std::nullopt);
+// `config`: the kernel is tried with its transform sets, and the software plane refused where it lacks what
+// is configured; must outlive the makers' calls. `kept`: null, or what the kernel is to keep of an earlier
+// run. A kernel that is the only choice is asked for the least alone: what it lacks is then the failing of
+// those tunnels that want it (unusable_sets), and the others come up.
+[[nodiscard]] PlaneMakers system_planes(const conf::Config& config, KeptStates* kept = nullptr);
+// What this kernel refuses of the transform sets that tunnels use, once each, in words.
+[[nodiscard]] std::vector<Error> unusable_sets(const conf::Config& config);
 
 struct ChosenPlane {
   std::unique_ptr<DataPlane> plane;

@@ -234,6 +234,20 @@ bool read_names(const Json& json, KeptPair& pair) {
   return narrows.has_value();
 }
 
+bool read_ties(const Json& json, KeptPair& pair) {
+  if (const auto mark = json.find("mark"); mark != json.end()) {
+    if (!mark->is_object()) return false;
+    const auto value = number(*mark, "value", 0xffff'ffff);
+    const auto mask = number(*mark, "mask", 0xffff'ffff);
+    if (!value || !mask || (*value & ~*mask) != 0) return false;
+    pair.mark = {static_cast<std::uint32_t>(*value), static_cast<std::uint32_t>(*mask)};
+  }
+  if (!json.contains("if_id")) return true;
+  const auto if_id = number(json, "if_id", 0xffff'ffff);
+  if (if_id) pair.if_id = static_cast<std::uint32_t>(*if_id);
+  return if_id.has_value();
+}
+
 std::optional<KeptPair> read_pair(const Json& json) {
   if (!json.is_object()) return std::nullopt;
   KeptPair pair;
@@ -254,6 +268,7 @@ std::optional<KeptPair> read_pair(const Json& json) {
     pair.pfs = group ? find_dh_group(static_cast<std::uint32_t>(*group)) : std::nullopt;
     if (!pair.pfs) return std::nullopt;
   }
+  if (!read_ties(json, pair)) return std::nullopt;
   if (json.contains("esn")) {
     const auto esn = flag(json, "esn");
     if (!esn) return std::nullopt;
@@ -314,6 +329,8 @@ std::string kept_line(const KeptPair& pair) {
             {"keyed_ms", milliseconds(pair.keyed_at)}};
   if (pair.narrows) json["narrows"] = pair.narrows->value;
   if (pair.esn) json["esn"] = true;
+  if (!pair.mark.all()) json["mark"] = {{"value", pair.mark.value}, {"mask", pair.mark.mask}};
+  if (pair.if_id != 0) json["if_id"] = pair.if_id;
   if (pair.pfs) json["pfs"] = static_cast<unsigned>(*pair.pfs);
   if (pair.encapsulation) {
     json["udp"] = {{"local_port", pair.encapsulation->local_port},

@@ -84,6 +84,7 @@ Result<ike::TunnelConfig> make_tunnel(const std::string& peer, const conf::Tunne
   tunnel.accept = from.accept;
   tunnel.esn = from.esn;
   tunnel.handling = from.handling;
+  tunnel.ties = from.ties;
   tunnel.replay_window = static_cast<std::uint16_t>(
       std::min<std::uint32_t>(from.replay_window, std::numeric_limits<std::uint16_t>::max()));
   return tunnel;

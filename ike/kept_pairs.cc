@@ -46,7 +46,8 @@ bool same_algorithms(const TransformSet& one, const TransformSet& other) {
 }
 
 bool tunnel_has_it(const TunnelConfig& tunnel, const KeptPair& kept) {
-  return tunnel.name == kept.tunnel && tunnel.esn == kept.esn &&
+  return tunnel.name == kept.tunnel && tunnel.esn == kept.esn && tunnel.ties.mark == kept.mark &&
+         tunnel.ties.if_id() == kept.if_id &&
          std::any_of(tunnel.transform_sets.begin(), tunnel.transform_sets.end(),
                      [&](const TransformSet& set) { return same_algorithms(set, kept.set); });
 }
@@ -145,6 +146,8 @@ KeptPair kept_pair_of(const Peer& peer, const Pair& pair, const SaPair& sas) {
   kept.remote_gateway = sas.remote_gateway;
   kept.lifetime = sas.lifetime;
   kept.esn = sas.esn;
+  kept.mark = peer.config.tunnels[pair.tunnel].ties.mark;
+  kept.if_id = peer.config.tunnels[pair.tunnel].ties.if_id();
   kept.established_at = sas.established_at;
   kept.keyed_at = sas.keyed_at;
   return kept;
@@ -161,7 +164,12 @@ std::vector<SaId> KeptPair::outbound() const {
 }
 
 std::vector<SaSpec> kept_sas(const KeptPair& pair) {
-  return bare_sas(sa_pair_of(pair), pair.selectors);
+  std::vector<SaSpec> sas = bare_sas(sa_pair_of(pair), pair.selectors);
+  for (SaSpec& sa : sas) {
+    sa.ties.mark = pair.mark;
+    if (pair.if_id != 0) sa.ties.interface = TunnelInterface{{}, pair.if_id};
+  }
+  return sas;
 }
 
 std::vector<KeptPair> still_there(std::vector<KeptPair> pairs, std::vector<SaId> present) {

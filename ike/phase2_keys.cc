@@ -87,6 +87,7 @@ Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, SaSpec spec, const
   const ChosenTransform& chosen = *quick.chosen;
   spec.replay_window = tunnel.replay_window;
   spec.handling = tunnel.handling;
+  spec.ties = tunnel.ties;
   spec.hard_time = chosen.lifetime.time;
   if (spec.id.protocol == carrier(chosen.set)) {
     spec.hard_kilobytes = chosen.lifetime.kilobytes;

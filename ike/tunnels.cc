@@ -301,6 +301,7 @@ void guard(Core& core, Peer& peer, Pair& pair, const SaPair* coming) {
   const TransformSet& set = carrier == nullptr ? config_of(peer, pair).transform_sets.front() : carrier->set;
   policy.protection = set.protection();
   policy.compression = set.compression.has_value();
+  policy.ties = config_of(peer, pair).ties;
   policy.mode = set.mode;
   if (carrier == nullptr &&
       !own_traffic(pair.config.selectors, policy.local_gateway,

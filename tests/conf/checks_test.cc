@@ -89,6 +89,34 @@ TEST(Checks, WhatTheKernelHasNoMeansFor) {
       ElementsAre(testing::HasSubstr("peers.a.tunnels.lan.df_bit: `data_plane: kernel` cannot set DF")));
 }
 
+TEST(Checks, WhatOnlyTheKernelHas) {
+  const auto with = [](const std::string& plane, const std::string& first, const std::string& second) {
+    const auto one = [](const std::string& name, const std::string& address, const std::string& ties) {
+      return "  " + name + ":\n    address: " + address +
+             "\n    policies: 10\n    pre_shared_key: {file: a.psk}\n    tunnels: {lan: {local: 10.1.0.0/24, "
+             "remote: 10.2.0.0/24, transform_sets: strong" +
+             ties + "}}\n";
+    };
+    return errors("gateway: {data_plane: " + plane + "}\n" + std::string(kProposals) + "peers:\n" +
+                  one("a", "192.0.2.2", first) + one("b", "192.0.2.3", second));
+  };
+  using testing::HasSubstr;
+  EXPECT_THAT(with("auto", ", mark: 1/0xf", ", mark: 2/0xf"), ElementsAre());
+  EXPECT_THAT(with("kernel", ", interface: ipsec1", ", interface: ipsec2"), ElementsAre());
+  EXPECT_THAT(with("software", ", mark: 1", ", mark: 2"),
+              ElementsAre(HasSubstr("peers.a.tunnels.lan.mark: `data_plane: software` has no `mark`"),
+                          HasSubstr("peers.b.tunnels.lan.mark: `data_plane: software` has no `mark`")));
+  EXPECT_THAT(with("auto", ", mark: 1/0xf", ", mark: 0x10/0xf0"),
+              ElementsAre(HasSubstr("belongs to peers.a.tunnels.lan")))
+      << "a packet can have both";
+  EXPECT_THAT(with("auto", ", mark: 1", ""), ElementsAre(HasSubstr("belongs to peers.a.tunnels.lan")));
+  EXPECT_THAT(with("auto", ", interface: {name: a, if_id: 1}", ", interface: {name: a, if_id: 2}"),
+              ElementsAre(HasSubstr("`a` is otherwise at peers.a.tunnels.lan")));
+  EXPECT_THAT(
+      with("auto", ", mark: 1, interface: {name: a, if_id: 1}", ", mark: 2, interface: {name: b, if_id: 1}"),
+      ElementsAre(HasSubstr("the if_id 1 is that of `a` at peers.a.tunnels.lan")));
+}
+
 // ---- weak things ---------------------------------------------------------------------------------------
 
 TEST(Checks, WhatNobodyUsesMayBeWeak) {

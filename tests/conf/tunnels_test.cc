@@ -65,6 +65,30 @@ TEST(Tunnels, EveryKey) {
   EXPECT_EQ(tunnel(nets + "tcp_mss: off, df_bit: set").handling, (PacketHandling{DfBit::set, true, {}}));
 }
 
+TEST(Tunnels, Ties) {
+  const std::string nets = "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: strong, ";
+  EXPECT_EQ(tunnel(nets + "pfs: none").ties, KernelTies{});
+  EXPECT_EQ(tunnel(nets + "mark: 7").ties.mark, (PacketMark{7, 0xffff'ffff}));
+  EXPECT_EQ(tunnel(nets + "mark: 0x7/0xff").ties.mark, (PacketMark{7, 0xff}));
+  const TunnelInterface named{.name = "ipsec7", .if_id = 7};
+  EXPECT_EQ(tunnel(nets + "interface: ipsec7").ties.interface, named);
+  const TunnelInterface whole{"tunnel-a",
+                              0x17,
+                              1400,
+                              "eth0",
+                              {{*IpAddress::parse("10.99.0.1"), 30}},
+                              {*Subnet::parse("10.2.0.0/16"), *Subnet::parse("10.3.0.0/16")}};
+  EXPECT_EQ(
+      tunnel(nets + "interface: {name: tunnel-a, if_id: 0x17, mtu: 1400, link: eth0, address: 10.99.0.1/30, "
+                    "routes: [10.2.0.0/16, 10.3.0.0/16]}")
+          .ties.interface,
+      whole);
+  const KernelTies offloaded = tunnel(nets + "offload: packet, offload_device: eth1").ties;
+  EXPECT_EQ(offloaded.offload, Offload::packet);
+  EXPECT_EQ(offloaded.offload_device, "eth1");
+  EXPECT_EQ(tunnel(nets + "offload: no").ties, KernelTies{});
+}
+
 TEST(Tunnels, EveryLocalPairsWithEveryRemote) {
   EXPECT_THAT(
       pairs(tunnel(
@@ -195,7 +219,27 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kNets + kSet + "renew: always",
              {"78: peers.b.tunnels.lan.renew: `renew` is not a known key; expected local, remote, "
               "transform_sets, pfs, "
-              "lifetime, start, rekey, replay_window, esn, df_bit, copy_dscp, tcp_mss or accept"}},
+              "lifetime, start, rekey, replay_window, esn, df_bit, copy_dscp, tcp_mss, accept, mark, "
+              "interface, offload or offload_device"}},
+        Case{kNets + kSet + "mark: 0x100/0xff",
+             {"84: peers.b.tunnels.lan.mark: `0x100/0xff` has bits that its mask has not, so no packet meets "
+              "it; "
+              "expected a mask that has the mark's bits"}},
+        Case{kNets + kSet + "mark: 0xfffffffff",
+             {"84: peers.b.tunnels.lan.mark: `0xfffffffff` is no number of 32 bits; expected 0x and one to "
+              "eight "
+              "hexadecimal digits"}},
+        Case{kNets + kSet + "interface: tunnel",
+             {"89: peers.b.tunnels.lan.interface: `tunnel` ends with no number that its if_id could be; "
+              "expected a "
+              "name like ipsec7, or an `if_id`"}},
+        Case{kNets + kSet + "interface: {name: a/b, if_id: 1}",
+             {"96: peers.b.tunnels.lan.interface.name: `a/b` cannot be a network device's name; expected at "
+              "most 15 "
+              "letters, digits, `.`, `_` and `-`, like ipsec7"}},
+        Case{kNets + kSet + "offload_device: eth0",
+             {"94: peers.b.tunnels.lan.offload_device: there is nothing to offload to it; expected `offload: "
+              "crypto` or `offload: packet` beside it"}},
         Case{kNets + kSet + "df_bit: on",
              {"86: peers.b.tunnels.lan.df_bit: `on` is not known here; expected copy, set or clear"}},
         Case{kNets + kSet + "tcp_mss: 100",

@@ -42,14 +42,34 @@ TEST(DataPlaneChoice, WithNeitherItTellsBothReasons) {
 TEST(DataPlaneChoice, TheSoftwarePlaneSaysThatItCannotCompress) {
   TransformSet set{"small", EspCipher::aes_128, Integrity::sha};
   set.compression = Compression::deflate;
-  const std::vector<TransformSet> sets{set};
+  conf::Config config;
+  config.transform_sets.push_back(set);
   const auto refused = choose_data_plane(
-      Choice::automatic, {refuses(ErrorCode::unsupported, "no ipcomp module"), system_planes(sets).software});
+      Choice::automatic,
+      {refuses(ErrorCode::unsupported, "no ipcomp module"), system_planes(config).software});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().text,
             "no data plane: kernel: no ipcomp module; software: the software data plane cannot compress, and "
             "transform set small has comp-deflate");
   EXPECT_NE(refused.error().expected.find("CONFIG_INET_IPCOMP"), std::string::npos);
+}
+
+TEST(DataPlaneChoice, TheSoftwarePlaneSaysThatItHasNoMarks) {
+  conf::Config config;
+  conf::PeerConfig peer;
+  peer.name = "branch";
+  conf::TunnelConfig tunnel;
+  tunnel.name = "lan";
+  tunnel.ties.mark = {7, 0xff};
+  peer.tunnels.push_back(tunnel);
+  config.peers.push_back(peer);
+  const auto refused = choose_data_plane(
+      Choice::automatic, {refuses(ErrorCode::unsupported, "no esp4 module"), system_planes(config).software});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(
+      refused.error().text,
+      "no data plane: kernel: no esp4 module; software: the software data plane has no marks, interfaces or "
+      "offload, and tunnel branch/lan has `mark`");
 }
 
 TEST(DataPlaneChoice, TheConfiguredOneIsTheOnlyOne) {

@@ -51,6 +51,8 @@ KeptPair bundle() {
   pair.comp_out = SaId{pair.remote_gateway, IpsecProtocol::comp, Spi{0x1001}};
   pair.pfs = DhGroup::modp2048;
   pair.esn = true;
+  pair.mark = {0x7, 0xff};
+  pair.if_id = 9;
   pair.encapsulation = UdpEncapsulation{4500, 20001, false};
   return pair;
 }

@@ -100,6 +100,7 @@ ProtectPolicy Tunnel::policy(Side side) const {
   policy.mode = mode;
   policy.protection = protection;
   policy.compression = compression;
+  policy.ties = ties;
   return policy;
 }
 
@@ -142,6 +143,7 @@ std::vector<SaSpec> Tunnel::sas(Side side) const {
     sa.esn = esn;
     sa.last_sequence = last_sequence;
     sa.handling = handling;
+    sa.ties = ties;
     if (udp && !is_comp) sa.encapsulation = UdpEncapsulation{};
     if (non_ike_marker && !is_comp) sa.encapsulation = UdpEncapsulation{500, 500, true};
     sa.hard_time = hard_time;

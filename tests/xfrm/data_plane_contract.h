@@ -91,6 +91,7 @@ struct Tunnel {
   bool esn = false;
   std::uint64_t last_sequence = 0;
   PacketHandling handling;
+  KernelTies ties;
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};

@@ -12,9 +12,12 @@
 #include <chrono>
 #include <map>
 #include <set>
+#include <utility>
 
 #include "xfrm/kernel/xfrm_events.h"
 #include "xfrm/netlink/guard.h"
+#include "xfrm/netlink/state_probe.h"
+#include "xfrm/netlink/tunnel_interfaces.h"
 #include "xfrm/netlink/unique_fd.h"
 #include "xfrm/netlink/xfrm_state.h"
 #include "xfrm/netlink/xfrm_statistics.h"
@@ -24,6 +27,9 @@ namespace oakgate {
 namespace {
 
 constexpr auto kAcquirePause = std::chrono::seconds(1);  // at most one acquire a second a reqid
+
+constexpr std::size_t kAtOnce = 512;  // messages under way: each has its buffer
+constexpr std::size_t kManySas = 64;  // asked for at once: one dump instead of a request each
 
 constexpr std::string_view kNonIkeMarkerExpected =
     "a kernel that knows the non-IKE marker (UDP_ENCAP_ESPINUDP_NON_IKE): Linux 6.9 or older";
@@ -48,6 +54,36 @@ Result<void> can_handle(const PacketHandling& handling) {
             "`data_plane: software`"
           : "or configure `data_plane: software`");
 }
+
+Error no_offload_device(const KernelTies& ties, const IpAddress& ours) {
+  const bool named = !ties.offload_device.empty();
+  return {ErrorCode::not_found,
+          named ? fmt::format("there is no device {} to offload to", ties.offload_device)
+                : fmt::format("no device has the address {}, so none can be offloaded to", ours.to_string()),
+          "the name of a network device in `offload_device`",
+          "see `ip link`, or configure `offload: no`",
+          {}};
+}
+
+Error not_offloaded(const SaSpec& sa) {
+  return {
+      ErrorCode::unsupported,
+      fmt::format("{} is not offloaded: the kernel protects its packets itself", sa.selectors.to_string()),
+      "a kernel with CONFIG_XFRM_OFFLOAD and a network device with esp-hw-offload (`ethtool -k`)",
+      "load the modules esp4_offload and esp6_offload and switch esp-hw-offload on (`ethtool -K`), or "
+      "configure `offload: no`",
+      {}};
+}
+
+// What must be told to reach it.
+struct HeldSa {
+  Reqid reqid;
+  PacketMark mark;  // the state's own
+};
+HeldSa held(const SaSpec& sa) {
+  return {sa.reqid, sa.direction == Direction::out ? sa.ties.mark : PacketMark{}};
+}
+using MarkedSa = std::pair<SaId, PacketMark>;
 
 class KernelDataPlane final : public DataPlane {
  public:
@@ -84,7 +120,11 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<std::vector<SaId>> adopt(std::span<const SaSpec> kept);
 
  private:
+  [[nodiscard]] Result<void> remove_states(std::span<const MarkedSa> sas);
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query(std::span<const SaId> sas);
+  [[nodiscard]] Result<std::map<SaId, SaCounters>> query_all();
+  [[nodiscard]] PacketMark mark_of_sa(const SaId& id) const;
+  void see_to_offload(std::span<const SaSpec> sas);
   // The acquires among `events` that are wanted and due, each reqid once.
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
@@ -95,26 +135,28 @@ class KernelDataPlane final : public DataPlane {
   NetlinkSocket requests_;
   XfrmEvents events_;
   std::unique_ptr<Guard> guard_;
-  UniqueFd start_;  // readable until the first dispatch()
+  UniqueFd start_;  // readable until the first dispatch(), and while there are warnings
   UniqueFd poll_;   // epoll over events_, guard_ and start_
   bool leftovers_released_ = false;
   std::set<int> non_ike_sockets_;  // that carry ESP as drafts 00 and 01 of NAT traversal have it
 
   DropCounts drops_before_;  // this plane began
-  std::map<SaId, Reqid> sas_;
-  std::set<Reqid> acquiring_;  // protected with `acquire`
+  std::map<SaId, HeldSa> sas_;
+  std::vector<Error> warnings_;    // for the next dispatch()
+  std::set<Reqid> not_offloaded_;  // told already
+  std::set<Reqid> acquiring_;      // protected with `acquire`
   std::map<Reqid, std::chrono::steady_clock::time_point> last_acquire_;
 };
 
 void KernelDataPlane::dispatch(DataPlaneListener& listener) {
-  std::vector<Error> warnings;
+  std::vector<Error> warnings = std::exchange(warnings_, {});
   const auto note = [&](Result<void> result) {
     if (!result) warnings.push_back(std::move(result.error()));
   };
+  eventfd_t count = 0;
+  eventfd_read(start_.get(), &count);
   if (!leftovers_released_) {
     leftovers_released_ = true;
-    eventfd_t count = 0;
-    eventfd_read(start_.get(), &count);
     note(guard_->release_leftovers());
   }
   note(guard_->dispatch());
@@ -155,7 +197,7 @@ std::vector<Reqid> KernelDataPlane::due_acquires(const XfrmEventBatch& events) {
 std::vector<std::pair<SaId, Reqid>> KernelDataPlane::known(const std::vector<SaId>& ids) const {
   std::vector<std::pair<SaId, Reqid>> found;
   for (const SaId& id : ids) {
-    if (const auto sa = sas_.find(id); sa != sas_.end()) found.emplace_back(*sa);
+    if (const auto sa = sas_.find(id); sa != sas_.end()) found.emplace_back(id, sa->second.reqid);
   }
   return found;
 }
@@ -163,7 +205,7 @@ std::vector<std::pair<SaId, Reqid>> KernelDataPlane::known(const std::vector<SaI
 std::vector<std::pair<MovedSa, Reqid>> KernelDataPlane::moved_sas(const XfrmEventBatch& events) const {
   std::vector<std::pair<MovedSa, Reqid>> moved;
   for (const MovedSa& one : events.moved) {
-    if (const auto sa = sas_.find(one.id); sa != sas_.end()) moved.emplace_back(one, sa->second);
+    if (const auto sa = sas_.find(one.id); sa != sas_.end()) moved.emplace_back(one, sa->second.reqid);
   }
   return moved;
 }
@@ -188,7 +230,7 @@ Result<void> KernelDataPlane::make_up_for_overrun(XfrmEventBatch& batch) {
     present.insert(state.id);
     if (state.past_soft_limit) batch.soft_limits.push_back(state.id);
   }
-  for (const auto& [id, reqid] : sas_) {
+  for (const auto& [id, held] : sas_) {
     if (!present.contains(id)) batch.expired.push_back(id);
   }
   std::sort(batch.expired.begin(), batch.expired.end());
@@ -239,15 +281,19 @@ Result<std::vector<SaId>> KernelDataPlane::adopt(std::span<const SaSpec> kept) {
   std::map<SaId, const SaSpec*> wanted;
   for (const SaSpec& sa : kept) wanted.emplace(sa.id, &sa);
   std::vector<SaId> adopted;
-  std::vector<SaId> others;
-  auto states = our_states(requests_, [&](const nlmsghdr& held) {
-    const SaId id = parse_state(held)->id;
-    const auto found = wanted.find(id);
-    (found != wanted.end() && is_state(held, *found->second) ? adopted : others).push_back(id);
+  std::vector<MarkedSa> others;
+  auto states = our_states(requests_, [&](const nlmsghdr& there) {
+    const auto state = parse_state(there);
+    const auto found = wanted.find(state->id);
+    if (found != wanted.end() && is_state(there, *found->second)) {
+      adopted.push_back(state->id);
+    } else {
+      others.emplace_back(state->id, state->mark);
+    }
   });
   if (!states) return tl::unexpected(states.error());
-  if (auto removed = remove(others); !removed) return tl::unexpected(removed.error());
-  for (const SaId& id : adopted) sas_[id] = wanted.at(id)->reqid;
+  if (auto removed = remove_states(others); !removed) return tl::unexpected(removed.error());
+  for (const SaId& id : adopted) sas_[id] = held(*wanted.at(id));
   return adopted;
 }
 
@@ -265,36 +311,79 @@ Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
   }
   std::vector<NetlinkMessage> messages;
   messages.reserve(sas.size());
-  for (const SaSpec& sa : sas) messages.push_back(add_state_message(sa));
+  for (const SaSpec& sa : sas) {
+    unsigned device = 0;
+    if (sa.ties.offload != Offload::none) {
+      const IpAddress& ours = sa.direction == Direction::in ? sa.id.destination : sa.source;
+      device = find_offload_device(sa.ties, ours);
+      if (device == 0) return fail(no_offload_device(sa.ties, ours));
+    }
+    messages.push_back(add_state_message(sa, device));
+  }
   auto answers = requests_.transact(messages);
   if (!answers) return tl::unexpected(answers.error());
   const auto failed =
       std::find_if(answers->begin(), answers->end(), [](const auto& answer) { return !answer.ok(); });
   if (failed == answers->end()) {
-    for (const SaSpec& sa : sas) sas_[sa.id] = sa.reqid;
+    for (const SaSpec& sa : sas) sas_[sa.id] = held(sa);
+    see_to_offload(sas);
     return {};
   }
-  std::vector<SaId> installed;
+  std::vector<MarkedSa> installed;
   for (std::size_t i = 0; i < sas.size(); ++i) {
-    if ((*answers)[i].ok()) installed.push_back(sas[i].id);
+    if ((*answers)[i].ok()) installed.emplace_back(sas[i].id, held(sas[i]).mark);
   }
-  static_cast<void>(remove(installed));  // the error that is reported is the one that led here
-  const SaId& id = sas[static_cast<std::size_t>(failed - answers->begin())].id;
-  Error error = netlink_error(*failed, "install the " + describe(id));
-  // What probe_esp did not try: a kernel may have ESP without the others.
-  if (id.protocol != IpsecProtocol::esp && failed->error == EPROTONOSUPPORT) {
-    error.code = ErrorCode::unsupported;
-    error.expected = kernel_option(id.protocol);
-    error.remedy = kernel_remedy(id.protocol);
+  static_cast<void>(remove_states(installed));  // the error that is reported is the one that led here
+  const SaSpec& sa = sas[static_cast<std::size_t>(failed - answers->begin())];
+  return fail(refused_state(sa, *failed, "install the " + describe(sa.id)));
+}
+
+// A kernel without offload takes no notice of the wish, and a device without it, of `crypto`: the tunnel
+// works, and its operator should know how.
+void KernelDataPlane::see_to_offload(std::span<const SaSpec> sas) {
+  std::map<SaId, const SaSpec*> wanted;
+  std::vector<NetlinkMessage> messages;
+  for (const SaSpec& sa : sas) {
+    if (sa.ties.offload == Offload::none || not_offloaded_.contains(sa.reqid)) continue;
+    wanted.emplace(sa.id, &sa);
+    messages.push_back(query_state_message(sa.id, held(sa).mark));
   }
-  return fail(std::move(error));
+  if (messages.empty()) return;
+  static_cast<void>(requests_.transact(messages, [&](const nlmsghdr& message) {
+    const auto state = parse_state(message);
+    if (!state || state->offloaded) return;
+    const auto found = wanted.find(state->id);
+    if (found == wanted.end() || !not_offloaded_.insert(state->reqid).second) return;
+    warnings_.push_back(not_offloaded(*found->second));
+  }));
+  if (!warnings_.empty()) eventfd_write(start_.get(), 1);
+}
+
+PacketMark KernelDataPlane::mark_of_sa(const SaId& id) const {
+  const auto found = sas_.find(id);
+  return found == sas_.end() ? PacketMark{} : found->second.mark;
 }
 
 Result<void> KernelDataPlane::remove(std::span<const SaId> sas) {
+  std::vector<MarkedSa> marked;
+  marked.reserve(sas.size());
+  for (const SaId& id : sas) marked.emplace_back(id, mark_of_sa(id));
+  return remove_states(marked);
+}
+
+Result<void> KernelDataPlane::remove_states(std::span<const MarkedSa> sas) {
+  if (sas.size() > kAtOnce) {
+    Result<void> first = remove_states(sas.first(kAtOnce));
+    for (std::size_t at = kAtOnce; at < sas.size(); at += kAtOnce) {
+      auto next = remove_states(sas.subspan(at, std::min(kAtOnce, sas.size() - at)));
+      if (first) first = std::move(next);
+    }
+    return first;
+  }
   std::vector<NetlinkMessage> messages;
   messages.reserve(sas.size());
-  for (const SaId& id : sas) {
-    messages.push_back(remove_state_message(id));
+  for (const auto& [id, mark] : sas) {
+    messages.push_back(remove_state_message(id, mark));
     sas_.erase(id);
   }
   auto answers = requests_.transact(messages);
@@ -302,7 +391,7 @@ Result<void> KernelDataPlane::remove(std::span<const SaId> sas) {
   for (std::size_t i = 0; i < sas.size(); ++i) {
     const NetlinkAnswer& answer = (*answers)[i];
     if (!answer.ok() && answer.error != ESRCH)
-      return fail(netlink_error(answer, "remove the " + describe(sas[i])));
+      return fail(netlink_error(answer, "remove the " + describe(sas[i].first)));
   }
   return {};
 }
@@ -310,7 +399,7 @@ Result<void> KernelDataPlane::remove(std::span<const SaId> sas) {
 Result<std::map<SaId, SaCounters>> KernelDataPlane::query(std::span<const SaId> sas) {
   std::vector<NetlinkMessage> messages;
   messages.reserve(sas.size());
-  for (const SaId& id : sas) messages.push_back(query_state_message(id));
+  for (const SaId& id : sas) messages.push_back(query_state_message(id, mark_of_sa(id)));
   std::map<SaId, SaCounters> found;
   auto answers = requests_.transact(messages, [&](const nlmsghdr& message) {
     if (const auto state = parse_state(message)) found[state->id] = state->counters;
@@ -324,8 +413,21 @@ Result<std::map<SaId, SaCounters>> KernelDataPlane::query(std::span<const SaId> 
   return found;
 }
 
+// A dump says more in one datagram than a hundred answers do.
+Result<std::map<SaId, SaCounters>> KernelDataPlane::query_all() {
+  std::map<SaId, SaCounters> found;
+  auto states = our_states(requests_);
+  if (!states) return tl::unexpected(states.error());
+  for (const StateReport& state : *states) {
+    if (!state.larval) found[state.id] = state.counters;
+  }
+  return found;
+}
+
 Result<std::vector<SaCounters>> KernelDataPlane::counters(std::span<const SaId> sas) {
-  auto found = query(sas);
+  // Of all but few of many it is the dump that costs less.
+  const bool many = sas.size() >= kManySas && sas.size() >= sas_.size() / 4;
+  auto found = many ? query_all() : query(sas);
   if (!found) return tl::unexpected(found.error());
   std::vector<SaCounters> counters;
   counters.reserve(sas.size());
@@ -345,7 +447,7 @@ Result<DropCounts> KernelDataPlane::drops() {
 
 void KernelDataPlane::shut_down() {
   std::vector<SaId> ids;
-  for (const auto& [id, reqid] : sas_) ids.push_back(id);
+  for (const auto& [id, held] : sas_) ids.push_back(id);
   // The daemon ends: what could not be removed has nobody left to hear of it, and the rest still goes.
   static_cast<void>(remove(ids));
   static_cast<void>(guard_->shut_down());

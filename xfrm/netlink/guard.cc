@@ -28,7 +28,7 @@ Result<void> Guard::State::forget_states() {
   if (!states) return tl::unexpected(states.error());
   std::vector<NetlinkMessage> messages;
   for (const StateReport& state : *states) {
-    if (!state.larval) messages.push_back(remove_state_message(state.id));
+    if (!state.larval) messages.push_back(remove_state_message(state.id, state.mark));
   }
   auto answers = xfrm->transact(messages);
   return answers ? Result<void>{} : tl::unexpected(answers.error());
@@ -51,6 +51,11 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
   if (!state->xfrm && tunnel_ifindex) {
     if (auto rules = NftGuard::open(*tunnel_ifindex)) state->nftables.emplace(std::move(*rules));
   }
+  if (!tunnel_ifindex) {
+    auto interfaces = TunnelInterfaces::open();
+    if (!interfaces) return tl::unexpected(interfaces.error());
+    state->interfaces.emplace(std::move(*interfaces));
+  }
   if (auto taken = state->take_stock(); !taken) return tl::unexpected(taken.error());
   if (state->xfrm && left == LeftStates::removed) {
     if (auto forgotten = state->forget_states(); !forgotten) return tl::unexpected(forgotten.error());
@@ -61,8 +66,8 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
 
 Result<void> Guard::protect(const ProtectPolicy& policy) {
   State& state = *state_;
-  const SelectorPair canonical = policy.selectors.canonical();
-  const auto same = state.selectors.find(canonical);
+  const GuardKey key = guard_key(policy);
+  const auto same = state.selectors.find(key);
   if (same != state.selectors.end() && same->second != policy.reqid) {
     return fail(ErrorCode::in_use, "the selectors " + policy.selectors.to_string() + " are protected already",
                 "each pair of local and remote subnets in one tunnel only", "remove one of the two tunnels");
@@ -71,20 +76,23 @@ Result<void> Guard::protect(const ProtectPolicy& policy) {
   GuardPair old;
   const auto known = state.pairs.find(policy.reqid);
   if (known != state.pairs.end()) old = known->second;
-  const std::vector<XfrmPolicy> policies = pair_policies(policy, state.software());
+  const unsigned offload =
+      policy.ties.offload == Offload::packet ? find_offload_device(policy.ties, policy.local_gateway) : 0;
+  const std::vector<XfrmPolicy> policies = pair_policies(policy, state.software(), offload);
   if (auto claimed = state.claim(policy, policies); !claimed) return claimed;
   // From here on the pair is guarded. An error below leaves it so; protect() or unprotect() may follow.
   const bool replaces = known != state.pairs.end();
   if (replaces) {
-    state.selectors.erase(old.policy.selectors.canonical());
+    state.selectors.erase(guard_key(old.policy));
     state.count(old.policy, false);
   }
   GuardPair& pair = state.pairs[policy.reqid] = GuardPair{policy, table_keys(policy), old.routes, policies};
-  state.selectors[canonical] = policy.reqid;
+  state.selectors[key] = policy.reqid;
   state.count(policy, true);
   state.hash_policies();
   const std::vector<GuardTableKey> fresh = state.use_tables(policy);
   FirstError errors;
+  errors.note(state.use_interface(pair, old));
   errors.note(state.set_routes(policy.reqid, pair));
   const bool mends = !fresh.empty() || state.concerns_exemptions(policy) ||
                      (replaces && state.concerns_exemptions(old.policy, policy));
@@ -106,12 +114,13 @@ Result<void> Guard::unprotect(Reqid reqid) {
   const GuardPair pair = std::move(found->second);
   const bool mends = state.concerns_exemptions(pair.policy);
   state.pairs.erase(found);
-  state.selectors.erase(pair.policy.selectors.canonical());
+  state.selectors.erase(guard_key(pair.policy));
   state.count(pair.policy, false);
   FirstError errors;
   errors.note(state.leave_tables(pair.table_keys));
   for (const Route& route : pair.routes) errors.note(state.unwant(reqid.value, route));
   errors.note(state.give_up(reqid, pair.policies));
+  if (pair.interface) errors.note(state.interfaces->leave(pair.policy.ties.interface->name));
   if (mends || state.pairs.empty()) errors.note(state.mend_exemptions());
   return std::move(errors).result();
 }
@@ -143,6 +152,7 @@ Result<void> Guard::release_leftovers() {
   for (const Rule& rule : state_->leftover_rules) errors.note(state_->routing.remove(rule));
   for (const auto& [key, route] : state_->leftover_routes) errors.note(state_->routing.remove(route));
   errors.note(state_->drop_policies(policies));
+  if (state_->interfaces) errors.note(state_->interfaces->release_leftovers());
   if (state_->nftables) errors.note(state_->nftables->release_leftovers());
   // A killed run had no XFRM, and now it is there: what is carried would stop at that run's rules.
   if (state_->xfrm && std::exchange(state_->after_a_kill, false)) remove_guard_tables();
@@ -152,9 +162,36 @@ Result<void> Guard::release_leftovers() {
   return std::move(errors).result();
 }
 
+Result<void> Guard::State::leave_all() {
+  FirstError errors;
+  std::vector<Rule> rules_gone;
+  for (const auto& [key, table] : tables) rules_gone.push_back(table_rule(key.local, key.protocol, table.id));
+  std::vector<Route> routes_gone;
+  for (const auto& [key, owners] : routes) {
+    if (!owners.empty()) routes_gone.push_back(owners.begin()->second);
+  }
+  std::vector<XfrmPolicy> policies_gone;
+  for (const auto& [key, list] : claims) policies_gone.push_back(list.front().policy);
+  errors.note(routing.remove(rules_gone));
+  errors.note(routing.remove(routes_gone));
+  errors.note(drop_policies(policies_gone));
+  for (const auto& [reqid, pair] : pairs) {
+    if (pair.interface) errors.note(interfaces->leave(pair.policy.ties.interface->name));
+    count(pair.policy, false);
+  }
+  pairs.clear();
+  selectors.clear();
+  claims.clear();
+  tables.clear();
+  routes.clear();
+  throws.clear();
+  wide.clear();
+  return std::move(errors).result();
+}
+
 Result<void> Guard::shut_down() {
   FirstError errors;
-  while (!state_->pairs.empty()) errors.note(unprotect(state_->pairs.begin()->first));
+  errors.note(state_->leave_all());
   errors.note(state_->set_standing({}));
   for (const Family family : state_->framed) {
     const auto rules = frame_rules(family);

@@ -54,6 +54,7 @@ bool Guard::State::leads_outside(unsigned ifindex) {
 }
 
 void Guard::State::count(const ProtectPolicy& policy, bool add) {
+  if (policy.ties.steered()) return;  // it has no routes that others had to be exempt from
   for (const Subnet& remote : policy.selectors.remote.subnets()) {
     if (add) {
       remotes.add(remote);
@@ -85,7 +86,8 @@ bool Guard::State::holds_peer(const Subnet& remote) const {
 // Whether a pair that comes or goes can change an exemption. Most cannot, and thousands of them are quickly
 // done.
 bool Guard::State::concerns_exemptions(const ProtectPolicy& policy) const {
-  if (!fragment_policies(policy.selectors, software()).empty() || !wide.empty()) return true;
+  if (!fragment_policies(policy, software()).empty() || !wide.empty()) return true;
+  if (policy.ties.steered()) return false;
   for (const Subnet& remote : policy.selectors.remote.subnets()) {
     const auto within = [&](const Subnet& network) { return strictly_contains(remote, network); };
     if (holds_peer(remote) || std::any_of(exempt.begin(), exempt.end(), within)) return true;
@@ -138,8 +140,9 @@ Result<void> Guard::State::mend_exemptions() {
   bool ipv6 = false;
   for (const auto& [reqid, pair] : pairs) {
     const Selector& side = pair.policy.selectors.remote;
-    policies.merge(as_set(fragment_policies(pair.policy.selectors, software())));
+    policies.merge(as_set(fragment_policies(pair.policy, software())));
     ipv6 = ipv6 || side.family() == Family::ipv6;
+    if (pair.policy.ties.steered()) continue;
     for (const Subnet& remote : side.subnets())
       plan_exemptions(reqid, remote, pair.table_keys, policies, wanted);
   }

@@ -155,28 +155,36 @@ Rule table_rule(const Subnet& local, std::uint8_t protocol, std::uint32_t table)
   return rule;
 }
 
-std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software) {
+std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software, unsigned offload_ifindex) {
   const IpAddress& ours = policy.local_gateway;
   const IpAddress theirs = policy.remote_gateway.value_or(IpAddress::any(ours.family()));
   std::vector<XfrmPolicy> policies;
+  const auto tie = [&](XfrmPolicy& one) {
+    one.mark = policy.ties.mark;
+    one.if_id = policy.ties.if_id();
+    one.offload_ifindex = offload_ifindex;
+  };
   for (const auto& [local, remote] : policy.selectors.subnet_pairs()) {
     for (const auto direction : {PolicyDirection::in, PolicyDirection::forward}) {
       XfrmPolicy inbound = allow(direction, remote, local, policy_priority(remote, local, false));
       if (software) inbound.action = PolicyAction::block;
       inbound.sa =
           PolicyTemplate{theirs, ours, policy.reqid, policy.protection, policy.mode, policy.compression};
+      tie(inbound);
       policies.push_back(inbound);
     }
     if (software) continue;
     XfrmPolicy outbound = allow(PolicyDirection::out, local, remote, policy_priority(local, remote, false));
     outbound.sa =
         PolicyTemplate{ours, theirs, policy.reqid, policy.protection, policy.mode, policy.compression};
+    tie(outbound);
     policies.push_back(outbound);
   }
   return policies;
 }
 
-std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool software) {
+std::vector<XfrmPolicy> fragment_policies(const ProtectPolicy& pair, bool software) {
+  const SelectorPair& selectors = pair.selectors;
   if (selectors.local.port == 0 && selectors.remote.port == 0) return {};
   std::vector<XfrmPolicy> policies;
   for (auto [local, remote] : selectors.subnet_pairs()) {
@@ -187,6 +195,8 @@ std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool so
   for (XfrmPolicy& policy : policies) {
     policy.action = PolicyAction::block;
     policy.fragments = true;
+    policy.mark = pair.ties.mark;
+    policy.if_id = pair.ties.if_id();
   }
   return policies;
 }

@@ -54,11 +54,12 @@ struct PairRouting {
 [[nodiscard]] Rule table_rule(const Subnet& local, std::uint8_t protocol, std::uint32_t table);
 
 // The pair's policies: templates on the kernel plane, blocks on the software plane. For ranges one of each
-// for each pair of subnets, all of the pair's reqid.
-[[nodiscard]] std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software);
+// for each pair of subnets, all of the pair's reqid. `offload_ifindex`: the device that does all of IPsec.
+[[nodiscard]] std::vector<XfrmPolicy> pair_policies(const ProtectPolicy& policy, bool software,
+                                                    unsigned offload_ifindex = 0);
 // Fragments show no ports, so a policy with ports misses them: unless a wider pair protects them they stop
 // here. Several pairs may share them; empty for selectors without ports.
-[[nodiscard]] std::vector<XfrmPolicy> fragment_policies(const SelectorPair& selectors, bool software);
+[[nodiscard]] std::vector<XfrmPolicy> fragment_policies(const ProtectPolicy& pair, bool software);
 // Between a protected local subnet and one of our own networks. Without indices: the guard numbers them.
 [[nodiscard]] std::vector<XfrmPolicy> exemption_policies(const Subnet& local, const Subnet& network,
                                                          bool software);

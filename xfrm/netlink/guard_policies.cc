@@ -14,6 +14,8 @@ namespace {
 // alone.
 constexpr std::size_t kManyPairs = 256;
 
+constexpr std::size_t kAtOnce = 256;  // messages under way: each has its buffer
+
 }  // namespace
 
 // A setting that somebody has made is theirs. Ours is taken for ours, though it may be a killed run's. It
@@ -67,16 +69,19 @@ Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
 
 Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
   if (nftables) return nftables->change({}, {policies.begin(), policies.end()});
-  if (!xfrm || policies.empty()) return {};
-  std::vector<NetlinkMessage> messages;
-  for (const XfrmPolicy& policy : policies) messages.push_back(remove_policy_message(policy));
-  auto answers = xfrm->transact(messages);
-  if (!answers) return tl::unexpected(answers.error());
+  if (!xfrm) return {};
   FirstError errors;
-  for (std::size_t i = 0; i < policies.size(); ++i) {
-    const NetlinkAnswer& answer = (*answers)[i];
-    if (answer.ok() || answer.error == ENOENT) continue;
-    errors.note(fail(netlink_error(answer, "remove the XFRM policy " + policies[i].to_string())));
+  for (std::size_t at = 0; at < policies.size(); at += kAtOnce) {
+    const auto some = policies.subspan(at, std::min(kAtOnce, policies.size() - at));
+    std::vector<NetlinkMessage> messages;
+    for (const XfrmPolicy& policy : some) messages.push_back(remove_policy_message(policy));
+    auto answers = xfrm->transact(messages);
+    if (!answers) return tl::unexpected(answers.error());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const NetlinkAnswer& answer = (*answers)[i];
+      if (answer.ok() || answer.error == ENOENT) continue;
+      errors.note(fail(netlink_error(answer, "remove the XFRM policy " + some[i].to_string())));
+    }
   }
   return std::move(errors).result();
 }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include <linux/rtnetlink.h>
+
 #include "xfrm/netlink/guard_state.h"
 
 namespace oakgate {
@@ -101,7 +103,45 @@ std::optional<unsigned> Guard::State::device_for(const ProtectPolicy& policy) {
   return towards ? std::optional(towards->ifindex) : std::nullopt;
 }
 
-std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy) {
+// `ip route NET dev ipsec7`, and behind it what lets nothing out when the device goes.
+std::vector<Route> Guard::State::interface_routes(const GuardPair& pair) {
+  std::vector<Route> wanted;
+  for (const Subnet& destination : pair.policy.ties.interface->routes) {
+    Route behind;
+    behind.destination = destination;
+    behind.type = RouteType::unreachable;
+    behind.table = RT_TABLE_MAIN;
+    behind.metric = kUnreachableMetric;
+    wanted.push_back(behind);
+    if (!pair.interface) continue;
+    Route route;
+    route.destination = destination;
+    route.table = RT_TABLE_MAIN;
+    route.metric = kGuardMetric;
+    route.ifindex = *pair.interface;
+    wanted.push_back(route);
+  }
+  return wanted;
+}
+
+Result<void> Guard::State::use_interface(GuardPair& pair, const GuardPair& old) {
+  Result<void> result;
+  const std::optional<TunnelInterface>& interface = pair.policy.ties.interface;
+  if (interface && old.interface && old.policy.ties.interface == interface) {
+    pair.interface = old.interface;
+    return result;
+  }
+  if (old.interface) result = interfaces->leave(old.policy.ties.interface->name);
+  if (!interface || !interfaces) return result;
+  auto used = interfaces->use(*interface);
+  if (!used) return fail(std::move(used.error()));
+  pair.interface = *used;
+  return result;
+}
+
+std::vector<Route> Guard::State::routes_for(const GuardPair& pair) {
+  const ProtectPolicy& policy = pair.policy;
+  if (policy.ties.interface) return interface_routes(pair);
   const std::optional<unsigned> device = device_for(policy);
   const Selector& local = policy.selectors.local;
   // The gateways' own traffic of one protocol: its source address is the right one anyway, and a suggestion,
@@ -126,7 +166,7 @@ std::vector<Route> Guard::State::routes_for(const ProtectPolicy& policy) {
 
 // New routes first, then those the pair no longer wants.
 Result<void> Guard::State::set_routes(Reqid reqid, GuardPair& pair) {
-  const std::vector<Route> wanted = routes_for(pair.policy);
+  const std::vector<Route> wanted = routes_for(pair);
   for (const Route& route : wanted) {
     // A device or an address may go in this very moment; then the event that says so brings us here again.
     if (auto added = want(reqid.value, route); !added && added.error().code != ErrorCode::not_found)

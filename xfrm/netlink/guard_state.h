@@ -8,6 +8,7 @@
 #include "xfrm/netlink/nft_guard.h"
 #include "xfrm/netlink/policy_hash.h"
 #include "xfrm/netlink/subnet_counts.h"
+#include "xfrm/netlink/tunnel_interfaces.h"
 
 namespace oakgate {
 
@@ -18,9 +19,20 @@ struct GuardTableKey {
 };
 [[nodiscard]] inline std::vector<GuardTableKey> table_keys(const ProtectPolicy& policy) {
   std::vector<GuardTableKey> keys;
+  if (policy.ties.steered()) return keys;  // what leads to it is the operator's
   for (const Subnet& local : policy.selectors.local.subnets())
     keys.push_back({local, policy.selectors.local.protocol});
   return keys;
+}
+// What two pairs cannot both have.
+struct GuardKey {
+  SelectorPair selectors;  // canonical
+  PacketMark mark;
+  std::uint32_t if_id = 0;
+  friend auto operator<=>(const GuardKey&, const GuardKey&) = default;
+};
+[[nodiscard]] inline GuardKey guard_key(const ProtectPolicy& policy) {
+  return {policy.selectors.canonical(), policy.ties.mark, policy.ties.if_id()};
 }
 struct GuardTable {
   std::uint32_t id = 0;
@@ -43,6 +55,7 @@ struct GuardPair {
   std::vector<GuardTableKey> table_keys;  // one for each local subnet
   std::vector<Route> routes;
   std::vector<XfrmPolicy> policies;
+  std::optional<unsigned> interface {};  // the index of the xfrm device that it uses
 };
 
 // What a pair wants of a policy that others may want, too: parts of ranges may coincide.
@@ -73,10 +86,11 @@ struct Guard::State {
   std::unique_ptr<AddressMonitor> monitor;
   std::optional<NetlinkSocket> xfrm;  // none: a kernel without XFRM
   std::optional<unsigned> tunnel_ifindex;
-  std::optional<NftGuard> nftables;  // instead of XFRM's policies, on the software plane
+  std::optional<TunnelInterfaces> interfaces;  // the kernel plane's
+  std::optional<NftGuard> nftables;            // instead of XFRM's policies, on the software plane
 
   std::map<Reqid, GuardPair> pairs;
-  std::map<SelectorPair, Reqid> selectors;  // canonical
+  std::map<GuardKey, Reqid> selectors;
   // By policy key; the kernel has the first one's, whose selectors are the narrowest.
   std::map<XfrmPolicy, std::vector<GuardClaim>> claims;
   std::map<GuardTableKey, GuardTable> tables;
@@ -112,7 +126,9 @@ struct Guard::State {
   Result<void> add_rules(std::span<const GuardTableKey> keys);
   Result<void> leave_tables(std::span<const GuardTableKey> keys);
   std::optional<unsigned> device_for(const ProtectPolicy& policy);
-  std::vector<Route> routes_for(const ProtectPolicy& policy);
+  std::vector<Route> routes_for(const GuardPair& pair);
+  std::vector<Route> interface_routes(const GuardPair& pair);
+  Result<void> use_interface(GuardPair& pair, const GuardPair& old);
   Result<void> set_routes(Reqid reqid, GuardPair& pair);
 
   // --- policies
@@ -135,6 +151,8 @@ struct Guard::State {
                        std::set<XfrmPolicy>& policies, std::set<Route>& wanted);
   Result<void> mend_exemptions();
 
+  // Everything of all pairs, together: thousands of them have as many policies and routes each.
+  Result<void> leave_all();
   Result<void> take_stock();
   Result<void> forget_states();
 };

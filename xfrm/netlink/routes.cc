@@ -177,6 +177,29 @@ Result<void> send(NetlinkSocket& socket, NetlinkMessage message, const std::stri
   return fail(netlink_error(answer, operation));
 }
 
+constexpr std::size_t kAtOnce = 256;  // messages under way: each has its buffer
+
+template <typename Thing, typename Message, typename Name>
+Result<void> send_all(NetlinkSocket& socket, std::span<const Thing> things, Message message, Name name,
+                      std::initializer_list<int> harmless) {
+  Result<void> first;
+  for (std::size_t at = 0; at < things.size(); at += kAtOnce) {
+    const auto some = things.subspan(at, std::min(kAtOnce, things.size() - at));
+    std::vector<NetlinkMessage> messages;
+    messages.reserve(some.size());
+    for (const Thing& one : some) messages.push_back(message(one));
+    auto answers = socket.transact(messages);
+    if (!answers) return tl::unexpected(answers.error());
+    for (std::size_t i = 0; i < some.size(); ++i) {
+      const NetlinkAnswer& answer = (*answers)[i];
+      const bool fine =
+          answer.ok() || std::find(harmless.begin(), harmless.end(), answer.error) != harmless.end();
+      if (!fine && first) first = fail(netlink_error(answer, name(some[i])));
+    }
+  }
+  return first;
+}
+
 tl::unexpected<Error> no_route(const IpAddress& destination) {
   const std::string text = destination.to_string();
   return fail(ErrorCode::not_found, "there is no route to " + text, "a default route, or one to " + text,
@@ -226,9 +249,14 @@ Result<void> Routing::add(const Route& route) {
 }
 
 Result<void> Routing::remove(const Route& route) {
+  return remove(std::span(&route, 1));
+}
+
+Result<void> Routing::remove(std::span<const Route> routes) {
   // ENODEV: the device took its routes with it. ENETUNREACH, IPv6: its table has never been used.
-  return send(socket_, remove_route_message(route), "remove the route " + route.to_string(),
-              {ESRCH, ENOENT, ENODEV, ENETUNREACH});
+  return send_all(socket_, routes, remove_route_message,
+                  [](const Route& one) { return "remove the route " + one.to_string(); },
+                  {ESRCH, ENOENT, ENODEV, ENETUNREACH});
 }
 
 Result<void> Routing::add(const Rule& rule) {
@@ -236,7 +264,12 @@ Result<void> Routing::add(const Rule& rule) {
 }
 
 Result<void> Routing::remove(const Rule& rule) {
-  return send(socket_, remove_rule_message(rule), "remove the rule \"" + rule.to_string() + "\"", {ENOENT});
+  return remove(std::span(&rule, 1));
+}
+
+Result<void> Routing::remove(std::span<const Rule> rules) {
+  return send_all(socket_, rules, remove_rule_message,
+                  [](const Rule& one) { return "remove the rule \"" + one.to_string() + "\""; }, {ENOENT});
 }
 
 Result<std::vector<Route>> Routing::routes(std::optional<std::uint8_t> protocol) {

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -93,6 +94,11 @@ class Routing {
   [[nodiscard]] Result<void> remove(const Route& route);
   [[nodiscard]] Result<void> add(const Rule& rule);
   [[nodiscard]] Result<void> remove(const Rule& rule);
+
+  // All of them, as the single one; a few hundred messages at a time. Goes on at errors and returns the
+  // first.
+  [[nodiscard]] Result<void> remove(std::span<const Route> routes);
+  [[nodiscard]] Result<void> remove(std::span<const Rule> rules);
 
   // Every unicast, unreachable and throw route; of one protocol if given. Multipath routes show their first
   // hop.

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "xfrm/netlink/routes.h"
+#include "xfrm/netlink/xfrm_state.h"
 #include "xfrm/netlink/xfrm_wire.h"
 
 namespace oakgate {
@@ -85,6 +86,11 @@ xfrm_userpolicy_info policy_info(const XfrmPolicy& policy) {
   return info;
 }
 
+void put_key(NetlinkMessage& message, const XfrmPolicy& policy) {
+  put_mark(message, policy.mark);
+  if (policy.if_id != 0) message.put_u32(XFRMA_IF_ID, policy.if_id);
+}
+
 }  // namespace
 
 XfrmPolicy XfrmPolicy::key() const {
@@ -93,6 +99,8 @@ XfrmPolicy XfrmPolicy::key() const {
   key.source = source;
   key.destination = destination;
   key.fragments = fragments;
+  key.mark = mark;
+  key.if_id = if_id;
   return key;
 }
 
@@ -104,6 +112,8 @@ bool XfrmPolicy::ours() const {
 std::string XfrmPolicy::to_string() const {
   std::string text(kDirectionNames[static_cast<std::size_t>(direction)]);
   text += " " + SelectorPair{source, destination}.to_string();
+  if (!mark.all()) text += " mark " + mark.to_string();
+  if (if_id != 0) text += " if_id " + std::to_string(if_id);
   return action == PolicyAction::block ? text + " block" : text;
 }
 
@@ -123,6 +133,10 @@ NetlinkMessage policy_message(const XfrmPolicy& policy, PolicyUpdate update) {
   NetlinkMessage message(update == PolicyUpdate::replace ? XFRM_MSG_UPDPOLICY : XFRM_MSG_NEWPOLICY, 0);
   message.put_header<xfrm_userpolicy_info>() = policy_info(policy);
   if (policy.sa) message.put(XFRMA_TMPL, kernel_templates(*policy.sa, policy.direction));
+  put_key(message, policy);
+  // The kernel offloads those in and out alone.
+  if (policy.offload_ifindex != 0 && policy.direction != PolicyDirection::forward)
+    put_offload(message, policy.offload_ifindex, kOffloadPacket);
   return message;
 }
 
@@ -131,6 +145,7 @@ NetlinkMessage remove_policy_message(const XfrmPolicy& policy) {
   auto& id = message.put_header<xfrm_userpolicy_id>();
   id.sel = policy_info(policy).sel;
   id.dir = static_cast<std::uint8_t>(policy.direction);
+  put_key(message, policy);
   return message;
 }
 
@@ -150,6 +165,10 @@ std::optional<XfrmPolicy> parse_policy(const nlmsghdr& message) {
   policy.index = info->index & ~7U;
   const NetlinkAttributes attributes(message, sizeof(xfrm_userpolicy_info));
   policy.sa = read_templates(attributes.get(XFRMA_TMPL));
+  policy.mark = mark_of(attributes);
+  policy.if_id = attributes.u32(XFRMA_IF_ID);
+  const auto device = attributes.as<xfrm_user_offload>(XFRMA_OFFLOAD_DEV);
+  if (device) policy.offload_ifindex = static_cast<unsigned>(device->ifindex);
   return policy;
 }
 

@@ -48,7 +48,10 @@ struct XfrmPolicy {
   PolicyDirection direction{};
   Selector source;  // of the inner packet as it travels. With protocol 58 the port is the ICMPv6 type
   Selector destination;
-  bool fragments = false;  // only what shows no ports: the kernel sees none in fragments
+  PacketMark mark;               // of the packets
+  std::uint32_t if_id = 0;       // of the xfrm device they go through; 0: through none
+  unsigned offload_ifindex = 0;  // the device that does all of IPsec, for `sa`; 0: none
+  bool fragments = false;        // only what shows no ports: the kernel sees none in fragments
   PolicyAction action = PolicyAction::allow;
   std::uint32_t priority = 0;  // the lowest number wins
   std::uint32_t index = 0;     // 0: the kernel chooses

@@ -4,11 +4,8 @@
 #include <linux/xfrm.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <numeric>
 
 #include "xfrm/netlink/xfrm_wire.h"
 
@@ -140,9 +137,34 @@ xfrm_encap_tmpl encapsulation_of(const SaSpec& sa) {
   return encapsulation;
 }
 
+// The mark of a state is what the packets it takes carry: outbound the traffic that the policy has found by
+// its mark. Inbound it would be that of the ESP packet, before anybody has looked inside: such a state takes
+// all, and gives the mark to what it has decrypted, so that the policies find that.
+void put_ties(NetlinkMessage& message, const SaSpec& sa, unsigned offload_ifindex) {
+  const PacketMark& mark = sa.ties.mark;
+  if (!mark.all() && sa.direction == Direction::out) put_mark(message, mark);
+  if (!mark.all() && sa.direction == Direction::in) {
+    message.put_u32(XFRMA_SET_MARK, mark.value);
+    message.put_u32(XFRMA_SET_MARK_MASK, mark.mask);
+  }
+  if (sa.ties.if_id() != 0) message.put_u32(XFRMA_IF_ID, sa.ties.if_id());
+  if (sa.ties.offload == Offload::none || offload_ifindex == 0) return;
+  std::uint8_t flags = sa.source.is_v4() ? 0 : kOffloadIpv6;
+  if (sa.direction == Direction::in) flags |= kOffloadInbound;
+  if (sa.ties.offload == Offload::packet) flags |= kOffloadPacket;
+  put_offload(message, offload_ifindex, flags);
+}
+
 }  // namespace
 
-NetlinkMessage add_state_message(const SaSpec& sa) {
+void put_offload(NetlinkMessage& message, unsigned ifindex, std::uint8_t flags) {
+  xfrm_user_offload device{};
+  device.ifindex = static_cast<int>(ifindex);
+  device.flags = flags;
+  message.put_struct(XFRMA_OFFLOAD_DEV, device);
+}
+
+NetlinkMessage add_state_message(const SaSpec& sa, unsigned offload_ifindex) {
   NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
   message.put_header<xfrm_usersa_info>() = state_info(sa);
   put_algorithms(message, sa);
@@ -156,20 +178,40 @@ NetlinkMessage add_state_message(const SaSpec& sa) {
     message.put_struct(XFRMA_SA_EXTRA_FLAGS, kFlags);
   }
   if (sa.encapsulation) message.put_struct(XFRMA_ENCAP, encapsulation_of(sa));
+  put_ties(message, sa, offload_ifindex);
   return message;
 }
 
-NetlinkMessage remove_state_message(const SaId& id) {
+NetlinkMessage remove_state_message(const SaId& id, const PacketMark& mark) {
   NetlinkMessage message(XFRM_MSG_DELSA, 0);
   message.put_header<xfrm_usersa_id>() = kernel_id(id);
+  put_mark(message, mark);
   return message;
 }
 
-NetlinkMessage query_state_message(const SaId& id) {
+NetlinkMessage query_state_message(const SaId& id, const PacketMark& mark) {
   NetlinkMessage message(XFRM_MSG_GETSA, 0);
   message.put_header<xfrm_usersa_id>() = kernel_id(id);
+  put_mark(message, mark);
   return message;
 }
+
+namespace {
+
+// Of the two numbers the one of the other direction stays 0.
+std::uint64_t sequence_of(const NetlinkAttributes& attributes) {
+  const ByteView raw = attributes.get(XFRMA_REPLAY_ESN_VAL);
+  if (raw.size() >= sizeof(xfrm_replay_state_esn)) {
+    xfrm_replay_state_esn esn;
+    std::memcpy(&esn, raw.data(), sizeof(esn));
+    const auto whole = [](std::uint32_t high, std::uint32_t low) { return std::uint64_t{high} << 32 | low; };
+    return std::max(whole(esn.oseq_hi, esn.oseq), whole(esn.seq_hi, esn.seq));
+  }
+  const auto state = attributes.as<xfrm_replay_state>(XFRMA_REPLAY_VAL);
+  return state ? std::max(state->oseq, state->seq) : 0;
+}
+
+}  // namespace
 
 std::optional<StateReport> parse_state(const nlmsghdr& message) {
   const auto* header = netlink_header<xfrm_usersa_info>(message);
@@ -184,6 +226,10 @@ std::optional<StateReport> parse_state(const nlmsghdr& message) {
   report.past_soft_limit = header->curlft.bytes >= header->lft.soft_byte_limit ||
                            header->curlft.packets >= header->lft.soft_packet_limit;
   report.counters = counters_of(*header, report.id);
+  const NetlinkAttributes attributes(message, sizeof(xfrm_usersa_info));
+  report.counters.sequence = sequence_of(attributes);
+  report.mark = mark_of(attributes);
+  report.offloaded = attributes.has(XFRMA_OFFLOAD_DEV);
   return report;
 }
 
@@ -242,6 +288,13 @@ bool same_encapsulation(const NetlinkAttributes& held, const SaSpec& sa) {
          there->encap_dport == here.encap_dport;
 }
 
+bool same_ties(const NetlinkAttributes& held, const SaSpec& sa) {
+  const bool in = sa.direction == Direction::in;
+  const PacketMark set{held.u32(XFRMA_SET_MARK), held.u32(XFRMA_SET_MARK_MASK)};
+  return mark_of(held) == (in ? PacketMark{} : sa.ties.mark) && set == (in ? sa.ties.mark : PacketMark{}) &&
+         held.u32(XFRMA_IF_ID) == sa.ties.if_id();
+}
+
 }  // namespace
 
 bool is_state(const nlmsghdr& held, const SaSpec& sa) {
@@ -255,24 +308,8 @@ bool is_state(const nlmsghdr& held, const SaSpec& sa) {
                      same_bytes(&there->saddr, &here.saddr, sizeof(here.saddr)) &&
                      same_bytes(&there->sel, &here.sel, sizeof(here.sel));
   const NetlinkAttributes attributes(held, sizeof(xfrm_usersa_info));
-  return named && same_algorithms(attributes, sa) && same_encapsulation(attributes, sa);
-}
-
-std::string kernel_option(IpsecProtocol protocol) {
-  const std::string name = protocol == IpsecProtocol::comp ? "IPCOMP" : std::string(protocol_name(protocol));
-  return "a kernel with CONFIG_INET_" + name + ", CONFIG_INET6_" + name;
-}
-
-std::string kernel_remedy(IpsecProtocol protocol) {
-  switch (protocol) {
-    case IpsecProtocol::ah:
-      return "load the modules ah4 and ah6, or configure `data_plane: software`";
-    case IpsecProtocol::esp:
-      return "load the modules esp4 and esp6, or configure `data_plane: software`";
-    case IpsecProtocol::comp:
-      return "load the modules ipcomp and ipcomp6, or take comp-deflate out of the transform sets";
-  }
-  return {};
+  return named && same_algorithms(attributes, sa) && same_encapsulation(attributes, sa) &&
+         same_ties(attributes, sa);
 }
 
 Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm, const NetlinkHandler& each) {
@@ -286,116 +323,6 @@ Result<std::vector<StateReport>> our_states(NetlinkSocket& xfrm, const NetlinkHa
   });
   if (!dumped) return tl::unexpected(dumped.error());
   return found;
-}
-
-namespace {
-
-constexpr std::uint32_t kTrialCpi = 0xff00;  // of the private range, RFC 3173 section 3.3
-
-SecretBytes trial_key(std::size_t size) {
-  SecretBytes key(size);
-  // Counting bytes: 3DES refuses keys whose parts are equal.
-  std::iota(key.mutable_view().begin(), key.mutable_view().end(), std::uint8_t{1});
-  return key;
-}
-
-SaSpec trial_sa(Family family, std::uint32_t number) {
-  const IpAddress loopback = *IpAddress::parse(family == Family::ipv4 ? "127.0.0.1" : "::1");
-  SaSpec sa;
-  sa.direction = Direction::out;
-  sa.id = {loopback, IpsecProtocol::esp, Spi{0xffff'0000U + number}};
-  sa.source = loopback;
-  sa.reqid = Reqid{kReqidBase + kReqidCount - 1};  // no policy has it: it carries nothing
-  sa.selectors = {{Subnet::host(loopback)}, {Subnet::host(loopback)}};
-  sa.hard_time = Seconds(10);  // gone even if this process dies before it is removed
-  return sa;
-}
-
-std::vector<SaSpec> trial_sas(Family family, std::span<const TransformSet> sets) {
-  std::vector<SaSpec> sas;
-  const auto next = [&]() -> SaSpec& {
-    sas.push_back(trial_sa(family, static_cast<std::uint32_t>(sas.size())));
-    return sas.back();
-  };
-  const auto add_esp = [&](EspCipher cipher, std::optional<Integrity> integrity) {
-    SaSpec& sa = next();
-    sa.cipher = cipher;
-    sa.integrity = integrity;
-    sa.encryption_key = trial_key(info(cipher).key_bytes + info(cipher).salt_bytes);
-    if (integrity) sa.integrity_key = trial_key(info(*integrity).key_bytes);
-  };
-  add_esp(EspCipher::aes_128, Integrity::sha);
-  for (const TransformSet& set : sets) {
-    if (set.cipher) add_esp(*set.cipher, set.integrity);
-    if (set.ah) {
-      SaSpec& sa = next();
-      sa.id.protocol = IpsecProtocol::ah;
-      sa.integrity = set.ah;
-      sa.integrity_key = trial_key(info(*set.ah).key_bytes);
-    }
-    if (set.compression) {
-      SaSpec& sa = next();
-      sa.id = {sa.source, IpsecProtocol::comp, Spi{kTrialCpi + static_cast<std::uint32_t>(sas.size()) % 256}};
-      sa.compression = set.compression;
-    }
-  }
-  return sas;
-}
-
-// The part of a transform set that a trial stands for.
-TransformSet tried_by(const SaSpec& sa) {
-  TransformSet tried;
-  const IpsecProtocol protocol = sa.id.protocol;
-  (protocol == IpsecProtocol::ah ? tried.ah : tried.integrity) = sa.integrity;
-  if (protocol == IpsecProtocol::esp) tried.cipher = sa.cipher;
-  tried.compression = sa.compression;
-  return tried;
-}
-
-bool has_family(Family family) {
-  const int fd = socket(xfrm_family(family), SOCK_DGRAM | SOCK_CLOEXEC, 0);
-  if (fd >= 0) close(fd);
-  return fd >= 0;
-}
-
-Result<void> probe_family(NetlinkSocket& xfrm, Family family, std::span<const TransformSet> sets) {
-  const std::vector<SaSpec> sas = trial_sas(family, sets);
-  std::vector<NetlinkMessage> adds;
-  std::vector<NetlinkMessage> removals;
-  for (const SaSpec& sa : sas) {
-    removals.push_back(remove_state_message(sa.id));
-    adds.push_back(add_state_message(sa));
-  }
-  auto answers = xfrm.transact(adds);
-  if (!answers) return tl::unexpected(answers.error());
-  if (auto removed = xfrm.transact(removals); !removed) return tl::unexpected(removed.error());
-  for (std::size_t i = 0; i < sas.size(); ++i) {
-    const NetlinkAnswer& answer = (*answers)[i];
-    if (answer.ok()) continue;
-    const IpsecProtocol protocol = sas[i].id.protocol;
-    const std::string what = "install an " + std::string(protocol_name(protocol)) + " SA over " +
-                             std::string(family == Family::ipv4 ? "IPv4" : "IPv6") + " with " +
-                             to_string(tried_by(sas[i]));
-    Error error = netlink_error(answer, what);
-    if (error.code == ErrorCode::not_permitted) return fail(std::move(error));
-    error.code = ErrorCode::unsupported;
-    error.expected = kernel_option(protocol) + " and this algorithm";
-    error.remedy = kernel_remedy(protocol);
-    return fail(std::move(error));
-  }
-  return {};
-}
-
-}  // namespace
-
-Result<void> probe_esp(std::span<const TransformSet> sets) {
-  auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm);
-  if (!xfrm) return tl::unexpected(xfrm.error());
-  for (const Family family : {Family::ipv4, Family::ipv6}) {
-    if (!has_family(family)) continue;
-    if (auto probed = probe_family(*xfrm, family, sets); !probed) return probed;
-  }
-  return {};
 }
 
 }  // namespace oakgate

@@ -52,6 +52,16 @@ std::optional<XfrmSelectors> from_xfrm(const xfrm_selector& selector) {
   return XfrmSelectors{*source, *destination};
 }
 
+void put_mark(NetlinkMessage& message, const PacketMark& mark) {
+  if (mark.all()) return;
+  message.put_struct(XFRMA_MARK, xfrm_mark{mark.value, mark.mask});
+}
+
+PacketMark mark_of(const NetlinkAttributes& attributes) {
+  const auto mark = attributes.as<xfrm_mark>(XFRMA_MARK);
+  return mark ? PacketMark{mark->v, mark->m} : PacketMark{};
+}
+
 xfrm_lifetime_cfg unlimited_lifetime() {
   xfrm_lifetime_cfg limits{};
   limits.soft_byte_limit = limits.hard_byte_limit = XFRM_INF;

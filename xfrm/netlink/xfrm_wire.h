@@ -8,6 +8,8 @@
 #include <optional>
 
 #include "ike/base/net.h"
+#include "ike/base/policy.h"
+#include "xfrm/netlink/netlink_message.h"
 
 namespace oakgate {
 
@@ -22,6 +24,10 @@ struct XfrmSelectors {
   Selector destination;
 };
 [[nodiscard]] std::optional<XfrmSelectors> from_xfrm(const xfrm_selector& selector);
+
+// XFRMA_MARK; nothing is put for a mark that all packets have.
+void put_mark(NetlinkMessage& message, const PacketMark& mark);
+[[nodiscard]] PacketMark mark_of(const NetlinkAttributes& attributes);
 
 // No byte, packet or time limit.
 [[nodiscard]] xfrm_lifetime_cfg unlimited_lifetime();

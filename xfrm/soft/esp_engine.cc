@@ -107,6 +107,12 @@ SaState* EspEngine::find(const SaId& id) const {
   return nullptr;
 }
 
+std::uint64_t EspEngine::last_sequence(const SaId& id) const {
+  if (const auto* const inbound = inbound_.find(id)) return (*inbound)->window.top();
+  const auto* const outbound = outbound_.find(id);
+  return outbound != nullptr ? (*outbound)->sequence.last() : 0;
+}
+
 void EspEngine::erase(const SaId& id) {
   SaState* const state = find(id);
   if (state == nullptr) return;
@@ -142,7 +148,8 @@ std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
   out.reserve(sas.size());
   for (const SaId& id : sas) {
     const SaState* const state = find(id);
-    out.push_back(state != nullptr ? state->report() : SaCounters{.id = id});
+    SaCounters& one = out.emplace_back(state != nullptr ? state->report() : SaCounters{.id = id});
+    one.sequence = last_sequence(id);
   }
   return out;
 }

@@ -215,6 +215,7 @@ class EspEngine {
   void bury();  // frees what erase() took away: no packet may need it any more
   void expired(const SaState& state, EngineOutput& out);  // the SA is out of the tables afterwards
   [[nodiscard]] SaState* find(const SaId& id) const;
+  [[nodiscard]] std::uint64_t last_sequence(const SaId& id) const;
 
   EngineEnvironment environment_;
   FlatTable<Reqid, std::unique_ptr<Tunnel>, ReqidHash> tunnels_;  // they stay where they are: selectors_

@@ -34,6 +34,13 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   if (spec.id.protocol == IpsecProtocol::comp || spec.over_ipcomp) {
     return unsupported(spec, "it does not compress", "the kernel's data plane, or no comp-deflate");
   }
+  if (spec.ties.steered() || spec.ties.offload != Offload::none) {
+    return unsupported(spec,
+                       spec.ties.interface    ? "an interface"
+                       : spec.ties.mark.all() ? "offload"
+                                              : "a mark",
+                       "the kernel's data plane, or a tunnel without it");
+  }
   if (spec.encapsulation && (ah || transport)) {
     return unsupported(spec, ah ? "AH in UDP" : "transport mode in UDP", "ESP in tunnel mode through a NAT");
   }

@@ -29,6 +29,7 @@ class SequenceCounter {
     if (last_ == end_) return std::nullopt;
     return ++last_;
   }
+  [[nodiscard]] std::uint64_t last() const { return last_; }
 
  private:
   std::uint64_t last_;

@@ -45,7 +45,7 @@ class SoftDataPlane final : public DataPlane {
                                                          bool non_ike_marker) override;
   void detach_encapsulation_socket(int socket_fd) override;
   [[nodiscard]] bool reads_encapsulation_socket() const override { return true; }
-  [[nodiscard]] Result<void> protect(const ProtectPolicy& policy) override;
+  [[nodiscard]] Result<void> protect(const ProtectPolicy& wanted) override;
   [[nodiscard]] Result<void> unprotect(Reqid reqid) override;
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
   [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
@@ -223,8 +223,12 @@ void SoftDataPlane::detach_encapsulation_socket(int socket_fd) {
   if (workers_) workers_->detach(socket_fd);
 }
 
-Result<void> SoftDataPlane::protect(const ProtectPolicy& policy) {
+Result<void> SoftDataPlane::protect(const ProtectPolicy& wanted) {
   if (!workers_) return shut();
+  // Marks and interfaces are not seen here: whatever the selectors hold is guarded. SAs with them are
+  // refused.
+  ProtectPolicy policy = wanted;
+  policy.ties = {};
   if (policy.selectors.local.subnet.family() == Family::ipv6) admit_ipv6_once();
   // The workers first: from the moment the routes lead here, somebody knows what to do.
   const std::optional<ProtectPolicy> before = workers_->policy(policy.reqid);

@@ -40,7 +40,7 @@ class KernelPlaneKept : public DataPlaneContract {
 };
 
 TEST_F(KernelPlaneKept, EverySortOfSaIsKnownAgain) {
-  std::vector<Tunnel> tunnels(6);
+  std::vector<Tunnel> tunnels(8);
   for (std::uint32_t i = 0; i < tunnels.size(); ++i) {
     tunnels[i].number = i + 1;
     tunnels[i].left = "10.1." + std::to_string(i) + ".0/24";
@@ -51,6 +51,8 @@ TEST_F(KernelPlaneKept, EverySortOfSaIsKnownAgain) {
   tunnels[3].udp = true;
   tunnels[4].integrity = Integrity::sha256_96;
   tunnels[5].outer = Family::ipv6;
+  tunnels[6].ties.mark = {7, 0xff};
+  tunnels[7].ties.interface = TunnelInterface{.name = "ipsec7", .if_id = 7};
   std::vector<SaSpec> all;
   std::vector<SaId> ids;
   for (const Tunnel& tunnel : tunnels) {
@@ -77,6 +79,10 @@ TEST_F(KernelPlaneKept, WhatIsNotQuiteTheSameGoes) {
                                       sa.selectors.local.port = 80;
                                       sa.selectors.local.protocol = sa.selectors.remote.protocol = 6;
                                     },
+                                    [](SaSpec& sa) {
+                                      sa.ties.mark = {7, 0xff};
+                                    },
+                                    [](SaSpec& sa) { sa.ties.interface = TunnelInterface{.if_id = 7}; },
                                     [](SaSpec& sa) { sa.encapsulation = UdpEncapsulation{}; }};
   for (const Change& change : changes) {
     ASSERT_TRUE(install(Side::a, tunnel).has_value());

@@ -139,7 +139,7 @@ TEST(GuardPlan, ARangeHasPoliciesForEachOfItsSubnetsWithOneReqid) {
                       subnet("10.1.0.20/32")}),
             locals);
   EXPECT_EQ(8U, pair_policies(policy, true).size());
-  EXPECT_EQ(4U, fragment_policies(policy.selectors, true).size());
+  EXPECT_EQ(4U, fragment_policies(policy, true).size());
 }
 
 TEST(GuardPlan, PoliciesNameTheProtocolsAndTheMode) {
@@ -164,11 +164,12 @@ TEST(GuardPlan, SoftwarePlanePoliciesBlockInboundAlone) {
 
 TEST(GuardPlan, FragmentsOfSelectorsWithPorts) {
   SelectorPair selectors = pair().selectors;
-  EXPECT_THAT(fragment_policies(selectors, false), IsEmpty());
+  EXPECT_THAT(fragment_policies({.selectors = selectors}, false), IsEmpty());
   selectors.local.protocol = selectors.remote.protocol = 17;
-  EXPECT_THAT(fragment_policies(selectors, false), IsEmpty()) << "the protocol is in every fragment";
+  EXPECT_THAT(fragment_policies({.selectors = selectors}, false), IsEmpty())
+      << "the protocol is in every fragment";
   selectors.remote.port = 500;
-  const auto policies = fragment_policies(selectors, false);
+  const auto policies = fragment_policies({.selectors = selectors}, false);
   ASSERT_EQ(2U, policies.size());
   for (const XfrmPolicy& policy : policies) {
     EXPECT_TRUE(policy.fragments);

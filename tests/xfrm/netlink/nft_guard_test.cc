@@ -168,7 +168,7 @@ TEST_F(NftGuardTest, PortsAndFragments) {
   EXPECT_TRUE(passes(outside_, "10.2.0.10", host_, "10.1.0.10", 7778, long_text));
   SelectorPair selectors = {{*Subnet::parse("10.1.0.0/24"), IPPROTO_UDP, 7777},
                             {*Subnet::parse("10.2.0.0/24"), IPPROTO_UDP, 0}};
-  put(fragment_policies(selectors, true));
+  put(fragment_policies({.selectors = selectors}, true));
   EXPECT_TRUE(stopped(outside_, "10.2.0.10", host_, "10.1.0.10", 7778, long_text))
       << "fragments show no ports";
   EXPECT_TRUE(passes(outside_, "10.2.0.10", host_, "10.1.0.10", 7778));
@@ -176,7 +176,7 @@ TEST_F(NftGuardTest, PortsAndFragments) {
   selectors.local.subnet = *Subnet::parse("2001:db8:1::/64");
   selectors.remote.subnet = *Subnet::parse("2001:db8:2::/64");
   EXPECT_TRUE(passes(outside_, "2001:db8:2::10", host_, "2001:db8:1::10", 7778, long_text));
-  put(fragment_policies(selectors, true));
+  put(fragment_policies({.selectors = selectors}, true));
   EXPECT_TRUE(stopped(outside_, "2001:db8:2::10", host_, "2001:db8:1::10", 7777));
   EXPECT_TRUE(passes(outside_, "2001:db8:2::10", host_, "2001:db8:1::10", 7778));
   EXPECT_TRUE(stopped(outside_, "2001:db8:2::10", host_, "2001:db8:1::10", 7778, long_text));

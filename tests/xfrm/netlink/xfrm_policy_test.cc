@@ -69,6 +69,50 @@ TEST(PolicyMessage, HoldsSelectorTemplateAndPriority) {
   EXPECT_EQ(XFRM_MSG_UPDPOLICY, policy_message(policy, PolicyUpdate::replace).header().nlmsg_type);
 }
 
+TEST(PolicyMessage, MarkAndIfIdAreOfItsKey) {
+  XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+  policy.mark = {7, 0xff};
+  policy.if_id = 9;
+  for (const NetlinkMessage& message :
+       {policy_message(policy, PolicyUpdate::exclusive), policy_message(policy, PolicyUpdate::replace)}) {
+    const NetlinkAttributes attributes(message.header(), sizeof(xfrm_userpolicy_info));
+    const auto mark = attributes.as<xfrm_mark>(XFRMA_MARK);
+    ASSERT_TRUE(mark.has_value());
+    EXPECT_EQ(7U, mark->v);
+    EXPECT_EQ(0xffU, mark->m);
+    EXPECT_EQ(9U, attributes.u32(XFRMA_IF_ID));
+  }
+  const NetlinkMessage removal = remove_policy_message(policy);
+  const NetlinkAttributes named(removal.header(), sizeof(xfrm_userpolicy_id));
+  EXPECT_EQ(7U, named.as<xfrm_mark>(XFRMA_MARK)->v);
+  EXPECT_EQ(9U, named.u32(XFRMA_IF_ID));
+  NetlinkMessage held = policy_message(policy, PolicyUpdate::exclusive);
+  held.header().nlmsg_type = XFRM_MSG_NEWPOLICY;
+  const auto parsed = parse_policy(held.header());
+  EXPECT_EQ(policy.mark, parsed->mark);
+  EXPECT_EQ(9U, parsed->if_id);
+  EXPECT_EQ(policy.key(), parsed->key());
+  XfrmPolicy plain = policy;
+  plain.mark = {};
+  EXPECT_NE(plain.key(), policy.key());
+  EXPECT_THAT(policy.to_string(), HasSubstr("mark 0x7/0xff if_id 9"));
+}
+
+TEST(PolicyMessage, PacketOffloadIsInAndOut) {
+  XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
+  policy.offload_ifindex = 3;
+  const auto device = [](const XfrmPolicy& one) {
+    const NetlinkMessage message = policy_message(one, PolicyUpdate::exclusive);
+    return NetlinkAttributes(message.header(), sizeof(xfrm_userpolicy_info))
+        .as<xfrm_user_offload>(XFRMA_OFFLOAD_DEV);
+  };
+  ASSERT_TRUE(device(policy).has_value());
+  EXPECT_EQ(3, device(policy)->ifindex);
+  EXPECT_EQ(4, device(policy)->flags) << "XFRM_OFFLOAD_PACKET";
+  policy.direction = PolicyDirection::forward;
+  EXPECT_FALSE(device(policy).has_value()) << "the kernel offloads none of these";
+}
+
 TEST(PolicyMessage, ABundleIsEspInItsModeAndAhInTransportModeOverIt) {
   XfrmPolicy policy = protecting("10.1.0.0/24", "10.2.0.0/24");
   policy.sa->protection = Protection::ah_esp;

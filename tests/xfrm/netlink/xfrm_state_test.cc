@@ -9,9 +9,12 @@
 #include <cstring>
 
 #include "tests/xfrm/netns.h"
+#include "xfrm/netlink/state_probe.h"
 
 namespace oakgate {
 namespace {
+
+using ::testing::HasSubstr;
 
 IpAddress address(const char* text) {
   return IpAddress::parse(text).value();
@@ -308,6 +311,110 @@ TEST(StateMessage, Limits) {
   EXPECT_EQ(3600U, limits.hard_add_expires_seconds);
   EXPECT_EQ(4608000U * 1024ULL, limits.hard_byte_limit);
   EXPECT_EQ(4000000U * 1024ULL, limits.soft_byte_limit);
+}
+
+// A mark on the inbound state would be looked for on the ESP packet, which has none.
+TEST(StateMessage, AMarkIsAskedForOutboundAndGivenInbound) {
+  SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
+  sa.ties.mark = {0x7, 0xff};
+  const NetlinkMessage out = add_state_message(sa);
+  const auto mark = attributes_of(out).as<xfrm_mark>(XFRMA_MARK);
+  ASSERT_TRUE(mark.has_value());
+  EXPECT_EQ(0x7U, mark->v);
+  EXPECT_EQ(0xffU, mark->m);
+  EXPECT_FALSE(attributes_of(out).has(XFRMA_SET_MARK));
+  EXPECT_FALSE(attributes_of(out).has(XFRMA_IF_ID));
+  sa.direction = Direction::in;
+  const NetlinkMessage in = add_state_message(sa);
+  EXPECT_FALSE(attributes_of(in).has(XFRMA_MARK));
+  EXPECT_EQ(0x7U, attributes_of(in).u32(XFRMA_SET_MARK));
+  EXPECT_EQ(0xffU, attributes_of(in).u32(XFRMA_SET_MARK_MASK));
+}
+
+TEST(StateMessage, OfAnInterfaceHasItsIfIdBothWays) {
+  for (const Direction direction : {Direction::in, Direction::out}) {
+    SaSpec sa = example(direction, EspCipher::gcm_128, std::nullopt);
+    sa.ties.interface = TunnelInterface{.name = "ipsec7", .if_id = 7};
+    const NetlinkMessage message = add_state_message(sa);
+    EXPECT_EQ(7U, attributes_of(message).u32(XFRMA_IF_ID));
+    const ByteView raw = attributes_of(message).get(XFRMA_IF_ID);
+    EXPECT_EQ(4U, raw.size());
+  }
+}
+
+TEST(StateMessage, OffloadNamesTheDeviceAndTheDirection) {
+  SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
+  EXPECT_FALSE(attributes_of(add_state_message(sa, 3)).has(XFRMA_OFFLOAD_DEV)) << "not asked for";
+  sa.ties.offload = Offload::crypto;
+  const auto device = [](const NetlinkMessage& message) {
+    return attributes_of(message).as<xfrm_user_offload>(XFRMA_OFFLOAD_DEV).value();
+  };
+  const NetlinkMessage out = add_state_message(sa, 3);
+  EXPECT_EQ(3, device(out).ifindex);
+  EXPECT_EQ(0, device(out).flags);
+  sa.direction = Direction::in;
+  EXPECT_EQ(2, device(add_state_message(sa, 3)).flags) << "XFRM_OFFLOAD_INBOUND";
+  sa.ties.offload = Offload::packet;
+  sa.source = address("2001:db8::1");
+  sa.id.destination = address("2001:db8::2");
+  EXPECT_EQ(7, device(add_state_message(sa, 3)).flags) << "XFRM_OFFLOAD_PACKET, _INBOUND and _IPV6";
+}
+
+TEST(StateMessage, WhatHasAMarkIsFoundByIt) {
+  const SaId id{address("192.0.2.2"), IpsecProtocol::esp, Spi{0x01020304}};
+  for (const NetlinkMessage& message :
+       {query_state_message(id, {7, 0xff}), remove_state_message(id, {7, 0xff})}) {
+    const auto mark = NetlinkAttributes(message.header(), sizeof(xfrm_usersa_id)).as<xfrm_mark>(XFRMA_MARK);
+    ASSERT_TRUE(mark.has_value());
+    EXPECT_EQ(7U, mark->v);
+    EXPECT_EQ(0xffU, mark->m);
+  }
+}
+
+TEST(IsState, AnotherMarkOrInterfaceIsAnotherSa) {
+  for (const Direction direction : {Direction::in, Direction::out}) {
+    SaSpec sa = example(direction, EspCipher::gcm_128, std::nullopt);
+    sa.ties.mark = {7, 0xff};
+    sa.ties.interface = TunnelInterface{.name = "ipsec7", .if_id = 7};
+    const NetlinkMessage message = add_state_message(sa);
+    EXPECT_TRUE(is_state(message.header(), sa));
+    sa.ties.mark = {8, 0xff};
+    EXPECT_FALSE(is_state(message.header(), sa));
+    sa.ties.mark = {};
+    EXPECT_FALSE(is_state(message.header(), sa));
+    sa.ties.mark = {7, 0xff};
+    sa.ties.interface->if_id = 8;
+    EXPECT_FALSE(is_state(message.header(), sa));
+  }
+}
+
+TEST(ParseState, ReadsSequenceNumbersMarkAndOffload) {
+  SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
+  sa.last_sequence = 5;
+  sa.ties.mark = {7, 0xff};
+  sa.ties.offload = Offload::crypto;
+  const auto outbound = parse_state(add_state_message(sa, 3).header());
+  EXPECT_EQ(5U, outbound->counters.sequence);
+  EXPECT_EQ((PacketMark{7, 0xff}), outbound->mark);
+  EXPECT_TRUE(outbound->offloaded);
+  sa.direction = Direction::in;
+  sa.esn = true;
+  sa.last_sequence = 0x3'0000'0007;
+  const auto inbound = parse_state(add_state_message(sa).header());
+  EXPECT_EQ(0x3'0000'0007U, inbound->counters.sequence);
+  EXPECT_FALSE(inbound->offloaded);
+}
+
+TEST(RefusedState, SaysWhatTheKernelLacks) {
+  SaSpec sa = example(Direction::out, EspCipher::des3, Integrity::md5);
+  const Error algorithm = refused_state(sa, {ENOSYS, {}}, "install it");
+  EXPECT_EQ(ErrorCode::unsupported, algorithm.code);
+  EXPECT_THAT(algorithm.text, HasSubstr("this kernel lacks cbc(des3_ede) or hmac(md5)"));
+  EXPECT_THAT(algorithm.remedy, HasSubstr("modprobe des_generic md5"));
+  const Error protocol = refused_state(sa, {EPROTONOSUPPORT, {}}, "install it");
+  EXPECT_THAT(protocol.expected, HasSubstr("CONFIG_INET_ESP"));
+  sa.ties.offload = Offload::packet;
+  EXPECT_THAT(refused_state(sa, {EINVAL, {}}, "install it").remedy, HasSubstr("offload: no"));
 }
 
 TEST(StateMessage, QueriesAndRemovalsNameTheSa) {

@@ -1,0 +1,67 @@
+// xfrm devices: a tunnel as an interface (`interface:` of a tunnel, IOS's `interface Tunnel0` with `tunnel
+// mode ipsec`). What is routed to the device meets the policies of its if_id, and no others.
+//
+// A device that we made carries kOurAlias as its alias: so it is known again after a kill -9, when it stands
+// on and lets nothing out. One of the same name and if_id that somebody else made is used, and never removed.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ike/base/policy.h"
+#include "ike/base/result.h"
+#include "xfrm/netlink/netlink_socket.h"
+
+namespace oakgate {
+
+inline constexpr std::string_view kOurAlias = "oakgated";
+
+// As the kernel lists it.
+struct XfrmDevice {
+  unsigned ifindex = 0;
+  std::string name;
+  std::uint32_t if_id = 0;
+  bool ours = false;
+};
+
+// The messages alone. Exclusive: EEXIST if there is a device of that name.
+[[nodiscard]] NetlinkMessage add_device_message(const TunnelInterface& interface);
+// Alias and MTU; and up.
+[[nodiscard]] NetlinkMessage set_device_message(const TunnelInterface& interface, unsigned ifindex);
+[[nodiscard]] NetlinkMessage remove_device_message(unsigned ifindex);
+// Nothing if it is no xfrm device.
+[[nodiscard]] std::optional<XfrmDevice> parse_device(const nlmsghdr& message);
+
+class TunnelInterfaces {
+ public:
+  // In the calling thread's network namespace. Takes stock of what a killed run has left.
+  [[nodiscard]] static Result<TunnelInterfaces> open();
+
+  // One more user: the device is there, up, with its addresses; its index. ErrorCode::unsupported of a kernel
+  // without xfrm devices, in_use if another device has the name.
+  [[nodiscard]] Result<unsigned> use(const TunnelInterface& interface);
+  // One less; ours goes with its last.
+  [[nodiscard]] Result<void> leave(const std::string& name);
+  // Of a killed run, and used by nobody since.
+  [[nodiscard]] Result<void> release_leftovers();
+
+ private:
+  struct Used {
+    XfrmDevice device;
+    std::size_t users = 0;
+  };
+  explicit TunnelInterfaces(NetlinkSocket socket) : socket_(std::move(socket)) {}
+  [[nodiscard]] Result<std::vector<XfrmDevice>> devices();
+  [[nodiscard]] Result<XfrmDevice> make(const TunnelInterface& interface);
+  [[nodiscard]] Result<void> remove(const XfrmDevice& device);
+
+  NetlinkSocket socket_;
+  std::map<std::string, Used> used_;
+  std::map<std::string, XfrmDevice> leftovers_;
+};
+
+// The device that shall do a tunnel's ciphering: the one named, or the one with the address. 0: none.
+[[nodiscard]] unsigned find_offload_device(const KernelTies& ties, const IpAddress& local_gateway);
+
+}  // namespace oakgate
