@@ -189,9 +189,10 @@ class Reader {
   }
 
   // Some documents indent every line: these are commands all the same, though `crypto map NAME` is an
-  // interface's.
+  // interface's, and so is `crypto ipsec df-bit` there.
   static bool top_level(const Line& line) {
     if (line.begins({"crypto", "map"})) return line.words.size() > 3;
+    if (line.begins({"crypto", "ipsec", "df-bit"})) return false;
     return line.word(0) == "access-list" || line.word(0) == "crypto";
   }
 

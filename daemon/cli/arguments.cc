@@ -17,6 +17,7 @@ enum class Operand : std::uint8_t {
   peer,
   target,
   file,
+  check,
   reload,
   map,
   shell,
@@ -44,7 +45,7 @@ constexpr std::array kVerbs{
     VerbRow{Verb::status, {"status"}, Operand::peer, "the tunnels, of one peer or all (the default verb)"},
     VerbRow{Verb::up, {"up"}, Operand::target, "bring a peer's tunnels up, wait for the outcome"},
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
-    VerbRow{Verb::check, {"check"}, Operand::file, "look for errors in a configuration file"},
+    VerbRow{Verb::check, {"check"}, Operand::check, "look for errors in a configuration file"},
     VerbRow{Verb::monitor, {"monitor"}, Operand::none, "print what happens, as it happens"},
     VerbRow{Verb::diff, {"diff"}, Operand::file, "how a configuration file differs from what runs"},
     VerbRow{Verb::reload, {"reload"}, Operand::reload, "read the configuration anew"},
@@ -213,6 +214,9 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     case Operand::target:
       verb.add_option("PEER[/TUNNEL]", arguments.peer, "a peer's name, or one of its tunnels")->required();
       return;
+    case Operand::check:
+      verb.add_flag("--probe", arguments.probe, "ask the kernel and the network for what it needs, too");
+      [[fallthrough]];
     case Operand::file:
       verb.add_option("FILE", arguments.file, "a configuration file")->capture_default_str();
       return;

@@ -96,6 +96,7 @@ struct Arguments {
   std::string map;         // show crypto map: its tag; empty: all
   std::string file;        // check, diff
   int confirm = 0;         // reload: seconds; 0: it needs no confirmation
+  bool probe = false;      // check: ask the kernel and the network, too
   ScepArguments scep;
   bool socket_given = false;
   PkiArguments pki;

@@ -16,6 +16,7 @@
 #include "daemon/cli/ios_config.h"
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/pki.h"
+#include "daemon/cli/probe.h"
 #include "daemon/cli/scep.h"
 #include "daemon/cli/screen.h"
 #include "daemon/cli/shell.h"
@@ -208,6 +209,7 @@ int check(const Arguments& arguments) {
   const conf::LoadOutcome loaded =
       load_configuration(arguments.file, {credentials != nullptr ? credentials : "", ::geteuid()}).outcome;
   const bool valid = loaded.config.has_value();
+  if (valid && arguments.probe) return probe(arguments, loaded);
   if (arguments.json) {
     Json json{{"version", kControlVersion}, {"file", arguments.file}, {"valid", valid}};
     json["issues"] = issues_json(loaded.issues);

@@ -64,6 +64,7 @@ const Section kSections[] = {
     {"peers: {b: {rsa_encr: {?: 1}}}", "/definitions/peer/properties/rsa_encr"},
     {"peers: {b: {tunnels: {l: {?: 1}}}}", "/definitions/tunnel"},
     {"peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}", "/definitions/tunnel/properties/lifetime"},
+    {"peers: {b: {tunnels: {l: {interface: {?: 1}}}}}", "/definitions/tunnel/properties/interface/anyOf/1"},
 };
 
 TEST(Schema, HasTheKeysOfEachSection) {

@@ -140,7 +140,11 @@ Result<void> Guard::dispatch() {
   std::erase_if(state_->routes,
                 [&](auto& entry) { return !standing.contains(entry.second.begin()->second); });
   FirstError errors;
-  for (auto& [reqid, pair] : state_->pairs) errors.note(state_->set_routes(reqid, pair));
+  if (state_->interfaces) errors.note(state_->interfaces->mend());
+  for (auto& [reqid, pair] : state_->pairs) {
+    if (pair.interface) pair.interface = state_->interfaces->index(pair.policy.ties.interface->name);
+    errors.note(state_->set_routes(reqid, pair));
+  }
   errors.note(state_->mend_exemptions());
   return std::move(errors).result();
 }

@@ -162,10 +162,35 @@ Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
   auto device = make(interface);
   if (!device) return tl::unexpected(device.error());
   const unsigned ifindex = device->ifindex;
-  const bool ours = device->ours;
-  used_.emplace(interface.name, Used{std::move(*device), 1});
   leftovers_.erase(interface.name);
-  if (!ours) return ifindex;
+  if (auto set = set_up(interface, *device); !set) {
+    if (device->ours) static_cast<void>(remove(*device));  // the error that is reported is the first
+    return tl::unexpected(set.error());
+  }
+  used_.emplace(interface.name, Used{interface, std::move(*device), 1});
+  return ifindex;
+}
+
+Result<void> TunnelInterfaces::mend() {
+  Result<void> first;
+  for (auto& [name, used] : used_) {
+    if (if_nametoindex(name.c_str()) == used.device.ifindex) continue;
+    auto device = make(used.wanted);
+    Result<void> done = device ? set_up(used.wanted, *device) : tl::unexpected(device.error());
+    if (device) used.device = std::move(*device);
+    if (!done && first) first = std::move(done);
+  }
+  return first;
+}
+
+std::optional<unsigned> TunnelInterfaces::index(const std::string& name) const {
+  const auto found = used_.find(name);
+  return found == used_.end() ? std::nullopt : std::optional(found->second.device.ifindex);
+}
+
+Result<void> TunnelInterfaces::set_up(const TunnelInterface& interface, const XfrmDevice& device) {
+  if (!device.ours) return {};
+  const unsigned ifindex = device.ifindex;
   NetlinkMessage set = set_device_message(interface, ifindex);
   if (auto done = socket_.request(set, "set up the xfrm interface " + interface.name); !done)
     return tl::unexpected(done.error());
@@ -175,7 +200,7 @@ Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
     if (auto added = routing->add_address(ifindex, own.address, own.prefix); !added)
       return tl::unexpected(added.error());
   }
-  return ifindex;
+  return {};
 }
 
 Result<void> TunnelInterfaces::remove(const XfrmDevice& device) {

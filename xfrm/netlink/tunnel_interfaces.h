@@ -6,6 +6,7 @@
 #pragma once
 
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,17 +44,23 @@ class TunnelInterfaces {
   [[nodiscard]] Result<unsigned> use(const TunnelInterface& interface);
   // One less; ours goes with its last.
   [[nodiscard]] Result<void> leave(const std::string& name);
+  // What somebody has removed under us is made again; index() says its new index then.
+  [[nodiscard]] Result<void> mend();
+  // Of one in use.
+  [[nodiscard]] std::optional<unsigned> index(const std::string& name) const;
   // Of a killed run, and used by nobody since.
   [[nodiscard]] Result<void> release_leftovers();
 
  private:
   struct Used {
+    TunnelInterface wanted;
     XfrmDevice device;
     std::size_t users = 0;
   };
   explicit TunnelInterfaces(NetlinkSocket socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<std::vector<XfrmDevice>> devices();
   [[nodiscard]] Result<XfrmDevice> make(const TunnelInterface& interface);
+  [[nodiscard]] Result<void> set_up(const TunnelInterface& interface, const XfrmDevice& device);
   [[nodiscard]] Result<void> remove(const XfrmDevice& device);
 
   NetlinkSocket socket_;

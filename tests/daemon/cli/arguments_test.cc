@@ -34,6 +34,8 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(parse({"check"}).arguments.file, "/etc/oakgate/oakgate.yaml");
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.file, "x.yaml");
   EXPECT_EQ(parse({"check", "x.yaml"}).arguments.verb, Verb::check);
+  EXPECT_FALSE(parse({"check", "x.yaml"}).arguments.probe);
+  EXPECT_TRUE(parse({"check", "--probe", "x.yaml"}).arguments.probe);
   EXPECT_EQ(parse({"monitor"}).arguments.verb, Verb::monitor);
   const Parsed exported = parse({"export", "cisco", "pix-520", "--dialect", "pix"});
   EXPECT_EQ(exported.arguments.verb, Verb::export_cisco);
