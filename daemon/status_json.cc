@@ -271,6 +271,7 @@ Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id
           {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
           {"expires_in_s", seconds_until(sa.expires_at, input.now)},
           {"replay_window", sa.replay_window},
+          {"sequence", counters_of(input, id).sequence},
           {"esn", sa.esn && id.protocol != IpsecProtocol::comp}};
 }
 

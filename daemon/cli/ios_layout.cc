@@ -60,6 +60,8 @@ std::string sa_block(const Json& sa, const std::string& map) {
   out += fmt::format("        conn id: {}, crypto map: {}\n", number(sa, "conn_id"), map);
   out += fmt::format("        sa timing: {}\n", lifetime_left(sa));
   out += fmt::format("        replay detection support: {}\n", number(sa, "replay_window") > 0 ? "Y" : "N");
+  if (const std::uint64_t last = number(sa, "sequence"); last != 0)
+    out += fmt::format("        last sequence number: {}\n", last);
   if (sa.value("esn", false)) out += "        extended sequence numbers: Y\n";
   out += fmt::format("        Status: {}\n", sa["role"] == "current" ? "ACTIVE" : "ACTIVE(replaced)");
   return out;

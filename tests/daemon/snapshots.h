@@ -98,7 +98,7 @@ inline StatusInput status_input() {
   const std::vector<SaId> ids = sa_ids(input.peers);
   std::uint64_t n = 1;
   for (const SaId& id : ids) {
-    input.counters[id] = {id, 1024 * n, 10 * n, n, 0, n};
+    input.counters[id] = {id, 1024 * n, 10 * n, n, 0, n, 11 * n};
     ++n;
   }
   input.now = kNow;

@@ -182,6 +182,7 @@ interface: software
         conn id: 1001, crypto map: branch-7/lan
         sa timing: remaining key lifetime (k/sec): (4607999/3000)
         replay detection support: Y
+        last sequence number: 11
         Status: ACTIVE
 
      inbound ah sas:
@@ -195,6 +196,7 @@ interface: software
         conn id: 1002, crypto map: branch-7/lan
         sa timing: remaining key lifetime (k/sec): (4607998/3000)
         replay detection support: Y
+        last sequence number: 22
         Status: ACTIVE
 
      outbound ah sas:
