@@ -1,17 +1,17 @@
 // What one SA pair costs the software plane's engine when there are few and when there are very many: set-up,
-// renewal, status, expiry and removal in nanoseconds of processor time a pair, and bytes a pair that
-// malloc holds.
+// renewal, status, expiry and removal in nanoseconds of processor time a pair, and resident bytes a pair.
 //
 //   engine_scale [--pairs N]... [--rounds N]
 //
 // Each a batch of 1,000 pairs on an engine that holds --pairs of them (1,000 and 100,000 by default), in
 // turns. Prints one line of JSON: {"cases": [{"pairs", "bytes_a_pair", "setup": [a round each], "renewal",
 // "status", "expiry", "removal"}]}
-#include <malloc.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <array>
 #include <cstdint>
+#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -43,17 +43,20 @@ IpAddress v4(std::uint32_t value) {
   return IpAddress::from_bytes(raw).value_or(IpAddress());
 }
 
-std::size_t held_by_malloc() {
-  const struct mallinfo2 info = mallinfo2();
-  return info.uordblks + info.hblkhd;
+double resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t size = 0;
+  std::size_t resident = 0;
+  if (!(file >> size >> resident)) give_up("/proc/self/statm");
+  return static_cast<double>(resident) * static_cast<double>(sysconf(_SC_PAGESIZE));
 }
 
 class Gateway {
  public:
   explicit Gateway(std::uint32_t pairs) {
-    const std::size_t before = held_by_malloc();
+    const double before = resident_bytes();
     for (std::uint32_t i = 0; i < pairs; ++i) set_up(i, 0, {});
-    bytes_a_pair_ = static_cast<double>(held_by_malloc() - before) / pairs;
+    bytes_a_pair_ = (resident_bytes() - before) / pairs;
     held_ = pairs;
   }
   [[nodiscard]] double bytes_a_pair() const { return bytes_a_pair_; }

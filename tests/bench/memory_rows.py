@@ -1,4 +1,5 @@
-"""Encapsulation in memory (engine_rate): against ipsec-mb alone, with many SAs against one, and the curves of the plot."""
+"""Encapsulation in memory (engine_rate): against ipsec-mb alone, with many SAs against one, and the curves of the plot; and
+what an SA pair costs the engine beside few and beside very many (engine_scale)."""
 import json
 import statistics
 
@@ -10,6 +11,7 @@ SIZES = (64, 128, 256, 512, 1024, FULL_SIZE, 9000)
 COUNTS = (1, 10, 100, 1_000, 10_000, 100_000)
 SECONDS = 0.2        # of processor time, each
 QUICK_SECONDS = 0.1
+SCALE_WORK = {"setup": "SA pairs set up in the engine", "renewal": "renewed", "expiry": "expired"}
 
 
 def pairs(ours, theirs, seconds):
@@ -26,6 +28,18 @@ def curve(cases, panel, along, key):
              [(case[key], statistics.median(case[field]) * case["size"] * 8e-9) for case in cases]}
             for name, field in (("oakgate", "oakgate"), ("ipsec-mb alone", "ipsec_mb"),
                                 ("ipsec-mb, keys prefetched", "ipsec_mb_prefetched"))]
+
+
+def scale_rows(options):
+    """SA pairs a second, with many held against few: what comes to 1 does not depend on their number."""
+    rounds = max(3, options.rounds)
+    done = run("taskset", "-c", options.pins["a"], options.build / "tests/bench/engine_scale", "--rounds", rounds, timeout=300)
+    few, many = json.loads(done.stdout)["cases"]
+    rates = [{work: [1e9 / cost for cost in case[work]] for work in SCALE_WORK} for case in (few, many)]
+    note = f"{many['bytes_a_pair'] / 1024:.1f} KB a pair"
+    return [row(pairs(rates[1][work], rates[0][work], QUICK_SECONDS), f"scale_{work}",
+                f"{text}, {many['pairs']:,} SA pairs held / {few['pairs']:,}", "ours", "theirs", 0.70, "thousand/s", note, scale=1e-3)
+            for work, text in SCALE_WORK.items()]
 
 
 def memory_rows(options):
@@ -45,6 +59,7 @@ def memory_rows(options):
             f"encapsulation in memory, {FULL_SIZE} bytes, AES-GCM / ipsec-mb alone", "ours", "theirs", 0.85, "million/s", scale=1e-6),
         row(pairs(most["oakgate"], one["oakgate"], seconds), "memory_100k",
             f"the same with {COUNTS[-1]:,} SAs in random order / with one", "ours", "theirs", 0.70, "million/s", scale=1e-6),
+        *scale_rows(options),
         *curve([case for case in measured if case["sas"] == 1], "In memory, one SA", "bytes of the inner packet", "size"),
         *curve([case for case in measured if case["size"] == FULL_SIZE], f"In memory, packets of {FULL_SIZE} bytes",
                "SAs, in random order", "sas"),

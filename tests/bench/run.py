@@ -31,7 +31,7 @@ GROUPS = [
      lambda o, t: t.stream_rows("3des", "stream_3des", "one TCP stream, 3DES and HMAC-SHA-1", 3.5)),
     ("packets_64", "UDP datagrams of 64 bytes a second: kernel-libipsec", lambda o, t: t.packet_rows()),
     ("flood", "the stream beside a flood of bad packets", lambda o, t: t.flood_rows()),
-    ("memory", "encapsulation in memory: ipsec-mb alone; 100,000 SAs against one; by packet size and number of SAs",
+    ("memory", "encapsulation in memory: ipsec-mb alone; 100,000 SAs against one; by packet size and number of SAs; SA pairs beside 100,000",
      lambda o, t: memory_rows(o)),
     ("handshakes", "IKE negotiations a second of one core: libreswan, strongSwan tuned", lambda o, t: handshakes.rate_rows(o)),
     ("held", "the same with many tunnels held, and their memory: itself, libreswan", lambda o, t: handshakes.held_rows(o)),
