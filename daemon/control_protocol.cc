@@ -32,6 +32,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::request_crls, "pki crl request", false, true},
     VerbRow{ControlVerb::confirm, "confirm", false},
     VerbRow{ControlVerb::show_running_config, "show running-config", false},
+    VerbRow{ControlVerb::explain, "explain", false},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {

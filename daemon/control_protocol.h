@@ -36,6 +36,7 @@ enum class ControlVerb : std::uint8_t {
   request_crls,
   confirm,
   show_running_config,
+  explain,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 

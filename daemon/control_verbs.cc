@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
+#include "daemon/explain/explain_json.h"
 #include "daemon/issue_json.h"
 #include "daemon/text.h"
 #include "daemon/wiring.h"
@@ -58,7 +61,8 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::refresh_keys, &ControlVerbs::reload},
       {ControlVerb::request_crls, &ControlVerbs::request_crls},
       {ControlVerb::confirm, &ControlVerbs::confirm},
-      {ControlVerb::show_running_config, &ControlVerbs::show_running_config}};
+      {ControlVerb::show_running_config, &ControlVerbs::show_running_config},
+      {ControlVerb::explain, &ControlVerbs::explain}};
   return table;
 }
 
@@ -166,6 +170,21 @@ void ControlVerbs::show_drops(ClientId client, const ControlRequest& request) {
   server_->answer(client, drops ? answer_line(request.id, dropped_packets_json(
                                                               status_input(peers_meant({}), false), *drops))
                                 : error_line(request.id, drops.error()));
+}
+
+void ControlVerbs::explain(ClientId client, const ControlRequest& request) {
+  const conf::Config& config = parts_.config();
+  const explain::ExplainInput input{config, *parts_.failures, read_clocks()};
+  if (request.peer.empty()) {
+    server_->answer(client, answer_line(request.id, explain::explain_strangers(input)));
+    return;
+  }
+  const auto peer = std::find_if(config.peers.begin(), config.peers.end(),
+                                 [&](const conf::PeerConfig& one) { return one.name == request.peer; });
+  const std::vector<ike::PeerSnapshot> shots = parts_.driver.snapshot(request.peer);
+  const ike::PeerSnapshot none;
+  server_->answer(client, answer_line(request.id, explain::explain_peer(
+                                                      input, *peer, shots.empty() ? none : shots.front())));
 }
 
 void ControlVerbs::request_crls(ClientId client, const ControlRequest& request) {

@@ -18,6 +18,7 @@
 #include "daemon/long_answers.h"
 #include "daemon/revocation.h"
 #include "daemon/status_json.h"
+#include "ike/failure_book.h"
 
 namespace oakgate {
 
@@ -43,6 +44,7 @@ class ControlVerbs final : public ControlHandler {
     std::function<Result<void>()> confirm{};
     std::function<std::optional<Seconds>()> confirm_within{};
     std::function<Result<std::string>()> running_config{};
+    const ike::FailureBook* failures = nullptr;
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
@@ -75,6 +77,7 @@ class ControlVerbs final : public ControlHandler {
   void monitor(ClientId client, const ControlRequest& request);
   void show(ClientId client, const ControlRequest& request);
   void show_engine(ClientId client, const ControlRequest& request);
+  void explain(ClientId client, const ControlRequest& request);
   void show_drops(ClientId client, const ControlRequest& request);
   void request_crls(ClientId client, const ControlRequest& request);
   void crls_came(std::uint64_t number, const Revocation::Requested& lists);

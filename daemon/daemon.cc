@@ -253,7 +253,10 @@ void Daemon::carry_old_drafts(const conf::Config& config) {
 void Daemon::assemble() {
   events_ = std::make_unique<EventLog>(
       *loop_, log_, [this](const ike::Event& event, WallTime at) { on_core_event(event, at); },
-      [this](const ike::Event& event, WallTime /*at*/) { counts_.events.count(event); });
+      [this](const ike::Event& event, WallTime at) {
+        counts_.events.count(event);
+        failures_.note(event, at);
+      });
   driver_ = std::make_unique<CoreDriver>(
       CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
                         [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
@@ -277,7 +280,7 @@ void Daemon::assemble() {
         return confirmed;
       },
       [this] { return reload_guard_->left(read_clocks().instant); },
-      [this] { return read_running_config(state_dir_); }});
+      [this] { return read_running_config(state_dir_); }, &failures_});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,

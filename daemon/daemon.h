@@ -24,6 +24,7 @@
 #include "daemon/system_rng.h"
 #include "daemon/wiring.h"
 #include "daemon/workers.h"
+#include "ike/failure_book.h"
 #include "xfrm/netlink/address_monitor.h"
 #include "xfrm/netlink/routes.h"
 
@@ -127,6 +128,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<AddressMonitor> monitor_;
   std::unique_ptr<Routing> routing_;
   metrics::Counts counts_;
+  ike::FailureBook failures_;
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<WorkerPool> workers_;

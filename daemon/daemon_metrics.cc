@@ -71,6 +71,9 @@ Result<void> Daemon::serve_metrics() {
 
 void Daemon::note_configured(const ike::EngineConfig& config) {
   counts_.events.configure(metrics::tunnels_of(config));
+  std::vector<std::string> peers;
+  for (const ike::PeerConfig& peer : config.peers) peers.push_back(peer.name);
+  failures_.configure(peers);
 }
 
 void Daemon::note_reload(bool succeeded) {

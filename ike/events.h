@@ -23,7 +23,7 @@ enum class EventId : std::uint8_t {
   phase1_no_policy,      // "no offers accepted"; error
   phase1_authenticated,  // "SA has been authenticated"; fields: identity
   phase1_established,    // fields: policy, lifetime, nat ("none", "local", "remote", "both"), role
-  phase1_failed,         // fields: mode ("Main mode", "Aggressive mode": as IOS spells it); error
+  phase1_failed,         // fields: mode (IOS's "Main mode", "Aggressive mode"), awaited (by initiators); error
   phase1_deleted,        // fields: by ("us", "peer"), reason
   phase1_rekeying,
   phase1_expired,
@@ -32,7 +32,7 @@ enum class EventId : std::uint8_t {
   phase2_established,  // fields: algorithms, spi_in, spi_out, lifetime, role
   phase2_failed,       // error
   phase2_no_proposal,  // error
-  phase2_proxy_ids,    // "proxy identities not supported"; error
+  phase2_proxy_ids,    // "proxy identities not supported"; fields: offered; error
   phase2_narrowed,     // the peer's proxy identities are a part of ours; fields: of
   phase2_adopted,      // an earlier run's SAs are carried on with; fields: algorithms, spi_in, spi_out
   phase2_rekeying,

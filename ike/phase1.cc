@@ -52,6 +52,22 @@ void raise_started(Core& core, const IkeSa& sa) {
   core.raise(std::move(event));
 }
 
+// What an initiator in this state waits for.
+std::string awaited(State state) {
+  switch (state) {
+    case State::mm_i_sent_sa:
+      return "message 2 of Main Mode";
+    case State::mm_i_sent_ke:
+      return "message 4 of Main Mode";
+    case State::mm_i_sent_auth:
+      return "message 6 of Main Mode";
+    case State::ag_i_sent_offer:
+      return "message 2 of Aggressive Mode";
+    default:
+      return {};
+  }
+}
+
 // Why an initiator heard nothing more, in the words of an operator.
 Error timeout_error(const IkeSa& sa, const Peer& peer, int tries) {
   const std::string who = peer.config.name + " (" + sa.remote.address.to_string() + ")";
@@ -321,6 +337,8 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
   }
   Event event = core.event(EventId::phase1_failed, sa);
   event.fields = {{"mode", sa.phase1->kind == ExchangeKind::main_mode ? "Main mode" : "Aggressive mode"}};
+  if (std::string message = awaited(sa.state); !message.empty())
+    event.fields.emplace_back("awaited", std::move(message));
   event.error = error;
   core.raise(std::move(event));
   Peer* peer = core.find_peer(sa.peer);

@@ -47,7 +47,8 @@ Result<void> take_choice(Run& run) {
   if (!selectors) return fail(std::move(selectors.error()));
   const SelectorPair& ours = pair_of(run).config.selectors;
   // Exact proxy identities: a responder that narrows or widens them is refused.
-  if (!selectors->same_traffic(ours)) return refuse_selectors(run, proxy_error(*selectors, ours.to_string()));
+  if (!selectors->same_traffic(ours))
+    return refuse_selectors(run, *selectors, proxy_error(*selectors, ours.to_string()));
   read_notifies(run, *chosen);
   quick.nonce_r = std::move(*nonce);
   quick.chosen = std::move(*chosen);

@@ -187,8 +187,9 @@ Error proxy_error(const SelectorPair& offered, std::string expected) {
           NotifyType::invalid_id_information};
 }
 
-Result<void> refuse_selectors(Run& run, Error error) {
+Result<void> refuse_selectors(Run& run, const SelectorPair& offered, Error error) {
   Event event = pair_event(run, EventId::phase2_proxy_ids);
+  event.fields.emplace_back("offered", offered.to_string());
   event.error = error;
   run.core.raise(std::move(event));
   return fail(std::move(error));

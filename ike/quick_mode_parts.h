@@ -40,7 +40,7 @@ namespace oakgate::ike {
 
 // Both raise the event and give the error back.
 [[nodiscard]] Error proxy_error(const SelectorPair& offered, std::string expected);
-[[nodiscard]] Result<void> refuse_selectors(Run& run, Error error);
+[[nodiscard]] Result<void> refuse_selectors(Run& run, const SelectorPair& offered, Error error);
 [[nodiscard]] Result<void> refuse_proposal(Run& run, Error error, ProposalReport report);
 
 // ---- SAs

@@ -34,7 +34,7 @@ Result<void> take_offer(Run& run) {
   auto selectors = read_selectors(run);
   if (!selectors) return fail(std::move(selectors.error()));
   const auto reqid = pair_for_offer(run.core, peer, *selectors);
-  if (!reqid) return refuse_selectors(run, reqid.error());
+  if (!reqid) return refuse_selectors(run, *selectors, reqid.error());
   quick.reqid = *reqid;
   quick.peer_ids = client_ids(run);
   const Pair& pair = pair_of(run);

@@ -46,6 +46,7 @@ constexpr std::array kVerbs{
     VerbRow{Verb::up, {"up"}, Operand::target, "bring a peer's tunnels up, wait for the outcome"},
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
     VerbRow{Verb::check, {"check"}, Operand::check, "look for errors in a configuration file"},
+    VerbRow{Verb::explain, {"explain"}, Operand::peer, "why the last negotiation failed, and what mends it"},
     VerbRow{Verb::monitor, {"monitor"}, Operand::none, "print what happens, as it happens"},
     VerbRow{Verb::diff, {"diff"}, Operand::file, "how a configuration file differs from what runs"},
     VerbRow{Verb::reload, {"reload"}, Operand::reload, "read the configuration anew"},

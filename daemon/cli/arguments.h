@@ -41,6 +41,7 @@ enum class Verb : std::uint8_t {
   show_crypto_map,
   show_sa_lifetime,
   shell,
+  explain,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.

@@ -11,6 +11,7 @@
 
 #include "conf/load.h"
 #include "daemon/cli/diff.h"
+#include "daemon/cli/explain_screen.h"
 #include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
 #include "daemon/cli/ios_config.h"
@@ -86,6 +87,10 @@ void print_tunnels(const Json& result) {
   }
 }
 
+void print_explained(const Json& result) {
+  print(explain_screen(result));
+}
+
 void print_lists(const Json& result) {
   for (const Json& list : result["lists"]) {
     const std::string what = list["error"].is_object()  ? list["error"].value("text", "")
@@ -143,6 +148,7 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::pki_crl_request, {ControlVerb::request_crls, kFetchPatience, false, print_lists}},
       {Verb::confirm, {ControlVerb::confirm, kPatience, false, print_confirmed}},
       {Verb::show_running_config, {ControlVerb::show_running_config, kPatience, false, print_running_config}},
+      {Verb::explain, {ControlVerb::explain, kPatience, false, print_explained}},
       {Verb::monitor, {ControlVerb::monitor, kPatience, false, nullptr}},
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},

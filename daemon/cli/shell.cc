@@ -203,6 +203,7 @@ std::string completion_of(std::string_view line, const std::vector<std::string>&
 bool only_looks(Verb verb) {
   switch (verb) {
     case Verb::status:
+    case Verb::explain:
     case Verb::monitor:
     case Verb::show_isakmp_sa:
     case Verb::show_ipsec_sa:

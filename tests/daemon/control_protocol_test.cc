@@ -14,6 +14,7 @@ TEST(ControlProtocol, ReadsEveryVerb) {
       {"show crypto ipsec sa", ControlVerb::show_ipsec_sa},
       {"show crypto engine configuration", ControlVerb::show_crypto_engine},
       {"confirm", ControlVerb::confirm},
+      {"explain", ControlVerb::explain},
       {"show running-config", ControlVerb::show_running_config},
       {"show crypto engine connections dropped-packet", ControlVerb::show_dropped_packets}};
   for (const auto& [name, verb] : verbs) {

@@ -79,7 +79,8 @@ class ControlVerbsTest : public testing::Test {
         },
         []() -> Result<void> { return fail(ErrorCode::not_found, "no reload waits to be confirmed"); },
         [this] { return confirm_within; },
-        [this]() -> Result<std::string> { return running; }});
+        [this]() -> Result<std::string> { return running; },
+        &failures});
     server = std::move(*ControlServer::open(*loop, path));
     verbs->serve(*server);
     poke_watch = Watch::readable(*loop, poked.get(), [this] {
@@ -138,6 +139,7 @@ class ControlVerbsTest : public testing::Test {
   ReloadOutcome reloaded;
   std::optional<Seconds> confirm_within;  // what the last reload was asked for
   std::string running;
+  ike::FailureBook failures;
   ControlVerbs::Parts::ListsCame lists_came;
   Revocation::Requested lists;
   ReloadOutcome refreshed;

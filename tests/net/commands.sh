@@ -165,7 +165,10 @@ scrape() {
   else at "gw-$1" curl -sS --fail --max-time 10 http://127.0.0.1:9814/metrics; fi
 }
 # metric GATEWAY SERIES VALUE
-metric() { scrape "$1" | grep -qxF -- "$2 $3" || complain "gw-$1: $2 is not $3 but: $(scrape "$1" | grep -F "${2%%\{*}")"; }
+metric() {
+  scrape "$1" >"$work/metrics" || return
+  grep -qxF -- "$2 $3" "$work/metrics" || complain "gw-$1: not $3: $(grep -F -- "$2" "$work/metrics" | tail -n 1)"
+}
 metrics() {
   local a='{peer="gw-b",tunnel="lan"}' b='{peer="gw-a",tunnel="lan"}'
   gateway_keys="  metrics: unix:$work/a/metrics.sock" config a b

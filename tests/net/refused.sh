@@ -18,6 +18,8 @@ wrong_pre_shared_key() {
   start b
   refused wrong-key
   eventually 5 error_is b gw-a wrong-key
+  explained a gw-b 'wrong-key|silent-after-proof' 'crypto isakmp key \*+ address 192\.0\.2\.1'
+  explained b gw-a wrong-key 'The pre-shared keys differ'
 }
 
 no_common_policy() {
@@ -27,6 +29,20 @@ no_common_policy() {
   refused no-proposal-chosen
   error_is b gw-a no-proposal-chosen
   logged b "gw-a.*(no offers accepted|atts are not acceptable)"
+  explained a gw-b policy-refused 'gw-b takes none of our ISAKMP policies'
+  explained b gw-a policy-differs 'group is group14 there and group15 here'
+  says '^ +group +group14 +group15 +differs$'
+  says '^ +encryption +aes-256 +aes-256 +equal$'
+  says 'isakmp_policies: 20: \{encryption: aes-256, hash: sha256, group: 14, authentication: pre-share\}'
+  says '^ +crypto isakmp policy 10$'
+  # As it says: and the tunnel comes up, and the failure is still there to read.
+  sed -i '/^isakmp_policies:/a\  20: {encryption: aes-256, hash: sha256, group: 14, authentication: pre-share}' \
+    "$work/b/oakgate.yaml"
+  exits 0 og b reload
+  exits 0 og a up gw-b
+  pings_both_ways a b
+  explained b gw-a policy-differs 'Since then it is up'
+  explained a gw-b policy-refused 'up since'
 }
 
 no_common_transform_set() {
@@ -35,6 +51,8 @@ no_common_transform_set() {
   start b
   refused no-proposal-chosen
   error_is b gw-a no-proposal-chosen
+  explained a gw-b transforms-refused 'crypto ipsec transform-set strong esp-aes 256 esp-sha256-hmac'
+  explained b gw-a transforms-differ 'cipher is esp-aes-256 there and esp-aes-128 here'
 }
 
 other_proxy_identities() {
@@ -44,12 +62,16 @@ other_proxy_identities() {
   refused 'proxy-id-mismatch' 'proxy'
   error_is b gw-a proxy-id-mismatch
   logged b "proxy identities not supported"
+  explained a gw-b selectors-refused 'permit ip 10\.2\.0\.0 0\.0\.0\.255 10\.1\.0\.0 0\.0\.0\.255'
+  explained b gw-a selectors-differ 'local: 10\.2\.0\.0/24, remote: 10\.1\.0\.0/24'
 }
 
 # gw-b does not run: its kernel answers port unreachable, or nothing does.
 unreachable() {
   good_tunnel_up
   refused no-answer
+  explained a gw-b silent 'UDP 500 is'
+  says 'message 2 of Main Mode'
 }
 
 no_line() {
@@ -67,6 +89,9 @@ unknown_peer() {
   exits 0 og a up gw-c
   exits 1 og b up gw-a
   logged a "$(outer b)"
+  exits 0 og a explain
+  says "$(outer b) calls"
+  explained b gw-a silent
   pings_both_ways a c
 }
 
@@ -76,6 +101,7 @@ other_identity() {
   gateway_keys="  identity: hostname:someone.example.net" config b a
   start b
   refused identity-mismatch 'identity'
+  explained a gw-b identity-differs 'identity: hostname:someone\.example\.net'
 }
 
 after_case() {
