@@ -23,6 +23,11 @@ class IpAddress {
   IpAddress() = default;  // 0.0.0.0
   // `raw` has 4 or 16 bytes in network order; anything else gives nothing.
   [[nodiscard]] static std::optional<IpAddress> from_bytes(ByteView raw);
+  // In place: a packet's addresses are not copied once more while they are still being written.
+  void assign(std::span<const std::uint8_t, 4> raw) {
+    *this = IpAddress();
+    std::memcpy(bytes_.data(), raw.data(), 4);
+  }
   // Dotted quad (four decimal parts, no leading zeros) or RFC 4291 text; no zone, no brackets, no prefix.
   [[nodiscard]] static std::optional<IpAddress> parse(std::string_view text);
   [[nodiscard]] static IpAddress any(Family family);
@@ -55,9 +60,7 @@ class IpAddress {
 inline std::optional<IpAddress> IpAddress::from_bytes(ByteView raw) {
   IpAddress address;
   if (raw.size() == 4) {
-    std::array<std::uint32_t, 4> words{};  // one write of all bytes: whoever reads them next need not wait
-    std::memcpy(words.data(), raw.data(), 4);
-    std::memcpy(address.bytes_.data(), words.data(), sizeof words);
+    address.assign(raw.first<4>());
     return address;
   }
   if (raw.size() != 16) return std::nullopt;

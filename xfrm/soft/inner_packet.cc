@@ -49,8 +49,8 @@ bool read_ipv4(ByteView packet, InnerPacket& out) {
   const std::uint16_t flags = u16_at(packet, 6);
   const bool more_fragments = (flags & 0x2000) != 0;
   const bool later = (flags & 0x1fff) != 0;
-  out.source = *IpAddress::from_bytes(packet.subspan(12, 4));
-  out.destination = *IpAddress::from_bytes(packet.subspan(16, 4));
+  out.source.assign(packet.subspan<12, 4>());
+  out.destination.assign(packet.subspan<16, 4>());
   out.protocol = packet[9];
   out.traffic_class = packet[1];
   out.dont_fragment = (flags & 0x4000) != 0;
