@@ -23,8 +23,8 @@ enum class EventId : std::uint8_t {
   phase1_no_policy,      // "no offers accepted"; error
   phase1_authenticated,  // "SA has been authenticated"; fields: identity
   phase1_established,    // fields: policy, lifetime, nat ("none", "local", "remote", "both"), role
-  phase1_failed,         // fields: mode (IOS's "Main mode", "Aggressive mode"), awaited (by initiators); error
-  phase1_deleted,        // fields: by ("us", "peer"), reason
+  phase1_failed,   // fields: mode (IOS's "Main mode", "Aggressive mode"), awaited (by initiators); error
+  phase1_deleted,  // fields: by ("us", "peer"), reason
   phase1_rekeying,
   phase1_expired,
   // phase 2; each names the tunnel and has the field selectors

@@ -36,7 +36,7 @@ struct KeptPair {
   bool esn = false;
   PacketMark mark;          // of its SAs, as its tunnel's was
   std::uint32_t if_id = 0;  // likewise
-  Instant established_at;  // monotonic over the life of the machine, not of the process
+  Instant established_at;   // monotonic over the life of the machine, not of the process
   Instant keyed_at;
   [[nodiscard]] std::vector<SaId> inbound() const;
   [[nodiscard]] std::vector<SaId> outbound() const;
