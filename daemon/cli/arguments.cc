@@ -1,5 +1,7 @@
 #include "daemon/cli/arguments.h"
 
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
@@ -12,9 +14,13 @@ namespace oakgate::cli {
 
 namespace {
 
+constexpr std::string_view kWatchAlone = "2";  // --watch without SECONDS
+constexpr int kMaxWatch = 3600;
+
 enum class Operand : std::uint8_t {
   none,
   peer,
+  status,
   target,
   file,
   check,
@@ -42,7 +48,7 @@ struct VerbRow {
   const char* help;
 };
 constexpr std::array kVerbs{
-    VerbRow{Verb::status, {"status"}, Operand::peer, "the tunnels, of one peer or all (the default verb)"},
+    VerbRow{Verb::status, {"status"}, Operand::status, "the tunnels, of one peer or all (the default verb)"},
     VerbRow{Verb::up, {"up"}, Operand::target, "bring a peer's tunnels up, wait for the outcome"},
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
     VerbRow{Verb::check, {"check"}, Operand::check, "look for errors in a configuration file"},
@@ -145,6 +151,14 @@ CLI::App* child(CLI::App& parent, const char* word, const char* help) {
   return added;
 }
 
+void add_watch(CLI::App& app, Arguments& arguments) {
+  app.add_option(
+         "--watch", arguments.watch,
+         fmt::format("show status again every so many seconds, {} by default, with rates", kWatchAlone))
+      ->type_name("[SECONDS]")
+      ->check(CLI::Range(1, kMaxWatch));
+}
+
 void add_trustpoint(CLI::App& verb, Arguments& arguments) {
   verb.add_option("TRUSTPOINT", arguments.scep.trustpoint, "a trustpoint's name")->required();
   verb.add_option("--config", arguments.scep.config, "configuration file")->capture_default_str();
@@ -209,6 +223,9 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
     default:
       add_pki_operand(verb, operand, arguments.pki);
       return;
+    case Operand::status:
+      add_watch(verb, arguments);
+      [[fallthrough]];
     case Operand::peer:
       verb.add_option("PEER", arguments.peer, "a peer's name");
       return;
@@ -320,6 +337,7 @@ Outcome<std::string> in_full(const std::string& word, const std::set<std::string
 // "PEER" and the like: what an operator names himself.
 std::string_view operand_name(Operand operand) {
   switch (operand) {
+    case Operand::status:
     case Operand::peer:
     case Operand::device:
       return "PEER";
@@ -344,6 +362,13 @@ std::string_view operand_name(Operand operand) {
   }
 }
 
+// `--watch` may stand alone, and what follows it then is no number: `status --watch branch-7`.
+std::string watch_option(std::string_view next) {
+  const bool number =
+      !next.empty() && std::all_of(next.begin(), next.end(), [](char c) { return c >= '0' && c <= '9'; });
+  return "--watch=" + std::string(number ? next : kWatchAlone);
+}
+
 // The command line with its verb's words in full.
 Outcome<Words> expand(int argc, const char* const* argv) {
   Words out;
@@ -354,6 +379,9 @@ Outcome<Words> expand(int argc, const char* const* argv) {
     const std::set<std::string_view> known = words_after(verb);
     if (word == "--socket" && i + 1 < argc) {
       out.emplace_back(argv[++i]);
+    } else if (word == "--watch") {
+      out.back() = watch_option(i + 1 < argc ? argv[i + 1] : "");
+      if (i + 1 < argc && out.back() == "--watch=" + std::string(argv[i + 1])) ++i;
     } else if (!word.empty() && !word.starts_with("-") && !known.empty()) {
       Outcome<std::string> full = in_full(word, known);
       if (!full) return tl::unexpected(full.error());
@@ -362,6 +390,12 @@ Outcome<Words> expand(int argc, const char* const* argv) {
     }
   }
   return out;
+}
+
+Outcome<void> only_status_is_watched(const Arguments& arguments) {
+  if (arguments.watch == 0 || arguments.verb == Verb::status) return {};
+  return tl::unexpected(
+      usage("--watch is of `oakgate status` alone; `oakgate monitor` prints events as they happen"));
 }
 
 Outcome<void> split_target(Arguments& arguments) {
@@ -410,6 +444,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   const CLI::Option* socket =
       app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
   app.add_flag("--json", arguments.json, "print JSON, errors included");
+  add_watch(app, arguments);
   add_verbs(app, arguments);
   Outcome<Words> words = expand(argc, argv);
   // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
@@ -428,6 +463,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
     return tl::unexpected(usage(error.what()));
   }
   arguments.socket_given = socket->count() > 0 || !environment_socket.empty();
+  if (auto watched = only_status_is_watched(arguments); !watched) return watched;
   return split_target(arguments);
 }
 

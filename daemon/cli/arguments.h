@@ -95,6 +95,7 @@ struct Arguments {
   std::string tunnel;      // up, down: behind the slash
   std::string trustpoint;  // pki crl request
   std::string map;         // show crypto map: its tag; empty: all
+  int watch = 0;           // status: seconds between two screens; 0: one screen
   std::string file;        // check, diff
   int confirm = 0;         // reload: seconds; 0: it needs no confirmation
   bool probe = false;      // check: ask the kernel and the network, too

@@ -1,6 +1,7 @@
 #include "daemon/cli/commands.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -56,6 +57,13 @@ ScreenStyle screen_style() {
   winsize size{};
   if (::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col >= 40) style.width = size.ws_col;
   return style;
+}
+
+// 0: no terminal. One of unknown height is taken for the usual one.
+std::size_t screen_rows() {
+  if (::isatty(STDOUT_FILENO) != 1) return 0;
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_row > 0 ? size.ws_row : 24;
 }
 
 // ---- What people read ----------------------------------------------------------------------------------
@@ -186,10 +194,8 @@ int show_configured(const Arguments& arguments) {
   return static_cast<int>(Exit::done);
 }
 
-int run_over_socket(const Arguments& arguments) {
+ControlRequest request_of(const Arguments& arguments) {
   const VerbRow& row = verbs().at(arguments.verb);
-  Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
-  if (!client) return report(client.error(), arguments.json);
   ControlRequest request;
   request.id = 1;
   request.verb = row.verb;
@@ -199,6 +205,40 @@ int run_over_socket(const Arguments& arguments) {
   if (arguments.confirm > 0) request.confirm = Seconds(arguments.confirm);
   request.detail = arguments.verb == Verb::status && !arguments.json;
   request.progress = row.progress && !arguments.json;
+  return request;
+}
+
+// Until the daemon is gone, or Ctrl-C. Each round has a connection of its own: idle ones the daemon ends.
+int watch(const Arguments& arguments) {
+  const ControlRequest request = request_of(arguments);
+  const auto ask = [&]() -> Outcome<Json> {
+    Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
+    if (!client) return tl::unexpected(client.error());
+    return client->request(request, kPatience);
+  };
+  const auto wait = [&] {
+    ::poll(nullptr, 0, arguments.watch * 1000);
+    return true;
+  };
+  if (arguments.json) {
+    while (true) {
+      const Outcome<Json> answer = ask();
+      if (!answer) return report(answer.error(), true);
+      print_line(*answer);
+      wait();
+    }
+  }
+  const std::size_t rows = screen_rows();
+  if (rows > 0) print("\033[2J");
+  const Outcome<void> end = watch_status({ask, read_clocks, wait, screen_style, rows, print});
+  return end ? static_cast<int>(Exit::done) : report(end.error(), false);
+}
+
+int run_over_socket(const Arguments& arguments) {
+  const VerbRow& row = verbs().at(arguments.verb);
+  Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
+  if (!client) return report(client.error(), arguments.json);
+  const ControlRequest request = request_of(arguments);
   const Outcome<Json> result = client->request(request, row.patience, print_progress);
   if (!result) return report(result.error(), arguments.json);
   if (arguments.verb == Verb::monitor) {
@@ -277,7 +317,7 @@ int run(const Arguments& arguments) {
     case Verb::pki_enroll:
       return pki_enroll(arguments);
     default:
-      return run_over_socket(arguments);
+      return arguments.watch > 0 ? watch(arguments) : run_over_socket(arguments);
   }
 }
 

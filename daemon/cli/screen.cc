@@ -16,6 +16,12 @@ constexpr std::string_view kGreen = "\033[32m";
 constexpr std::string_view kYellow = "\033[33m";
 constexpr std::string_view kRed = "\033[31m";
 constexpr std::string_view kPlain = "\033[0m";
+constexpr std::string_view kHome = "\033[H";
+constexpr std::string_view kEraseLine = "\033[K";   // the rest of it
+constexpr std::string_view kEraseBelow = "\033[J";  // and the rest of this one
+
+// A certificate that ends this soon is told of, as a waiver is.
+constexpr std::chrono::days kCertificateNotice{30};
 
 class Screen {
  public:
@@ -49,6 +55,7 @@ class Screen {
     out_.insert(at, colour);
   }
   void blank() { out_ += "\n"; }
+  [[nodiscard]] WallTime now() const { return now_; }
 
   // "for 2 h 5 min", or nothing.
   [[nodiscard]] std::string since(const Json& time) const {
@@ -99,14 +106,28 @@ void show_waiver(Screen& screen, const Json& of) {
   screen.parts(2, parts);
 }
 
+// "ends in 12 days, on 2026-12-02", from 30 days before; nothing of one that lasts longer.
+std::optional<std::string> end_of_certificate(const Screen& screen, const Json& certificate) {
+  const std::string text = certificate.is_object() ? certificate.value("not_after", "") : "";
+  const auto end = parse_iso_time(text);
+  if (!end || *end - screen.now() > kCertificateNotice) return std::nullopt;
+  const std::string on = ", on " + text.substr(0, 10);
+  if (*end <= screen.now()) return "ended" + on;
+  return "ends in " + duration_text(*end - screen.now()) + on;
+}
+
+// Who renews: we do when we have set a time for it; without one the SA ends, unless the peer renews it.
+std::string renewal(const Json& sa) {
+  if (sa.contains("rekey_in_s") && sa["rekey_in_s"].is_number())
+    return "we rekey in " + in_seconds(sa["rekey_in_s"]);
+  if (!sa.contains("expires_in_s") || !sa["expires_in_s"].is_number()) return {};
+  return "ends in " + in_seconds(sa["expires_in_s"]) + " unless the peer rekeys";
+}
+
 void show_sa(Screen& screen, const Json& sa) {
   std::vector<std::string> parts{"in " + bytes_text(sa.value("bytes_in", std::uint64_t{0})),
                                  "out " + bytes_text(sa.value("bytes_out", std::uint64_t{0}))};
-  if (sa.contains("rekey_in_s") && sa["rekey_in_s"].is_number()) {
-    parts.push_back("rekey in " + in_seconds(sa["rekey_in_s"]));
-  } else {
-    parts.push_back("ends in " + in_seconds(sa["expires_in_s"]));
-  }
+  if (std::string when = renewal(sa); !when.empty()) parts.push_back(std::move(when));
   screen.parts(6, {sa.value("algorithms", "")});
   screen.parts(6, parts);
 }
@@ -120,7 +141,7 @@ void show_pair(Screen& screen, const Json& tunnel, const Json& pair) {
   }
 }
 
-void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error) {
+void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error, const Rate* rate) {
   const std::string state = tunnel.value("state", "down");
   std::string text = "  " + tunnel.value("name", "") + "  " + state;
   if (state == "up") text += screen.since(tunnel["since"]);
@@ -135,10 +156,12 @@ void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error) {
   // What the peer's line has said already is not said again for each of its tunnels.
   const bool said = error.is_object() && peer_error.is_object() && error["text"] == peer_error["text"];
   if (!said) show_error(screen, 4, error);
+  if (rate != nullptr && state == "up")
+    screen.line(fmt::format("    now in {}/s, out {}/s", bytes_text(rate->in), bytes_text(rate->out)));
   for (const Json& pair : tunnel["pairs"]) show_pair(screen, tunnel, pair);
 }
 
-void show_peer(Screen& screen, const Json& peer) {
+void show_peer(Screen& screen, const Json& peer, const Rates& rates) {
   const std::string state = peer.value("state", "down");
   const Json& sa = peer["isakmp_sa"];
   std::string text = peer.value("name", "") + "  " + peer.value("address", "") + "  " + state;
@@ -148,15 +171,118 @@ void show_peer(Screen& screen, const Json& peer) {
   if (sa.is_object() && sa["policy"].is_string()) {
     std::vector<std::string> parts{sa.value("policy", ""), sa.value("role", "")};
     if (sa.value("nat", "none") != "none") parts.push_back("NAT: " + sa.value("nat", ""));
-    if (sa["rekey_in_s"].is_number()) parts.push_back("rekey in " + in_seconds(sa["rekey_in_s"]));
+    if (std::string when = renewal(sa); !when.empty()) parts.push_back(std::move(when));
     screen.parts(2, parts);
+    if (const auto end = end_of_certificate(screen, sa.value("certificate", Json())))
+      screen.line("  the peer's certificate " + *end);
   }
   show_waiver(screen, peer);
   show_error(screen, 2, peer["last_error"]);
-  for (const Json& tunnel : peer["tunnels"]) show_tunnel(screen, tunnel, peer["last_error"]);
+  for (const Json& tunnel : peer["tunnels"]) {
+    const auto rate = rates.find({peer.value("name", ""), tunnel.value("name", "")});
+    show_tunnel(screen, tunnel, peer["last_error"], rate == rates.end() ? nullptr : &rate->second);
+  }
+}
+
+void show_trustpoints(Screen& screen, const Json& status) {
+  for (const Json& trustpoint : status.value("trustpoints", Json::array())) {
+    if (!wants_notice(trustpoint)) continue;
+    screen.blank();
+    screen.line("trustpoint " + trustpoint.value("name", ""));
+    show_waiver(screen, trustpoint);
+  }
+  for (const Json& own : status.value("certificates", Json::array())) {
+    const auto end = end_of_certificate(screen, own);
+    if (!end) continue;
+    screen.blank();
+    screen.line("trustpoint " + own.value("trustpoint", ""));
+    screen.line("  our certificate " + *end);
+    screen.line("  " + own.value("subject", ""));
+  }
+}
+
+using Bytes2 = std::pair<std::uint64_t, std::uint64_t>;  // in, out
+
+// What each SA of a tunnel has carried, by its SPIs.
+std::map<std::string, Bytes2> carried(const Json& tunnel) {
+  std::map<std::string, Bytes2> sas;
+  for (const Json& sa : tunnel.value("sas", Json::array())) {
+    sas[dump(sa.value("in", Json())) + dump(sa.value("out", Json()))] = {
+        sa.value("bytes_in", std::uint64_t{0}), sa.value("bytes_out", std::uint64_t{0})};
+  }
+  return sas;
+}
+
+Rate rate_between(const Json& before, const Json& after, Milliseconds between) {
+  const std::map<std::string, Bytes2> earlier = carried(before);
+  Bytes2 sum{};
+  for (const auto& [spis, now] : carried(after)) {
+    const auto found = earlier.find(spis);
+    const Bytes2 then = found == earlier.end() ? Bytes2{} : found->second;
+    // Counters only grow; should one not, nothing is made up.
+    sum.first += now.first - std::min(now.first, then.first);
+    sum.second += now.second - std::min(now.second, then.second);
+  }
+  const auto per_second = [&](std::uint64_t bytes) {
+    return static_cast<std::uint64_t>(static_cast<double>(bytes) * 1000.0 /
+                                      static_cast<double>(between.count()));
+  };
+  return {per_second(sum.first), per_second(sum.second)};
+}
+
+// Every tunnel of an answer, by the names of peer and tunnel.
+std::map<std::pair<std::string, std::string>, const Json*> tunnels_of(const Json& status) {
+  std::map<std::pair<std::string, std::string>, const Json*> tunnels;
+  for (const Json& peer : status["peers"]) {
+    for (const Json& tunnel : peer["tunnels"])
+      tunnels[{peer.value("name", ""), tunnel.value("name", "")}] = &tunnel;
+  }
+  return tunnels;
+}
+
+// Drawn over what is there, so that nothing flickers; what does not fit is counted, not scrolled away.
+std::string drawn_over(const std::string& screen, std::size_t rows) {
+  const auto lines = static_cast<std::size_t>(std::count(screen.begin(), screen.end(), '\n'));
+  const std::size_t shown = lines < rows ? lines : rows - std::min<std::size_t>(rows, 2);
+  std::string out(kHome);
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < shown; ++i) {
+    const std::size_t end = screen.find('\n', at);
+    out.append(screen, at, end - at).append(kEraseLine) += '\n';
+    at = end + 1;
+  }
+  if (shown < lines) out += fmt::format("({} more lines){}\n", lines - shown, kEraseLine);
+  return out.append(kEraseBelow);
 }
 
 }  // namespace
+
+Rates rates_between(const Json& before, const Json& after, Milliseconds between) {
+  Rates rates;
+  if (between.count() <= 0) return rates;
+  const auto earlier = tunnels_of(before);
+  for (const auto& [names, tunnel] : tunnels_of(after)) {
+    const auto found = earlier.find(names);
+    if (found != earlier.end()) rates[names] = rate_between(*found->second, *tunnel, between);
+  }
+  return rates;
+}
+
+Outcome<void> watch_status(const Watch& watch) {
+  std::optional<Json> before;
+  Instant asked{};
+  do {
+    Outcome<Json> status = watch.ask();
+    if (!status) return tl::unexpected(status.error());
+    const Now now = watch.now();
+    const Rates rates = before ? rates_between(*before, *status, now.instant - asked) : Rates();
+    const std::string screen = status_screen(*status, now.wall, watch.style(), rates);
+    watch.print(watch.rows > 0 ? drawn_over(screen, watch.rows) : (before ? "\n" : "") + screen);
+    before = std::move(*status);
+    asked = now.instant;
+  } while (watch.wait());
+  return {};
+}
 
 std::optional<WallTime> parse_iso_time(const std::string& text) {
   int year = 0;
@@ -178,7 +304,7 @@ std::optional<WallTime> parse_iso_time(const std::string& text) {
          Seconds(second);
 }
 
-std::string status_screen(const Json& status, WallTime now, const ScreenStyle& style) {
+std::string status_screen(const Json& status, WallTime now, const ScreenStyle& style, const Rates& rates) {
   Screen screen(now, style);
   std::size_t up = 0;
   std::size_t all = 0;
@@ -196,14 +322,9 @@ std::string status_screen(const Json& status, WallTime now, const ScreenStyle& s
   }
   for (const Json& peer : status["peers"]) {
     screen.blank();
-    show_peer(screen, peer);
+    show_peer(screen, peer, rates);
   }
-  for (const Json& trustpoint : status.value("trustpoints", Json::array())) {
-    if (!wants_notice(trustpoint)) continue;
-    screen.blank();
-    screen.line("trustpoint " + trustpoint.value("name", ""));
-    show_waiver(screen, trustpoint);
-  }
+  show_trustpoints(screen, status);
   return std::move(screen).take();
 }
 

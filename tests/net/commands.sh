@@ -53,6 +53,23 @@ status_screen() {
   [ "$(wc -L <"$work/output")" -le 120 ] || complain "a line of $(wc -L <"$work/output") characters"
 }
 
+# Screen after screen: from the second on with rates, which traffic moves; Ctrl-C ends it.
+screens() { [ "$(grep -c '^gw-a: 1 of 1 tunnel up' "$work/screens")" -ge "$1" ]; }
+status_watch() {
+  tunnel_up
+  # a job of the background ignores Ctrl-C unless it is told otherwise
+  background at_exec gw-a env --default-signal=INT "$oakgate" --socket "$work/a/control.sock" status --watch 1 gw-b >"$work/screens"
+  local watching=$!
+  eventually 5 screens 1
+  count=20 interval=0.1 pings a b
+  eventually 5 grep -Eq '    now in [1-9][0-9.]* k?B/s, out [1-9][0-9.]* k?B/s' "$work/screens"
+  [ "$(wc -L <"$work/screens")" -le 80 ] || complain "a line of $(wc -L <"$work/screens") characters"
+  grep -q '^$' "$work/screens"
+  kill -INT "$watching"
+  eventually 5 not running "$watching"
+  exits 2 og a up gw-b --watch
+}
+
 # Completion of words and names, help, a line given up, the level that only looks.
 shell_on_a_terminal() {
   tunnel_up
@@ -104,14 +121,20 @@ show_crypto() {
   jq -e . "$work/output" >/dev/null
 }
 
+# What happened before monitor listened it did not see: once more then.
+up_and_seen() {
+  og a up gw-b >/dev/null && grep -q phase1-established "$work/events" && return
+  og a down gw-b >/dev/null
+  return 1
+}
+
 # Each line of monitor is one event, and the establishment of both phases is among them.
 monitor() {
   config a b
   config b a
   start a b
   background og a monitor --json >"$work/events"
-  eventually 5 og a up gw-b >/dev/null
-  eventually 5 grep -q phase1-established "$work/events"
+  eventually 10 up_and_seen
   eventually 5 grep -q phase2-established "$work/events"
   jq -e '.peer == "gw-b"' <(grep phase2-established "$work/events") >/dev/null
   exits 0 og a down gw-b
@@ -215,6 +238,7 @@ run "status --json" status_json
 run "metrics" metrics
 run "status --json, down before and after" status_before_and_after
 run "the status screen" status_screen
+run "the status screen, watched" status_watch
 run "show crypto" show_crypto
 run "the shell on a terminal" shell_on_a_terminal
 run "monitor" monitor

@@ -26,6 +26,28 @@ TEST(Arguments, TheDefaultIsStatus) {
   EXPECT_FALSE(parsed.arguments.json);
 }
 
+TEST(Arguments, WatchIsOfStatusAlone) {
+  EXPECT_EQ(parse({}).arguments.watch, 0);
+  EXPECT_EQ(parse({"--watch"}).arguments.watch, 2);
+  EXPECT_EQ(parse({"--watch", "5"}).arguments.watch, 5);
+  EXPECT_EQ(parse({"--watch", "--json"}).arguments.watch, 2);
+  EXPECT_EQ(parse({"status", "--watch"}).arguments.watch, 2);
+  EXPECT_EQ(parse({"status", "--watch=3600"}).arguments.watch, 3600);
+  const Parsed one = parse({"status", "--watch", "b"});
+  EXPECT_EQ(one.arguments.watch, 2);
+  EXPECT_EQ(one.arguments.peer, "b");
+  const Parsed often = parse({"status", "--watch", "10", "b"});
+  EXPECT_EQ(often.arguments.watch, 10);
+  EXPECT_EQ(often.arguments.peer, "b");
+  EXPECT_FALSE(parse({"status", "--watch", "0"}).outcome);
+  EXPECT_FALSE(parse({"status", "--watch", "3601"}).outcome);
+  EXPECT_FALSE(parse({"status", "--watch", "99999999999"}).outcome);
+  EXPECT_FALSE(parse({"status", "--watch=soon"}).outcome);
+  const Parsed monitor = parse({"monitor", "--watch"});
+  ASSERT_FALSE(monitor.outcome);
+  EXPECT_EQ(monitor.outcome.error().exit, Exit::usage);
+}
+
 TEST(Arguments, EveryVerb) {
   EXPECT_EQ(parse({"status"}).arguments.verb, Verb::status);
   EXPECT_EQ(parse({"status", "b"}).arguments.peer, "b");

@@ -1,6 +1,9 @@
 // What people read: the status screen and the IOS layouts, letter by letter.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <limits>
+
 #include "daemon/cli/ios_layout.h"
 #include "daemon/cli/screen.h"
 #include "tests/daemon/snapshots.h"
@@ -13,11 +16,11 @@ TEST(StatusScreen, IsOneReadableScreen) {
   EXPECT_EQ(screen, R"(gw-a: 1 of 2 tunnels up, data plane software
 
 branch-7  192.0.2.2  established for 2 h 3 min
-  aes-256 sha256 group14 pre-share, initiator, rekey in 21 h 40 min
+  aes-256 sha256 group14 pre-share, initiator, we rekey in 21 h 40 min
   lan  up for 2 h 2 min
     10.1.0.0/24 === 10.2.0.0/24
       esp-aes-256 esp-sha256-hmac
-      in 1.0 kB, out 2.0 kB, rekey in 49 min
+      in 1.0 kB, out 2.0 kB, we rekey in 49 min
 
 branch-8  gw-8.example.net  down
   last error: no-answer: branch-8 does not answer
@@ -73,6 +76,133 @@ TEST(StatusScreen, TellsOfATrustpointsWaiverThatEndsSoon) {
             std::string::npos)
       << screen_on(30);
   EXPECT_NE(screen_on(-1).find("allow_weak (md5) ended, on 2026-11-19"), std::string::npos) << screen_on(-1);
+}
+
+TEST(StatusScreen, SaysThatThePeerHasToRenew) {
+  StatusInput input = test::status_input();
+  input.peers[0].isakmp_sas[0].rekey_at.reset();
+  input.peers[0].tunnels[0].sas[0].rekey_at.reset();
+  const std::string screen = status_screen(status_json(input, true), test::kNow.wall, {});
+  EXPECT_NE(screen.find("initiator,\n  ends in 21 h 57 min unless the peer rekeys\n"), std::string::npos)
+      << screen;
+  EXPECT_NE(screen.find("out 2.0 kB, ends in 50 min unless the peer rekeys\n"), std::string::npos) << screen;
+}
+
+// From 30 days before: of the peer's certificate, and of ours by the trustpoint's name.
+TEST(StatusScreen, TellsOfCertificatesThatEndSoon) {
+  const auto screen_with = [](Seconds left) {
+    StatusInput input = test::status_input();
+    const WallTime end = test::kNow.wall + left;
+    input.peers[0].isakmp_sas[0].certificate.emplace().not_after = end;
+    input.own_certificates = {{"corp", "CN=gw-a", "Available", end}};
+    return status_screen(status_json(input, true), test::kNow.wall, {});
+  };
+  constexpr Seconds kDay{86400};
+  EXPECT_EQ(screen_with(30 * kDay + Seconds(1)).find("certificate"), std::string::npos);
+  const std::string soon = screen_with(30 * kDay);
+  EXPECT_NE(soon.find("\n  the peer's certificate ends in 30 d, on 2026-12-20\n"), std::string::npos) << soon;
+  EXPECT_NE(soon.find("\n\ntrustpoint corp\n  our certificate ends in 30 d, on 2026-12-20\n  CN=gw-a\n"),
+            std::string::npos)
+      << soon;
+  EXPECT_NE(screen_with(-kDay).find("our certificate ended, on 2026-11-19"), std::string::npos)
+      << screen_with(-kDay);
+}
+
+// ---- Rates, and screen after screen --------------------------------------------------------------------
+
+Json carried(std::uint64_t in, std::uint64_t out, std::uint32_t first_spi = 1) {
+  StatusInput input = test::status_input();
+  ike::SaPairSnapshot& sa = input.peers[0].tunnels[0].sas[0];
+  input.peers[0].tunnels[0].sas.resize(1);
+  sa.in.spi.value = first_spi;
+  sa.out.spi.value = first_spi + 1;
+  input.counters.clear();
+  input.counters[sa.in].bytes = in;
+  input.counters[sa.out].bytes = out;
+  return status_json(input, true);
+}
+Rate rate_of(const Json& before, const Json& after, Milliseconds between) {
+  return rates_between(before, after, between).at({"branch-7", "lan"});
+}
+
+TEST(Rates, AreBytesASecondBetweenTwoAnswers) {
+  const Rate rate = rate_of(carried(1000, 2000), carried(4000, 2500), Milliseconds(2000));
+  EXPECT_EQ(rate.in, 1500U);
+  EXPECT_EQ(rate.out, 250U);
+  EXPECT_EQ(rate_of(carried(0, 0), carried(100, 0), Milliseconds(500)).in, 200U);
+}
+
+TEST(Rates, NewSasCountWholeAndNothingIsMadeUp) {
+  const Rate renewed = rate_of(carried(90000, 90000), carried(600, 300, 77), Milliseconds(3000));
+  EXPECT_EQ(renewed.in, 200U);
+  EXPECT_EQ(renewed.out, 100U);
+  EXPECT_EQ(rate_of(carried(500, 0), carried(400, 0), Milliseconds(1000)).in, 0U);
+  const auto most = std::numeric_limits<std::uint64_t>::max();
+  EXPECT_GT(rate_of(carried(0, 0), carried(most / 4096, 0), Milliseconds(1000)).in, most / 8192);
+  EXPECT_TRUE(rates_between(carried(0, 0), carried(1, 1), Milliseconds(0)).empty());
+  const Json none{{"peers", Json::array()}};
+  EXPECT_TRUE(rates_between(none, carried(1, 1), Milliseconds(1000)).empty());
+  EXPECT_TRUE(rates_between(carried(1, 1), none, Milliseconds(1000)).empty());
+}
+
+// Answers come from a list, time goes by as it says.
+struct Watched {
+  std::vector<Outcome<Json>> answers;
+  std::size_t rows = 0;
+  std::size_t rounds = 2;
+  std::vector<std::string> printed;
+
+  Outcome<void> run() {
+    std::size_t round = 0;
+    Now now = test::kNow;
+    return watch_status({[&] { return answers.at(round); }, [&] { return now; },
+                         [&] {
+                           now.instant += Seconds(2);
+                           now.wall += Seconds(2);
+                           return ++round < rounds;
+                         },
+                         [] { return ScreenStyle{}; }, rows,
+                         [&](const std::string& text) { printed.push_back(text); }});
+  }
+};
+
+TEST(Watch, ScreensFollowOneAnotherWithRatesFromTheSecondOn) {
+  Watched watched{{carried(1000, 0), carried(4000, 100)}};
+  ASSERT_TRUE(watched.run());
+  ASSERT_EQ(watched.printed.size(), 2U);
+  EXPECT_EQ(watched.printed[0].find("now in"), std::string::npos);
+  EXPECT_EQ(watched.printed[1].substr(0, 6), "\ngw-a:");
+  EXPECT_NE(watched.printed[1].find("  lan  up for 2 h 3 min\n    now in 1.5 kB/s, out 50 B/s\n"),
+            std::string::npos)
+      << watched.printed[1];
+  EXPECT_EQ(watched.printed[1].find("/s", watched.printed[1].find("voice")), std::string::npos);
+  EXPECT_EQ(watched.printed[1].find('\033'), std::string::npos);
+}
+
+TEST(Watch, OnATerminalEachScreenIsDrawnOverTheLast) {
+  Watched watched{{carried(1000, 0), carried(4000, 100)}, 24};
+  ASSERT_TRUE(watched.run());
+  EXPECT_EQ(watched.printed[1].substr(0, 8), "\033[Hgw-a:");
+  EXPECT_NE(watched.printed[1].find("1.5 kB/s, out 50 B/s\033[K\n"), std::string::npos);
+  EXPECT_TRUE(watched.printed[1].ends_with("\033[J"));
+  // What does not fit is counted; the last row stays free for the cursor.
+  for (const std::size_t rows : {1U, 2U, 5U}) {
+    Watched low{{carried(1000, 0), carried(4000, 100)}, rows};
+    ASSERT_TRUE(low.run());
+    const std::string& screen = low.printed[1];
+    const auto lines = static_cast<std::size_t>(std::count(screen.begin(), screen.end(), '\n'));
+    EXPECT_EQ(lines, std::max<std::size_t>(rows - 1, 1)) << screen;
+    EXPECT_NE(screen.find(" more lines)"), std::string::npos) << screen;
+  }
+}
+
+TEST(Watch, EndsWhenAskingFails) {
+  Watched watched{
+      {carried(1, 1), tl::unexpected(Failure{Exit::unreachable, "unreachable", "gone", "", ""})}, 0, 9};
+  const Outcome<void> end = watched.run();
+  ASSERT_FALSE(end);
+  EXPECT_EQ(end.error().exit, Exit::unreachable);
+  EXPECT_EQ(watched.printed.size(), 1U);
 }
 
 TEST(IosLayout, CryptoEngine) {
