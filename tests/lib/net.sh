@@ -358,6 +358,14 @@ exits() {
 }
 says() { grep -Eq -- "$1" "$work/output" || complain "no «$1» in: $(tr '\n' ' ' <"$work/output")"; }
 
+# reads_as_ios GATEWAY: what `show crypto` prints is read whole by regular expressions, and says what status does
+reads_as_ios() {
+  og "$1" status --json >"$work/$1/status.json" && og "$1" show crypto ipsec sa >"$work/$1/ipsec.txt" &&
+    og "$1" show crypto isakmp sa >"$work/$1/isakmp.txt" || return
+  "$top/tests/lib/ios_parse.py" "$work/$1/status.json" "$work/$1/ipsec.txt" "$work/$1/isakmp.txt" >"$work/output" 2>&1 ||
+    complain "$(tail -1 "$work/output")"
+}
+
 # --- traffic
 
 # pings FROM TO: between LAN hosts (a b), every one answered

@@ -101,6 +101,9 @@ show_crypto() {
   says '#pkts decaps: 3'
   says 'inbound esp sas'
   says 'outbound esp sas'
+  eventually 5 reads_as_ios a
+  says '^1 blocks, 2 SAs, 1 ISAKMP SAs, [0-9]+ values equal'
+  eventually 5 reads_as_ios b
   exits 0 og a sh cr isa pol
   says 'AES - Advanced Encryption Standard \(256 bit keys\)'
   says 'Diffie-Hellman group: +#14'
