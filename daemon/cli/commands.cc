@@ -228,9 +228,8 @@ int watch(const Arguments& arguments) {
       wait();
     }
   }
-  const std::size_t rows = screen_rows();
-  if (rows > 0) print("\033[2J");
-  const Outcome<void> end = watch_status({ask, read_clocks, wait, screen_style, rows, print});
+  if (screen_rows() > 0) print("\033[2J");
+  const Outcome<void> end = watch_status({ask, read_clocks, wait, screen_style, screen_rows, print});
   return end ? static_cast<int>(Exit::done) : report(end.error(), false);
 }
 

@@ -277,7 +277,8 @@ Outcome<void> watch_status(const Watch& watch) {
     const Now now = watch.now();
     const Rates rates = before ? rates_between(*before, *status, now.instant - asked) : Rates();
     const std::string screen = status_screen(*status, now.wall, watch.style(), rates);
-    watch.print(watch.rows > 0 ? drawn_over(screen, watch.rows) : (before ? "\n" : "") + screen);
+    const std::size_t rows = watch.rows();
+    watch.print(rows > 0 ? drawn_over(screen, rows) : (before ? "\n" : "") + screen);
     before = std::move(*status);
     asked = now.instant;
   } while (watch.wait());

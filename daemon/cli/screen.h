@@ -40,8 +40,9 @@ struct Watch {
   std::function<Now()> now;
   std::function<bool()> wait;  // until the next round; false: there is none
   std::function<ScreenStyle()> style;
-  std::size_t rows = 0;  // of the terminal, which each screen is drawn over; 0: no terminal, screens follow
-                         // one another with an empty line between them
+  // Of the terminal, which each screen is drawn over. 0: no terminal, screens follow one another with an
+  // empty line between them.
+  std::function<std::size_t()> rows;
   std::function<void(const std::string& text)> print;
 };
 // Screen after screen, from the second on with rates, until asking fails or there is no next round.

@@ -161,7 +161,7 @@ struct Watched {
                            now.wall += Seconds(2);
                            return ++round < rounds;
                          },
-                         [] { return ScreenStyle{}; }, rows,
+                         [] { return ScreenStyle{}; }, [&] { return rows; },
                          [&](const std::string& text) { printed.push_back(text); }});
   }
 };
@@ -171,25 +171,25 @@ TEST(Watch, ScreensFollowOneAnotherWithRatesFromTheSecondOn) {
   ASSERT_TRUE(watched.run());
   ASSERT_EQ(watched.printed.size(), 2U);
   EXPECT_EQ(watched.printed[0].find("now in"), std::string::npos);
-  EXPECT_EQ(watched.printed[1].substr(0, 6), "\ngw-a:");
-  EXPECT_NE(watched.printed[1].find("  lan  up for 2 h 3 min\n    now in 1.5 kB/s, out 50 B/s\n"),
+  EXPECT_EQ(watched.printed.at(1).substr(0, 6), "\ngw-a:");
+  EXPECT_NE(watched.printed.at(1).find("  lan  up for 2 h 3 min\n    now in 1.5 kB/s, out 50 B/s\n"),
             std::string::npos)
-      << watched.printed[1];
-  EXPECT_EQ(watched.printed[1].find("/s", watched.printed[1].find("voice")), std::string::npos);
-  EXPECT_EQ(watched.printed[1].find('\033'), std::string::npos);
+      << watched.printed.at(1);
+  EXPECT_EQ(watched.printed.at(1).find("/s", watched.printed.at(1).find("voice")), std::string::npos);
+  EXPECT_EQ(watched.printed.at(1).find('\033'), std::string::npos);
 }
 
 TEST(Watch, OnATerminalEachScreenIsDrawnOverTheLast) {
   Watched watched{{carried(1000, 0), carried(4000, 100)}, 24};
   ASSERT_TRUE(watched.run());
-  EXPECT_EQ(watched.printed[1].substr(0, 8), "\033[Hgw-a:");
-  EXPECT_NE(watched.printed[1].find("1.5 kB/s, out 50 B/s\033[K\n"), std::string::npos);
-  EXPECT_TRUE(watched.printed[1].ends_with("\033[J"));
+  EXPECT_EQ(watched.printed.at(1).substr(0, 8), "\033[Hgw-a:");
+  EXPECT_NE(watched.printed.at(1).find("1.5 kB/s, out 50 B/s\033[K\n"), std::string::npos);
+  EXPECT_TRUE(watched.printed.at(1).ends_with("\033[J"));
   // What does not fit is counted; the last row stays free for the cursor.
   for (const std::size_t rows : {1U, 2U, 5U}) {
     Watched low{{carried(1000, 0), carried(4000, 100)}, rows};
     ASSERT_TRUE(low.run());
-    const std::string& screen = low.printed[1];
+    const std::string& screen = low.printed.at(1);
     const auto lines = static_cast<std::size_t>(std::count(screen.begin(), screen.end(), '\n'));
     EXPECT_EQ(lines, std::max<std::size_t>(rows - 1, 1)) << screen;
     EXPECT_NE(screen.find(" more lines)"), std::string::npos) << screen;
