@@ -138,6 +138,30 @@ rebound() {
   masquerade b
 }
 
+# The same while gw-a's daemon is halted, so that no Quick Mode can help: the kernel's SAs go on by themselves.
+rebound_without_ike() {
+  local before
+  configs
+  start a b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  before=$(spis b)
+  kill -STOP "$(cat "$work/a/pid")"
+  masquerade_anew b 31000-32000
+  not one_ping b a
+  eventually 30 one_ping a b
+  pings_both_ways a b
+  [ "$(spis b)" = "$before" ]
+  masquerade_anew b 20000-30000
+  eventually 30 one_ping a b
+  pings_both_ways a b
+  [ "$(spis b)" = "$before" ]
+  kill -CONT "$(cat "$work/a/pid")"
+  no_masquerade
+  masquerade b
+}
+
 run "behind address and port translation" behind_nat
 run "keep-alives from behind the translation only" keepalives
 run "on-traffic through the translation" on_traffic
@@ -148,4 +172,5 @@ run "as draft 01 has it" on_ikes_port draft-01
 run "as draft 00 has it" on_ikes_port draft-00
 if [ "$PLANE" = software ]; then run "draft 00 comes and goes with a reload" on_ikes_port_from_now_on; fi
 run "the translation changes" rebound
+if [ "$PLANE" = kernel ]; then run "the translation changes, and IKE is silent" rebound_without_ike; fi
 finish

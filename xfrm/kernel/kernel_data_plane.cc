@@ -14,6 +14,7 @@
 #include <set>
 #include <utility>
 
+#include "xfrm/kernel/migration.h"
 #include "xfrm/kernel/xfrm_events.h"
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/state_probe.h"
@@ -75,14 +76,6 @@ Error not_offloaded(const SaSpec& sa) {
       {}};
 }
 
-// What must be told to reach it.
-struct HeldSa {
-  Reqid reqid;
-  PacketMark mark;  // the state's own
-};
-HeldSa held(const SaSpec& sa) {
-  return {sa.reqid, sa.direction == Direction::out ? sa.ties.mark : PacketMark{}};
-}
 using MarkedSa = std::pair<SaId, PacketMark>;
 
 class KernelDataPlane final : public DataPlane {
@@ -129,6 +122,7 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
   [[nodiscard]] std::vector<std::pair<MovedSa, Reqid>> moved_sas(const XfrmEventBatch& events) const;
+  [[nodiscard]] Result<void> follow(const MovedSa& moved);
   [[nodiscard]] Result<void> make_up_for_overrun(XfrmEventBatch& batch);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> gone_sas(const XfrmEventBatch& events);
 
@@ -141,7 +135,7 @@ class KernelDataPlane final : public DataPlane {
   std::set<int> non_ike_sockets_;  // that carry ESP as drafts 00 and 01 of NAT traversal have it
 
   DropCounts drops_before_;  // this plane began
-  std::map<SaId, HeldSa> sas_;
+  HeldSas sas_;
   std::vector<Error> warnings_;    // for the next dispatch()
   std::set<Reqid> not_offloaded_;  // told already
   std::set<Reqid> acquiring_;      // protected with `acquire`
@@ -168,6 +162,7 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   const std::vector<Reqid> acquires = due_acquires(batch);
   const auto soft = known(batch.soft_limits);
   const auto moved = moved_sas(batch);
+  for (const auto& [sa, reqid] : moved) note(follow(sa));
   const auto gone = gone_sas(batch);
   for (const auto& [id, reqid] : soft) listener.on_soft_limit(id, reqid);
   for (const auto& [sa, reqid] : moved) listener.on_peer_moved(sa.id, reqid, sa.remote);
@@ -208,6 +203,14 @@ std::vector<std::pair<MovedSa, Reqid>> KernelDataPlane::moved_sas(const XfrmEven
     if (const auto sa = sas_.find(one.id); sa != sas_.end()) moved.emplace_back(one, sa->second.reqid);
   }
   return moved;
+}
+
+// Tried once for each move: the kernel may say it for every packet.
+Result<void> KernelDataPlane::follow(const MovedSa& moved) {
+  const std::vector<PortChange> changes = port_changes(sas_, moved.id, moved.remote);
+  if (changes.empty()) return {};
+  for (const PortChange& change : changes) sas_.at(change.id).moved_to = change.port;
+  return change_ports(requests_, changes);
 }
 
 std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBatch& events) {

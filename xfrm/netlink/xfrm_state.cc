@@ -11,8 +11,6 @@
 
 namespace oakgate {
 
-namespace {
-
 xfrm_usersa_id kernel_id(const SaId& id) {
   xfrm_usersa_id out{};
   out.daddr = to_xfrm(id.destination);
@@ -21,6 +19,8 @@ xfrm_usersa_id kernel_id(const SaId& id) {
   out.proto = static_cast<std::uint8_t>(id.protocol);
   return out;
 }
+
+namespace {
 
 // Whether it takes what another SA of ours has made, not the inner packet.
 bool over_another(const SaSpec& sa) {
@@ -284,8 +284,9 @@ bool same_encapsulation(const NetlinkAttributes& held, const SaSpec& sa) {
   const auto there = held.as<xfrm_encap_tmpl>(XFRMA_ENCAP);
   if (!there || !sa.encapsulation) return there.has_value() == sa.encapsulation.has_value();
   const xfrm_encap_tmpl here = encapsulation_of(sa);
-  return there->encap_type == here.encap_type && there->encap_sport == here.encap_sport &&
-         there->encap_dport == here.encap_dport;
+  const bool in = sa.direction == Direction::in;
+  return there->encap_type == here.encap_type &&
+         (in ? there->encap_dport == here.encap_dport : there->encap_sport == here.encap_sport);
 }
 
 bool same_ties(const NetlinkAttributes& held, const SaSpec& sa) {

@@ -15,10 +15,12 @@
 #include "ike/ports/data_plane.h"
 #include "xfrm/netlink/netlink_socket.h"
 
+struct xfrm_usersa_id;
 struct xfrm_usersa_info;
 
 namespace oakgate {
 
+[[nodiscard]] xfrm_usersa_id kernel_id(const SaId& id);
 [[nodiscard]] SaCounters counters_of(const xfrm_usersa_info& state, const SaId& id);
 
 // Exclusive: EEXIST if the SaId is taken. `offload_ifindex`: the device of `ties.offload`; 0: none.
@@ -46,6 +48,7 @@ struct StateReport {
 [[nodiscard]] std::optional<StateReport> parse_state(const nlmsghdr& message);
 // Whether what the kernel holds is this SA, whatever its keys, limits and window: the same name, reqid,
 // addresses, selectors, mode, algorithms, key lengths, encapsulation, mark and interface. `sa` needs no keys.
+// The peer's UDP port may be another: states follow it.
 [[nodiscard]] bool is_state(const nlmsghdr& held, const SaSpec& sa);
 
 // Those whose reqid is ours, by one dump, larval ones too; `each` sees the messages of the others.

@@ -388,6 +388,20 @@ TEST(IsState, AnotherMarkOrInterfaceIsAnotherSa) {
   }
 }
 
+TEST(IsState, ThePeersPortMayHaveMoved) {
+  for (const Direction direction : {Direction::in, Direction::out}) {
+    SaSpec sa = example(direction, EspCipher::gcm_128, std::nullopt);
+    sa.encapsulation = UdpEncapsulation{4500, 20001};
+    const NetlinkMessage message = add_state_message(sa);
+    sa.encapsulation->remote_port = 31001;
+    EXPECT_TRUE(is_state(message.header(), sa));
+    sa.encapsulation->local_port = 4501;
+    EXPECT_FALSE(is_state(message.header(), sa));
+    sa.encapsulation.reset();
+    EXPECT_FALSE(is_state(message.header(), sa));
+  }
+}
+
 TEST(ParseState, ReadsSequenceNumbersMarkAndOffload) {
   SaSpec sa = example(Direction::out, EspCipher::gcm_128, std::nullopt);
   sa.last_sequence = 5;
