@@ -1,6 +1,7 @@
 #include "daemon/explain/diagnosis.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -311,19 +312,28 @@ void add_attributes(const Failure& failure, const conf::PeerConfig* peer, const 
 
 // ---- what mends it here
 
-std::string weak_line(const std::string& peer, const std::vector<std::string>& words) {
-  std::string weak;
+// Nothing if the peer may use all of `words`; otherwise with what it may use already, for the line takes the
+// place of the one that is there.
+std::string weak_line(const conf::PeerConfig& config, const std::vector<std::string>& words) {
+  std::vector<std::string_view> weak;
+  const auto add = [&weak](std::string_view word) {
+    if (std::find(weak.begin(), weak.end(), word) == weak.end()) weak.push_back(word);
+  };
+  if (config.allow_weak) {
+    for (const Weak allowed : config.allow_weak->algorithms) add(weak_word(allowed));
+  }
+  const std::size_t before = weak.size();
   for (const std::string& word : words) {
     for (const std::string_view known : weak_words()) {
       const bool is = word == known || word == fmt::format("esp-{}", known) ||
                       word == fmt::format("esp-{}-hmac", known) || word == fmt::format("ah-{}-hmac", known);
-      if (is && known != "sha") weak += fmt::format("{}{}", weak.empty() ? "" : ", ", known);
+      if (is && known != "sha") add(known);
     }
   }
-  if (weak.empty()) return {};
+  if (weak.size() == before) return {};
   return fmt::format(
-      "peers: {}: allow_weak: {{algorithms: [{}], until: DATE, reason: WHY}}        # these are weak", peer,
-      weak);
+      "peers: {}: allow_weak: {{algorithms: [{}], until: DATE, reason: WHY}}        # these are weak",
+      printable(config.name), fmt::join(weak, ", "));
 }
 
 bool is_word(const std::string& text) {
@@ -355,8 +365,7 @@ void mend_policy(const ProposalComparison& near, const conf::Config& config, con
   out.here.push_back(
       fmt::format("isakmp_policies: {}: {{encryption: {}, hash: {}, group: {}, authentication: {}}}", number,
                   words["encryption"], words["hash"], group, words["authentication"]));
-  if (std::string line = weak_line(printable(peer.name), theirs); !line.empty())
-    out.here.push_back(std::move(line));
+  if (std::string line = weak_line(peer, theirs); !line.empty()) out.here.push_back(std::move(line));
 }
 
 void mend_transforms(const ProposalComparison& near, const conf::PeerConfig& peer, const std::string& tunnel,
@@ -387,8 +396,7 @@ void mend_transforms(const ProposalComparison& near, const conf::PeerConfig& pee
                           printable(pfs->theirs)));
     theirs.push_back(pfs->theirs);
   }
-  if (std::string line = weak_line(printable(peer.name), theirs); !line.empty())
-    out.here.push_back(std::move(line));
+  if (std::string line = weak_line(peer, theirs); !line.empty()) out.here.push_back(std::move(line));
 }
 
 void mend_here(const Failure& failure, const conf::Config& config, const conf::PeerConfig* peer,

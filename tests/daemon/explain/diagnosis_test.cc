@@ -18,6 +18,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
+using testing::SizeIs;
 using testing::StartsWith;
 
 IpAddress ip(const char* text) {
@@ -88,6 +89,12 @@ TEST_F(DiagnosisTest, PolicyMismatch) {
           "peers: gw-b: allow_weak: {algorithms: [3des, group2], until: DATE, reason: WHY}        # "
           "these are weak"));
   EXPECT_THAT(diagnosis.ios, ElementsAre("crypto isakmp policy 10", " encr aes 256", " group 14"));
+  // What the peer may use already stays in the line, which takes the other's place.
+  config.peers[0].allow_weak = WeakWaiver{{Weak::md5, Weak::group2}, std::nullopt, "old"};
+  EXPECT_THAT(explain(one).here,
+              Contains(StartsWith("peers: gw-b: allow_weak: {algorithms: [md5, group2, 3des], ")));
+  config.peers[0].allow_weak = WeakWaiver{{Weak::des3, Weak::group2}, std::nullopt, "old"};
+  EXPECT_THAT(explain(one).here, SizeIs(1));
 }
 
 // One attribute each: Cisco's list of phase 1 mismatches.

@@ -361,7 +361,8 @@ TEST_F(SoftPlane, AFloodOfIkeIsBoundedAndLeavesTheRestItsPlace) {
   }
   send(Side::a, Family::ipv4);
   EXPECT_TRUE(await([&] { return !a_.heard.acquires.empty() && !a_.heard.warnings.empty(); }));
-  EXPECT_LE(a_.heard.ike.size(), soft::EventQueue::kMaxIke);
+  // At once there is room for kMaxIke (event_queue_test.cc); more may have come after some were fetched.
+  EXPECT_LT(a_.heard.ike.size(), 3 * soft::EventQueue::kMaxIke);
   EXPECT_THAT(a_.heard.warnings[0], HasSubstr("IKE datagrams were dropped"));
 }
 
