@@ -27,14 +27,9 @@ std::string hex_body(const NetlinkMessage& message) {
   return to_hex(message.view().subspan(sizeof(nlmsghdr)));
 }
 
-class ReplayMessage : public ::testing::Test {
- protected:
-  void SetUp() override {
-    if (std::endian::native != std::endian::little) GTEST_SKIP() << "the bytes below are little-endian";
-  }
-};
+static_assert(std::endian::native == std::endian::little, "the bytes below are little-endian");
 
-TEST_F(ReplayMessage, QueryNamesTheSa) {
+TEST(ReplayMessage, QueryNamesTheSa) {
   const NetlinkMessage message = query_replay_message(kSa);
   EXPECT_EQ(XFRM_MSG_GETAE, message.header().nlmsg_type);
   EXPECT_EQ(NLM_F_REQUEST, message.header().nlmsg_flags & ~NLM_F_ACK);
@@ -44,7 +39,7 @@ TEST_F(ReplayMessage, QueryNamesTheSa) {
             hex_body(query_replay_message(kSa, {7, 0xff})));
 }
 
-TEST_F(ReplayMessage, SetsTheOldWindow) {
+TEST(ReplayMessage, SetsTheOldWindow) {
   ReplayState state;
   state.sent = 0x11;
   state.received = 0x22;
@@ -57,7 +52,7 @@ TEST_F(ReplayMessage, SetsTheOldWindow) {
   EXPECT_EQ(state, parse_replay_state(message.header()));
 }
 
-TEST_F(ReplayMessage, SetsTheExtendedWindowAndWhatWasUsed) {
+TEST(ReplayMessage, SetsTheExtendedWindowAndWhatWasUsed) {
   ReplayState state;
   state.sent = 0x3'0000'0007;
   state.received = 0x4'0000'0008;
@@ -77,7 +72,7 @@ TEST_F(ReplayMessage, SetsTheExtendedWindowAndWhatWasUsed) {
   EXPECT_EQ(state, parse_replay_state(message.header()));
 }
 
-TEST_F(ReplayMessage, BitsThatWereNotGivenAreNone) {
+TEST(ReplayMessage, BitsThatWereNotGivenAreNone) {
   ReplayState state;
   state.window = 4096;
   const NetlinkMessage message = set_replay_message(kSa, state);
@@ -85,7 +80,7 @@ TEST_F(ReplayMessage, BitsThatWereNotGivenAreNone) {
   EXPECT_EQ(std::vector<std::uint32_t>(128), parse_replay_state(message.header())->seen);
 }
 
-TEST_F(ReplayMessage, WhatIsTooShortIsNoState) {
+TEST(ReplayMessage, WhatIsTooShortIsNoState) {
   ReplayState state;
   state.window = 64;
   const NetlinkMessage whole = set_replay_message(kSa, state);
@@ -105,12 +100,11 @@ TEST_F(ReplayMessage, WhatIsTooShortIsNoState) {
   EXPECT_FALSE(parse_replay_state(query_replay_message(kSa).header()).has_value());
 }
 
-// With XFRM, or without it: EPROTONOSUPPORT opening the socket.
 TEST(ReplayState, OfAnSaThatIsNotThereIsNotFound) {
   const test::Namespace ns;
   ns.enter([] {
     auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm);
-    if (!xfrm) GTEST_SKIP() << "no XFRM here";
+    ASSERT_TRUE(xfrm) << xfrm.error().text;
     const auto read = read_replay_state(*xfrm, kSa);
     ASSERT_FALSE(read.has_value());
     EXPECT_EQ(ErrorCode::not_found, read.error().code) << read.error().text;
