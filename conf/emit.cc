@@ -52,6 +52,7 @@ void write(const Node& node, std::size_t indent, std::string& out) {
 }  // namespace
 
 std::string to_yaml(const Node& root) {
+  if (root.items.empty()) return "{}\n";  // nothing at all is no configuration
   std::string out;
   write(root, 0, out);
   return out;

@@ -204,6 +204,13 @@ TEST(Composed, IsTheSameConfigurationInOneFile) {
   EXPECT_EQ(outcome.composed.find("templates"), std::string::npos);
 }
 
+TEST(Composed, HasATextThoughNothingIsLeft) {
+  const auto outcome = parse_config("templates: {b: {aggressive: false}}\n", "f.yaml");
+  ASSERT_THAT(lines(outcome), IsEmpty());
+  EXPECT_THAT(lines(parse_config(outcome.composed, "g.yaml")), IsEmpty());
+  EXPECT_THAT(*differences(outcome.composed, outcome.composed), IsEmpty());
+}
+
 TEST(Differences, ValueByValue) {
   const auto before = parse_config(with_tunnel("pfs: group14"), "f.yaml").composed;
   const auto after = parse_config(with_tunnel("start: on-start"), "f.yaml").composed;
