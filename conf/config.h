@@ -46,6 +46,12 @@ struct MetricsAddress {
   friend bool operator==(const MetricsAddress&, const MetricsAddress&) = default;
 };
 
+// `updown:`, a program that is run when a tunnel comes up and goes down.
+struct HookConfig {
+  std::string file;  // absolute
+  Position position;
+};
+
 struct GatewayConfig {
   std::string name;                  // empty: the host's name
   std::optional<Identity> identity;  // none: the address that the exchange uses
@@ -57,6 +63,7 @@ struct GatewayConfig {
   std::string state_dir = "/var/lib/oakgate";
   HalfOpenLimits half_open;
   std::optional<MetricsAddress> metrics;  // none: off
+  std::optional<HookConfig> updown;       // of tunnels that say nothing
 };
 
 // Where a peer may send from. Only an address or a host name can be called; a range or `any` only answers.
@@ -105,6 +112,7 @@ struct TunnelConfig {
   PacketHandling handling;
   KernelTies ties;
   AcceptMode accept = AcceptMode::exact;
+  std::optional<HookConfig> updown;  // its own, or else the peer's, or else the gateway's
   Position position;
 };
 

@@ -120,6 +120,11 @@ constexpr std::array kPolicy{
     EventRow{EventId::address_changed, LogLevel::notice, "address: local {local}, remote {remote}"},
     EventRow{EventId::data_plane_failed, LogLevel::error, "the data plane refused"},
 };
+constexpr std::array kHooks{
+    EventRow{EventId::hook_ran, LogLevel::info,
+             "updown: {event} for {selectors} is done, after {milliseconds} ms"},
+    EventRow{EventId::hook_failed, LogLevel::error, "updown: {event} for {selectors} failed"},
+};
 
 template <std::size_t... Sizes>
 constexpr auto joined(const std::array<EventRow, Sizes>&... tables) {
@@ -128,9 +133,8 @@ constexpr auto joined(const std::array<EventRow, Sizes>&... tables) {
   ((to = std::copy(tables.begin(), tables.end(), to)), ...);
   return all;
 }
-constexpr std::array kTable = joined(kPhase1, kPhase2, kProofs, kMessages, kPolicy);
-static_assert(kTable.size() == static_cast<std::size_t>(EventId::data_plane_failed) + 1,
-              "every EventId has a row");
+constexpr std::array kTable = joined(kPhase1, kPhase2, kProofs, kMessages, kPolicy, kHooks);
+static_assert(kTable.size() == static_cast<std::size_t>(ike::kLastEventId) + 1, "every EventId has a row");
 
 // What a placeholder stands for; the event's own fields win over its addresses.
 std::optional<std::string> value_of(const Event& event, std::string_view name) {

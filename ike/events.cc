@@ -58,8 +58,10 @@ constexpr auto kNames = std::to_array<std::string_view>({
     "weak-waiver-expired",
     "address-changed",
     "data-plane-failed",
+    "hook-ran",
+    "hook-failed",
 });
-static_assert(kNames.size() == static_cast<std::size_t>(EventId::data_plane_failed) + 1);
+static_assert(kNames.size() == static_cast<std::size_t>(kLastEventId) + 1);
 
 }  // namespace
 

@@ -73,7 +73,11 @@ enum class EventId : std::uint8_t {
   weak_waiver_expired,  // error
   address_changed,      // fields: local, remote
   data_plane_failed,    // error
+  // of the daemon's own: programs run for a tunnel (daemon/hooks/)
+  hook_ran,     // fields: event, selectors, milliseconds
+  hook_failed,  // fields: event, selectors; error
 };
+inline constexpr EventId kLastEventId = EventId::hook_failed;
 
 // The name in `oakgate monitor --json` and in structured logs: "phase1-established".
 [[nodiscard]] std::string_view to_string(EventId id);

@@ -33,7 +33,7 @@ class EventCounts {
   }
 
  private:
-  static constexpr std::size_t kEvents = static_cast<std::size_t>(ike::EventId::data_plane_failed) + 1;
+  static constexpr std::size_t kEvents = static_cast<std::size_t>(ike::kLastEventId) + 1;
   static constexpr std::size_t kReasons = static_cast<std::size_t>(kLastErrorCode) + 1;
   std::array<std::uint64_t, kEvents> events_{};
   std::array<std::array<std::uint64_t, kReasons>, kStageWords.size()> failures_{};

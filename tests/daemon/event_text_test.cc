@@ -11,7 +11,7 @@ namespace {
 using ike::Event;
 using ike::EventId;
 
-constexpr auto kLast = static_cast<int>(EventId::data_plane_failed);
+constexpr auto kLast = static_cast<int>(ike::kLastEventId);
 
 Event event_of(EventId id) {
   Event event;
