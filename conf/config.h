@@ -29,6 +29,9 @@ struct Position {
 // What becomes of SAs and policies in the kernel when the daemon ends.
 enum class OnExit : std::uint8_t { remove, keep };
 
+// `capture:`, what `oakgate capture` is given.
+enum class CaptureChoice : std::uint8_t { off, packets, keys };
+
 enum class DataPlaneChoice : std::uint8_t { automatic, kernel, software };
 
 // `half_open:`, what a responder puts up with before its peers are authenticated.
@@ -64,6 +67,7 @@ struct GatewayConfig {
   HalfOpenLimits half_open;
   std::optional<MetricsAddress> metrics;  // none: off
   std::optional<HookConfig> updown;       // of tunnels that say nothing
+  CaptureChoice capture = CaptureChoice::off;
 };
 
 // Where a peer may send from. Only an address or a host name can be called; a range or `any` only answers.

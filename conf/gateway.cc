@@ -22,6 +22,12 @@ constexpr Word<OnExit> kOnExit[] = {
     {"keep", OnExit::keep},
 };
 
+constexpr Word<CaptureChoice> kCapture[] = {
+    {"off", CaptureChoice::off},
+    {"packets", CaptureChoice::packets},
+    {"keys", CaptureChoice::keys},
+};
+
 std::vector<IpAddress> read_listen(const Field& field) {
   constexpr std::string_view kExpected =
       "a list of this machine's addresses; leave `listen` out for all of them";
@@ -135,7 +141,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys =
       std::to_array<std::string_view>({"name", "identity", "listen", "data_plane", "workers", "on_exit",
-                                       "control_socket", "state_dir", "half_open", "metrics"});
+                                       "control_socket", "state_dir", "half_open", "metrics", "capture"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -179,6 +185,9 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
     gateway.metrics = read_metrics(*metrics, folder);
     if (gateway.metrics && gateway.metrics->socket == gateway.control_socket)
       metrics->fail({quote(gateway.control_socket) + " is the control socket", "another path"});
+  }
+  if (const auto capture = map.optional("capture")) {
+    gateway.capture = choice(*capture, kCapture).value_or(CaptureChoice::off);
   }
   return gateway;
 }

@@ -192,6 +192,16 @@ std::optional<std::pair<std::string, std::string>> Engine::tunnel_of(Reqid reqid
   return std::pair(config.name, config.tunnels[pair->second.tunnel].name);
 }
 
+std::vector<DecryptionKey> Engine::decryption_keys(std::string_view peer) const {
+  std::vector<DecryptionKey> keys;
+  for (const auto& [id, sa] : state_->ike_sas) {
+    if (sa->peer != peer || !sa->policy || sa->keys.cipher_key.empty()) continue;
+    keys.push_back({sa->cookies, sa->policy->encryption, sa->policy->hash, sa->keys.cipher_key.clone(),
+                    sa->established() ? sa->last_phase1_block : Bytes{}});
+  }
+  return keys;
+}
+
 std::vector<PeerSnapshot> Engine::snapshot(WallTime now, std::string_view peer) const {
   return take_snapshot(*state_, now, peer);
 }

@@ -12,6 +12,7 @@
 #include "ike/base/rng.h"
 #include "ike/base/types.h"
 #include "ike/config.h"
+#include "ike/decryption_keys.h"
 #include "ike/effects.h"
 #include "ike/snapshot.h"
 
@@ -53,6 +54,9 @@ class Engine {
   [[nodiscard]] std::optional<std::pair<std::string, std::string>> tunnel_of(Reqid reqid) const;
   // In the order of the configuration. One peer by name, or all.
   [[nodiscard]] std::vector<PeerSnapshot> snapshot(WallTime now, std::string_view peer = {}) const;
+  // Secret, and the only way by which keys of IKE SAs leave the core: for `oakgate capture`. Of each IKE SA
+  // with the peer whose keys are derived.
+  [[nodiscard]] std::vector<DecryptionKey> decryption_keys(std::string_view peer) const;
 
  private:
   std::unique_ptr<EngineState> state_;

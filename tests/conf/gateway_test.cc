@@ -68,6 +68,10 @@ TEST(Gateway, FlowMapsTakeColonsInsideWords) {
   EXPECT_EQ(metrics("127.0.0.1:9814").endpoint.to_string(), "127.0.0.1:9814");
   EXPECT_EQ(metrics("127.3.4.5:1").endpoint.to_string(), "127.3.4.5:1");
   EXPECT_EQ(metrics("[::1]:9814").endpoint.to_string(), "[::1]:9814");
+  EXPECT_EQ(gateway("gateway: {name: x}").capture, CaptureChoice::off);
+  EXPECT_EQ(gateway("gateway: {capture: off}").capture, CaptureChoice::off);
+  EXPECT_EQ(gateway("gateway: {capture: packets}").capture, CaptureChoice::packets);
+  EXPECT_EQ(gateway("gateway: {capture: keys}").capture, CaptureChoice::keys);
   EXPECT_EQ(gateway("gateway: {on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: kernel, on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: software, on_exit: delete}").on_exit, OnExit::remove);
@@ -87,10 +91,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
              "workers, on_exit, control_socket, "
-             "state_dir, half_open or metrics; did you mean `name`?"},
+             "state_dir, half_open, metrics or capture; did you mean `name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "workers, on_exit, control_socket, state_dir, half_open or metrics"},
+             "workers, on_exit, control_socket, state_dir, half_open, metrics or capture"},
         Case{"workers: 65",
              "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
         Case{"workers: 0",
@@ -101,6 +105,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"data_plane: kernel, workers: 2",
              "40: gateway.workers: `data_plane: kernel` carries everything in the kernel, without workers; "
              "expected auto, or `data_plane: software`"},
+        Case{"capture: yes", "20: gateway.capture: `yes` is not known here; expected off, packets or keys"},
         Case{"on_exit: stay", "20: gateway.on_exit: `stay` is not known here; expected delete or keep"},
         Case{"data_plane: software, on_exit: keep",
              "42: gateway.on_exit: the software data plane's SAs end with oakgated; expected delete, or "

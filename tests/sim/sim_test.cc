@@ -24,6 +24,26 @@ TEST(Tunnel, ComesUpAndCarriesBothWays) {
   EXPECT_FALSE(peers[0].last_error);
 }
 
+TEST(Tunnel, BothEndsHaveTheSameKeysToDecryptItsMessagesWith) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  two.start();
+  EXPECT_TRUE(two.a.engine().decryption_keys("gw-b").empty()) << "nothing is derived yet";
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  const auto ours = two.a.engine().decryption_keys("gw-b");
+  const auto theirs = two.b.engine().decryption_keys("gw-a");
+  ASSERT_EQ(ours.size(), 1U);
+  ASSERT_EQ(theirs.size(), 1U);
+  const auto shot = two.a.engine().snapshot(two.net.now().wall)[0].isakmp_sas.at(0);
+  EXPECT_EQ(ours[0].cookies, shot.cookies);
+  EXPECT_EQ(ours[0].cipher, shot.policy->encryption);
+  EXPECT_EQ(ours[0].hash, shot.policy->hash);
+  EXPECT_EQ(ours[0].key.size(), info(ours[0].cipher).key_bytes);
+  EXPECT_EQ(ours[0].key, theirs[0].key);
+  EXPECT_EQ(ours[0].last_phase1_block.size(), info(ours[0].cipher).block_bytes);
+  EXPECT_EQ(ours[0].last_phase1_block, theirs[0].last_phase1_block);
+  EXPECT_TRUE(two.a.engine().decryption_keys("gw-c").empty());
+}
+
 TEST(Tunnel, NeedsNineDatagramsAndNoMore) {
   TwoGateways two(2, {plan(StartMode::on_start, StartMode::responder)});
   two.start();
