@@ -63,6 +63,7 @@ struct GatewayConfig {
   std::optional<unsigned> workers;  // of the software plane, 1 to 64; none: by the processors there are
   OnExit on_exit = OnExit::remove;  // keep: not with the software plane
   std::string control_socket = "/run/oakgate/control.sock";
+  std::string control_group;  // who may look there besides root; empty: the group oakgated runs as
   std::string state_dir = "/var/lib/oakgate";
   HalfOpenLimits half_open;
   std::optional<MetricsAddress> metrics;  // none: off

@@ -110,6 +110,18 @@ std::optional<MetricsAddress> read_metrics(const Field& field, const std::string
   return std::nullopt;
 }
 
+// As useradd(8) has them. Whether there is such a group is known where oakgated runs.
+Parsed<std::string> parse_group_name(std::string_view text) {
+  constexpr std::string_view kLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
+  constexpr std::string_view kOthers = "0123456789.-";
+  const bool good =
+      !text.empty() && text.size() <= kMaxGroupName && kLetters.find(text[0]) != std::string_view::npos &&
+      text.find_first_not_of(std::string(kLetters) + std::string(kOthers)) == std::string_view::npos;
+  if (good) return std::string(text);
+  return fault(quote(text) + " cannot be the name of a group",
+               "a letter or `_`, then letters, digits, `_`, `.` and `-`, at most 32");
+}
+
 HalfOpenLimits read_half_open(const Field& field) {
   constexpr auto kKeys = std::to_array<std::string_view>({"total", "per_source", "aggressive_per_minute"});
   HalfOpenLimits limits;
@@ -139,9 +151,9 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 }
 
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
-  constexpr auto kKeys =
-      std::to_array<std::string_view>({"name", "identity", "listen", "data_plane", "workers", "on_exit",
-                                       "control_socket", "state_dir", "half_open", "metrics", "capture"});
+  constexpr auto kKeys = std::to_array<std::string_view>(
+      {"name", "identity", "listen", "data_plane", "workers", "on_exit", "control_socket", "control_group",
+       "state_dir", "half_open", "metrics", "capture"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -176,6 +188,10 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
     } else if (path) {
       gateway.control_socket = *path;
     }
+  }
+  if (const auto group = map.optional("control_group")) {
+    gateway.control_group =
+        read(*group, "the name of a group of this machine", parse_group_name).value_or("");
   }
   if (const auto directory = map.optional("state_dir")) {
     gateway.state_dir = read_path(*directory, folder).value_or("");

@@ -109,6 +109,7 @@ inline constexpr std::uint32_t kMinReplayWindow = 32;
 inline constexpr std::uint32_t kMaxReplayWindow = 4096;
 inline constexpr std::size_t kMaxPairs = 4096;      // of one tunnel
 inline constexpr std::size_t kMaxSocketPath = 107;  // sockaddr_un
+inline constexpr std::size_t kMaxGroupName = 32;    // useradd(8)
 inline constexpr std::size_t kMaxReason = 256;
 inline constexpr Seconds kMinRetryPeriod{1};
 inline constexpr Seconds kMaxRetryPeriod{86400};

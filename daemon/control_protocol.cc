@@ -15,24 +15,25 @@ namespace {
 struct VerbRow {
   ControlVerb verb;
   std::string_view name;
-  bool needs_peer;
+  Right right;
+  bool needs_peer = false;
   bool needs_trustpoint = false;
 };
 constexpr std::array kVerbs{
-    VerbRow{ControlVerb::status, "status", false},
-    VerbRow{ControlVerb::up, "up", true},
-    VerbRow{ControlVerb::down, "down", true},
-    VerbRow{ControlVerb::reload, "reload", false},
-    VerbRow{ControlVerb::monitor, "monitor", false},
-    VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", false},
-    VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", false},
-    VerbRow{ControlVerb::show_crypto_engine, "show crypto engine configuration", false},
-    VerbRow{ControlVerb::show_dropped_packets, "show crypto engine connections dropped-packet", false},
-    VerbRow{ControlVerb::refresh_keys, "pki refresh", false},
-    VerbRow{ControlVerb::request_crls, "pki crl request", false, true},
-    VerbRow{ControlVerb::confirm, "confirm", false},
-    VerbRow{ControlVerb::show_running_config, "show running-config", false},
-    VerbRow{ControlVerb::explain, "explain", false},
+    VerbRow{ControlVerb::status, "status", Right::look},
+    VerbRow{ControlVerb::up, "up", Right::change, true},
+    VerbRow{ControlVerb::down, "down", Right::change, true},
+    VerbRow{ControlVerb::reload, "reload", Right::change},
+    VerbRow{ControlVerb::monitor, "monitor", Right::look},
+    VerbRow{ControlVerb::show_isakmp_sa, "show crypto isakmp sa", Right::look},
+    VerbRow{ControlVerb::show_ipsec_sa, "show crypto ipsec sa", Right::look},
+    VerbRow{ControlVerb::show_crypto_engine, "show crypto engine configuration", Right::look},
+    VerbRow{ControlVerb::show_dropped_packets, "show crypto engine connections dropped-packet", Right::look},
+    VerbRow{ControlVerb::refresh_keys, "pki refresh", Right::change},
+    VerbRow{ControlVerb::request_crls, "pki crl request", Right::change, false, true},
+    VerbRow{ControlVerb::confirm, "confirm", Right::change},
+    VerbRow{ControlVerb::show_running_config, "show running-config", Right::look},
+    VerbRow{ControlVerb::explain, "explain", Right::look},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -47,9 +48,13 @@ const VerbRow* find_verb(std::string_view name) {
   return nullptr;
 }
 
-std::string verb_names() {
+// Those that `right` suffices for.
+std::string verb_names(Right right) {
   std::string names;
-  for (const VerbRow& row : kVerbs) names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", row.name);
+  for (const VerbRow& row : kVerbs) {
+    if (row.right > right) continue;
+    names += fmt::format("{}\"{}\"", names.empty() ? "" : ", ", row.name);
+  }
   return names;
 }
 
@@ -89,6 +94,18 @@ std::string_view to_string(ControlVerb verb) {
   return kVerbs[static_cast<std::size_t>(verb)].name;
 }
 
+Right right_for(ControlVerb verb) {
+  return kVerbs[static_cast<std::size_t>(verb)].right;
+}
+
+Error only_looks(ControlVerb verb) {
+  return {ErrorCode::not_permitted,
+          fmt::format("\"{}\" is for root: you may look, and change nothing", to_string(verb)),
+          "one of " + verb_names(Right::look),
+          "ask as root, with sudo",
+          {}};
+}
+
 Exit exit_for(ErrorCode code) {
   switch (code) {
     case ErrorCode::not_found:
@@ -123,7 +140,8 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
   const auto verb = json.find("verb");
   const VerbRow* row =
       verb != json.end() && verb->is_string() ? find_verb(verb->get_ref<const std::string&>()) : nullptr;
-  if (row == nullptr) return bad(request.id, "the request has no known verb", "one of " + verb_names());
+  if (row == nullptr)
+    return bad(request.id, "the request has no known verb", "one of " + verb_names(Right::change));
   request.verb = row->verb;
   if (!read_text(json, "peer", request.peer) || !read_text(json, "tunnel", request.tunnel) ||
       !read_text(json, "trustpoint", request.trustpoint)) {

@@ -40,6 +40,13 @@ enum class ControlVerb : std::uint8_t {
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
+// What a client of the control socket may do: root (and whoever oakgated runs as) everything, others whom the
+// socket's permissions let in may look.
+enum class Right : std::uint8_t { look, change };
+[[nodiscard]] Right right_for(ControlVerb verb);
+// ErrorCode::not_permitted, for a client that may only look.
+[[nodiscard]] Error only_looks(ControlVerb verb);
+
 // Exit codes of `oakgate`, and what `error.exit` carries.
 enum class Exit : int { done = 0, failed = 1, usage = 2, unreachable = 3, configuration = 4, not_found = 5 };
 [[nodiscard]] Exit exit_for(ErrorCode code);

@@ -5,6 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "daemon/unix_listener.h"
@@ -14,6 +15,14 @@ namespace oakgate {
 namespace {
 
 constexpr int kBacklog = 16;
+
+// Of whoever has connected. One that cannot be asked for may only look.
+Right right_of(int fd) {
+  ucred peer{};
+  socklen_t size = sizeof peer;
+  if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return Right::look;
+  return peer.uid == 0 || peer.uid == ::geteuid() ? Right::change : Right::look;
+}
 
 struct BufferFree {
   void operator()(bufferevent* buffer) const { bufferevent_free(buffer); }
@@ -30,15 +39,20 @@ struct ControlServer::Client {
   ClientId id;
   UniqueFd fd;  // outlives its buffer
   std::unique_ptr<bufferevent, BufferFree> buffer;
+  Right right;
   std::size_t under_way = 0;
 };
 
 Result<std::unique_ptr<ControlServer>> ControlServer::open(Loop& loop, const std::string& path,
-                                                           const ControlLimits& limits) {
+                                                           const ControlLimits& limits,
+                                                           const std::string& group) {
   Result<UniqueFd> listener = listen_at_path({"control socket", "gateway.control_socket"}, path, kBacklog);
   if (!listener) return fail(std::move(listener.error()));
   std::unique_ptr<ControlServer> server(new ControlServer(loop, path, limits));
   server->listener_ = std::move(*listener);
+  if (group.empty()) return server;
+  if (auto given = give_to_group({"control socket", "gateway.control_group"}, path, group); !given)
+    return fail(std::move(given.error()));
   return server;
 }
 
@@ -54,23 +68,36 @@ ControlServer::~ControlServer() {
   ::unlink(path_.c_str());
 }
 
+const char* ControlServer::no_room_for(Right right) const {
+  if (clients_.size() >= limits_.clients) return "too many clients of the control socket";
+  if (right == Right::change) return nullptr;
+  const auto lookers = std::count_if(clients_.begin(), clients_.end(),
+                                     [](const auto& one) { return one.second->right == Right::look; });
+  return static_cast<std::size_t>(lookers) < limits_.lookers
+             ? nullptr
+             : "too many clients of the control socket that are not root's";
+}
+
 void ControlServer::accept_client() {
   UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd.valid()) return;
-  if (clients_.size() >= limits_.clients) {
-    const std::string line = error_line(0, Error{ErrorCode::in_use,
-                                                 "too many clients of the control socket",
-                                                 fmt::format("at most {}", limits_.clients),
-                                                 "end some of them",
-                                                 {}}) +
-                             "\n";
+  const Right right = right_of(fd.get());
+  if (const char* full = no_room_for(right)) {
+    const std::string line =
+        error_line(0,
+                   Error{ErrorCode::in_use,
+                         full,
+                         fmt::format("at most {}, {} of them not root's", limits_.clients, limits_.lookers),
+                         "end some of them",
+                         {}}) +
+        "\n";
     ::send(fd.get(), line.data(), line.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
     return;
   }
   bufferevent* buffer = bufferevent_socket_new(loop_.base(), fd.get(), 0);
   if (buffer == nullptr) return;
   const ClientId id = next_client_++;
-  auto client = std::make_unique<Client>(Client{this, id, std::move(fd), {}, 0});
+  auto client = std::make_unique<Client>(Client{this, id, std::move(fd), {}, right, 0});
   client->buffer.reset(buffer);
   bufferevent_setcb(buffer, on_readable, nullptr, on_event, client.get());
   // Reading stops at one byte more than the longest line.
@@ -128,6 +155,10 @@ void ControlServer::take_line(Client& client, std::string_view line) {
   const auto request = parse_request(line);
   if (!request) {
     write_line(client, error_line(request.error().id, request.error().error));
+    return;
+  }
+  if (right_for(request->verb) > client.right) {
+    write_line(client, error_line(request->id, only_looks(request->verb)));
     return;
   }
   if (client.under_way >= limits_.requests_per_client) {

@@ -1,5 +1,6 @@
-// The control socket: a Unix stream socket for root's group, JSON lines both ways. Every bound is here: line
-// length, clients, requests under way, what a client that does not read may leave waiting.
+// The control socket: a Unix stream socket, JSON lines both ways. Its permissions say who may come in; who is
+// not root may look only (control_protocol's table of verbs). Every bound is here: line length, clients,
+// requests under way, what a client that does not read may leave waiting.
 #pragma once
 
 #include <event2/bufferevent.h>
@@ -19,6 +20,7 @@ using ClientId = std::uint64_t;
 
 struct ControlLimits {
   std::size_t clients = 32;
+  std::size_t lookers = 24;              // of them, those that may only look: root gets in whoever watches
   std::size_t requests_per_client = 16;  // not yet answered
   std::size_t backlog = 1U << 20;  // bytes a client has not read when it asks for more, or gets an event
   Seconds idle{60};                // without a request under way
@@ -35,9 +37,11 @@ class ControlHandler {
 
 class ControlServer {
  public:
-  // Takes the place of a socket that a dead daemon left; the caller holds the lock beside it. Mode 0660.
+  // Takes the place of a socket that a dead daemon left; the caller holds the lock beside it. Mode 0660, of
+  // this process's group or of `group`.
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(Loop& loop, const std::string& path,
-                                                                   const ControlLimits& limits = {});
+                                                                   const ControlLimits& limits = {},
+                                                                   const std::string& group = {});
   // Lets clients in: once, before the loop runs.
   void serve(ControlHandler& handler);
   ~ControlServer();  // removes the socket
@@ -58,6 +62,7 @@ class ControlServer {
   static void on_readable(bufferevent* buffer, void* client);
   static void on_event(bufferevent* buffer, short what, void* client);
   void accept_client();
+  [[nodiscard]] const char* no_room_for(Right right) const;  // null: there is
   void read_lines(ClientId id);
   void take_line(Client& client, std::string_view line);
   void write_line(Client& client, const std::string& line);

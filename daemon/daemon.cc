@@ -90,7 +90,8 @@ Result<void> Daemon::lock_and_listen() {
   if (!sockets) return fail(sockets.error());
   sockets_ = std::move(*sockets);
   listen_ = gateway.listen;
-  Result<std::unique_ptr<ControlServer>> server = ControlServer::open(*loop_, gateway.control_socket);
+  Result<std::unique_ptr<ControlServer>> server =
+      ControlServer::open(*loop_, gateway.control_socket, {}, gateway.control_group);
   if (!server) return fail(server.error());
   server_ = std::move(*server);
   return {};

@@ -17,6 +17,7 @@ std::vector<std::string> needs_restart(const conf::GatewayConfig& before, const 
   if (before.data_plane != after.data_plane) keys.emplace_back("gateway.data_plane");
   if (before.workers != after.workers) keys.emplace_back("gateway.workers");
   if (before.control_socket != after.control_socket) keys.emplace_back("gateway.control_socket");
+  if (before.control_group != after.control_group) keys.emplace_back("gateway.control_group");
   if (before.state_dir != after.state_dir) keys.emplace_back("gateway.state_dir");
   return keys;
 }

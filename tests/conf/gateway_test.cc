@@ -21,6 +21,7 @@ TEST(Gateway, Defaults) {
   EXPECT_TRUE(all.listen.empty());
   EXPECT_EQ(all.data_plane, DataPlaneChoice::automatic);
   EXPECT_EQ(all.control_socket, "/run/oakgate/control.sock");
+  EXPECT_EQ(all.control_group, "");
   EXPECT_EQ(all.state_dir, "/var/lib/oakgate");
   EXPECT_EQ(all.half_open, (HalfOpenLimits{1024, 16, 60}));
 }
@@ -33,6 +34,7 @@ TEST(Gateway, EveryKey) {
       "  listen: [192.0.2.1, \"2001:db8::\", 2001:db8::1]\n"
       "  data_plane: software\n"
       "  control_socket: run/a.sock\n"
+      "  control_group: netops\n"
       "  state_dir: ../state\n"
       "  half_open: {total: 64, per_source: 64, aggressive_per_minute: 600}\n",
       "/etc/oakgate/f.yaml");
@@ -42,6 +44,7 @@ TEST(Gateway, EveryKey) {
   EXPECT_EQ(all.listen[1].to_string(), "2001:db8::");
   EXPECT_EQ(all.data_plane, DataPlaneChoice::software);
   EXPECT_EQ(all.control_socket, "/etc/oakgate/run/a.sock");
+  EXPECT_EQ(all.control_group, "netops");
   EXPECT_EQ(all.state_dir, "/etc/state");
   EXPECT_EQ(all.half_open, (HalfOpenLimits{64, 64, 600}));
 }
@@ -91,10 +94,10 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
              "workers, on_exit, control_socket, "
-             "state_dir, half_open, metrics or capture; did you mean `name`?"},
+             "control_group, state_dir, half_open, metrics or capture; did you mean `name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "workers, on_exit, control_socket, state_dir, half_open, metrics or capture"},
+             "workers, on_exit, control_socket, control_group, state_dir, half_open, metrics or capture"},
         Case{"workers: 65",
              "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
         Case{"workers: 0",
@@ -146,6 +149,13 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"control_socket: /" + std::string(107, 'x'),
              "27: gateway.control_socket: `/" + std::string(79, 'x') +
                  "...` is too long for a socket; expected at most 107 bytes (unix(7))"},
+        Case{
+            "control_group: 4net",
+            "26: gateway.control_group: `4net` cannot be the name of a group; expected a letter or `_`, then "
+            "letters, digits, `_`, `.` and `-`, at most 32"},
+        Case{"control_group: net:ops",
+             "26: gateway.control_group: `net:ops` cannot be the name of a group; expected a letter or `_`, "
+             "then letters, digits, `_`, `.` and `-`, at most 32"},
         Case{
             "metrics: 192.0.2.1:9814",
             "20: gateway.metrics: `192.0.2.1` is not a loopback address: metrics tell names and amounts to "

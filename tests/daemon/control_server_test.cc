@@ -6,11 +6,13 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <optional>
 #include <set>
 
 namespace oakgate {
@@ -120,13 +122,80 @@ TEST_F(ControlServerTest, AnswersLineByLine) {
             "{\"id\":1,\"ok\":true,\"result\":\"status\"}\n{\"id\":2,\"ok\":true,\"result\":\"reload\"}\n");
 }
 
-TEST_F(ControlServerTest, IsForRootAndItsGroupOnly) {
+TEST_F(ControlServerTest, IsForOwnerAndGroupOnly) {
   open();
   struct stat status {};
   ASSERT_EQ(::stat(path.c_str(), &status), 0);
   EXPECT_EQ(status.st_mode & 07777, 0660U);
   server.reset();
   EXPECT_NE(::stat(path.c_str(), &status), 0) << "the end removes it";
+}
+
+// Connects as somebody who is not root. The socket's folder and mode let in whom they let in: here everybody.
+class Looker {
+ public:
+  explicit Looker(const std::string& path) {
+    std::filesystem::permissions(std::filesystem::path(path).parent_path(), std::filesystem::perms(0711));
+    std::filesystem::permissions(path, std::filesystem::perms(0666));
+    EXPECT_EQ(::seteuid(65534), 0);
+    client.emplace(path);
+    EXPECT_EQ(::seteuid(0), 0);
+  }
+  std::optional<Client> client;
+};
+
+TEST_F(ControlServerTest, WhoIsNotRootMayLookOnly) {
+  if (::geteuid() != 0) FAIL() << "needs root, to be somebody else";
+  open();
+  Looker looker(path);
+  ASSERT_TRUE(looker.client->connected);
+  looker.client->send(request(1) + request(2, "reload") + request(3, "monitor"));
+  std::string answers;
+  ASSERT_TRUE(
+      until([&] { return (answers += looker.client->receive()).find("\"id\":3") != std::string::npos; }));
+  EXPECT_NE(answers.find("{\"id\":1,\"ok\":true"), std::string::npos) << answers;
+  EXPECT_NE(
+      answers.find(
+          "{\"id\":2,\"ok\":false,\"error\":{\"code\":\"not-permitted\",\"text\":\"\\\"reload\\\" is for "
+          "root: you may look, and change nothing\",\"expected\":\"one of \\\"status\\\", "),
+      std::string::npos)
+      << answers;
+  EXPECT_EQ(recorder.requests.size(), 2U) << "the reload is nobody's to do";
+}
+
+TEST_F(ControlServerTest, LookersLeaveRoomForRoot) {
+  if (::geteuid() != 0) FAIL() << "needs root, to be somebody else";
+  ControlLimits limits;
+  limits.clients = 2;
+  limits.lookers = 1;
+  open(limits);
+  Looker one(path);
+  Looker two(path);
+  std::string refused;
+  ASSERT_TRUE(until([&] {
+    refused += two.client->receive();
+    return two.client->closed;
+  }));
+  EXPECT_NE(refused.find("that are not root's"), std::string::npos) << refused;
+  Client root(path);
+  root.send(request(1, "reload"));
+  EXPECT_TRUE(until([&] { return root.receive().find("\"ok\":true") != std::string::npos; }));
+}
+
+TEST_F(ControlServerTest, BelongsToAnotherGroup) {
+  if (::geteuid() != 0) FAIL() << "needs root, to give the socket away";
+  auto opened = ControlServer::open(*loop, path, {}, "nogroup");
+  ASSERT_TRUE(opened) << opened.error().text;
+  struct stat status {};
+  ASSERT_EQ(::stat(path.c_str(), &status), 0);
+  EXPECT_EQ(status.st_gid, 65534U);
+  EXPECT_EQ(status.st_mode & 07777, 0660U);
+  opened->reset();
+  opened = ControlServer::open(*loop, path, {}, "no-such-group");
+  ASSERT_FALSE(opened);
+  EXPECT_EQ(opened.error().text, "control socket: there is no group no-such-group");
+  EXPECT_EQ(opened.error().remedy, "`groupadd --system no-such-group`, or another `gateway.control_group`");
+  EXPECT_FALSE(std::filesystem::exists(path)) << "nothing is left behind";
 }
 
 TEST_F(ControlServerTest, TakesTheNextPlaceAfterAnAccident) {
