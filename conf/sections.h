@@ -102,6 +102,8 @@ void read_proofs(const MapReader& map, const Member& member, const PeerContext& 
 inline constexpr Seconds kMinLifetime{60};
 inline constexpr Seconds kMaxLifetime{30 * 86400};
 inline constexpr std::uint64_t kMinKilobytes = 2560;  // as IOS; 0 is no limit
+inline constexpr std::uint64_t kMinPackets = 1000;    // fewer are gone before a renewal is there
+inline constexpr std::uint64_t kMaxPackets = 1'000'000'000'000'000;
 inline constexpr std::uint64_t kMaxKilobytes = 0xffff'ffff;
 inline constexpr std::uint16_t kMinMss = 500;  // IOS: `ip tcp adjust-mss 500-1460`
 inline constexpr std::uint16_t kMaxMss = 9176;

@@ -129,8 +129,17 @@ std::optional<DhGroup> read_pfs(const Field& field) {
   return read(field, "none or a group", parse_group);
 }
 
+std::optional<std::uint64_t> read_limit(const Field& field, const char* what, std::uint64_t least,
+                                        std::uint64_t most) {
+  return read(field, what, [&](std::string_view text) {
+    auto limit = text == "0" ? Parsed<std::uint64_t>(0) : parse_integer(text, least, most);
+    if (!limit) limit.error().expected += ", or 0 for no limit";
+    return limit;
+  });
+}
+
 Lifetime read_lifetime(const Field& field) {
-  constexpr auto kKeys = std::to_array<std::string_view>({"time", "kilobytes"});
+  constexpr auto kKeys = std::to_array<std::string_view>({"time", "kilobytes", "packets"});
   Lifetime lifetime;
   if (!require_map(field, "a map like {time: 1h, kilobytes: 4608000}")) return lifetime;
   const MapReader map(field, kKeys);
@@ -140,12 +149,12 @@ Lifetime read_lifetime(const Field& field) {
                     }).value_or(lifetime.time);
   }
   if (const auto kilobytes = map.optional("kilobytes")) {
-    const auto value = read(*kilobytes, "a number of kilobytes", [](std::string_view text) {
-      auto limit = text == "0" ? Parsed<std::uint64_t>(0) : parse_integer(text, kMinKilobytes, kMaxKilobytes);
-      if (!limit) limit.error().expected += ", or 0 for no limit";
-      return limit;
-    });
+    const auto value = read_limit(*kilobytes, "a number of kilobytes", kMinKilobytes, kMaxKilobytes);
     if (value) lifetime.kilobytes = Kilobytes{*value};
+  }
+  if (const auto packets = map.optional("packets")) {
+    lifetime.packets =
+        read_limit(*packets, "a number of packets", kMinPackets, kMaxPackets).value_or(lifetime.packets);
   }
   return lifetime;
 }

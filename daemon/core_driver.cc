@@ -193,6 +193,17 @@ void CoreDriver::run(ike::RemoveSas& effect) {
   if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
 }
 
+void CoreDriver::run(ike::MoveSas& effect) {
+  if (parts_.traffic != nullptr) {
+    std::vector<SaId> ids;
+    for (const SaMove& move : effect.sas) ids.push_back(move.id);
+    if (const auto counters = parts_.plane.counters(ids)) parts_.traffic->counted(*counters);
+  }
+  Result<void> moved = parts_.plane.move(effect.sas);
+  if (moved && parts_.traffic != nullptr) parts_.traffic->moved(effect.sas);
+  completions_.push_back(ike::SasMoved{effect.id, std::move(moved)});
+}
+
 void CoreDriver::run(ike::CountTraffic& effect) {
   Result<std::vector<SaCounters>> counters = parts_.plane.counters(effect.sas);
   if (parts_.traffic != nullptr && counters) parts_.traffic->counted(*counters);

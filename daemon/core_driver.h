@@ -61,6 +61,7 @@ class CoreDriver {
   void run(ike::VerifyPeer& effect);
   void run(ike::InstallSas& effect);
   void run(ike::RemoveSas& effect);
+  void run(ike::MoveSas& effect);
   void run(ike::CountTraffic& effect);
   void run(ike::Protect& effect);
   void run(ike::Unprotect& effect);

@@ -57,6 +57,8 @@ constexpr std::array kPhase2{
         EventId::phase2_adopted, LogLevel::notice,
         "IPSEC: carrying on with the SAs of an earlier run for {selectors}: {algorithms}, spi in {spi_in}, "
         "out {spi_out}"},
+    EventRow{EventId::phase2_moved, LogLevel::notice,
+             "IPSEC: the SAs for {selectors} go on at {to} instead of {from}, spi in {spi_in}"},
     EventRow{EventId::phase2_rekeying, LogLevel::info, "IPSEC: renewing the SAs for {selectors}"},
     EventRow{EventId::phase2_deleted, LogLevel::info,
              "IPSEC(delete_sa): deleting SA for {selectors}, spi in {spi_in}, by {by}, reason \"{reason}\""},

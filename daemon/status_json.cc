@@ -244,6 +244,12 @@ Json kilobytes_left(const SaPairSnapshot& sa, const SaCounters& counters) {
   return sa.kilobytes.value > used ? sa.kilobytes.value - used : 0;
 }
 
+Json packets_left(const SaPairSnapshot& sa, const SaId& id, const SaCounters& counters) {
+  const bool limited = sa.packets != 0 && (id == sa.in || id == sa.out);
+  if (!limited) return nullptr;
+  return sa.packets > counters.packets ? sa.packets - counters.packets : 0;
+}
+
 // IOS shows beside each SA what of the transform set is its own, and the mode.
 std::string transform_of(const TransformSet& set, IpsecProtocol protocol) {
   TransformSet part = set;
@@ -269,6 +275,7 @@ Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id
           {"conn_id", numbers.number(name)},
           {"udp_encapsulation", sa.encapsulation.has_value()},
           {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
+          {"packets_left", packets_left(sa, id, counters_of(input, id))},
           {"expires_in_s", seconds_until(sa.expires_at, input.now)},
           {"replay_window", sa.replay_window},
           {"sequence", counters_of(input, id).sequence},

@@ -303,6 +303,7 @@ void on(Core& core, Acquire acquire) {
   Peer& peer = *core.state().by_reqid.at(acquire.reqid);
   if (peer.tunnels[pair->tunnel].held_down || peer.config.tunnels[pair->tunnel].start == StartMode::responder)
     return;
+  if (expects_message_3(core, peer, acquire.reqid)) return;
   want_pair(core, peer, *pair, Why::traffic);
 }
 

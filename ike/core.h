@@ -26,6 +26,13 @@ struct JobOwner {
   SaPairId pair{};  // 0: an exchange's
 };
 
+// An SA pair that the data plane was told to have go on elsewhere (moved_peers.h).
+struct MoveUnderWay {
+  SaPairId pair;
+  Endpoint from;
+  std::vector<SaId> outbound;  // as they were named there
+};
+
 class EngineState {
  public:
   std::string gateway;
@@ -46,6 +53,7 @@ class EngineState {
   std::unordered_map<SaPairId, Reqid> sa_pairs;
   std::unordered_set<Spi> inbound_spis;
   std::unordered_map<JobId, JobOwner> jobs;
+  std::unordered_map<JobId, MoveUnderWay> moves;
   std::unordered_map<JobId, IkeSaId> countings;  // CountTraffic under way
   std::list<Waiter> waiters;
   std::uint32_t last_narrowed = 0;   // reqids of narrowed pairs go round

@@ -91,6 +91,11 @@ struct InstallSas {
 struct RemoveSas {
   std::vector<SaId> sas;
 };
+// They go on at the peer's new place (DataPlane::move); answered by SasMoved with the same id.
+struct MoveSas {
+  JobId id;
+  std::vector<SaMove> sas;
+};
 // What these SAs have carried; answered by TrafficCounted with the same id.
 struct CountTraffic {
   JobId id;
@@ -119,8 +124,8 @@ struct CommandDone {
   Result<void> result;
 };
 
-using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, CountTraffic, Protect,
-                            Unprotect, KeepPair, ForgetPair, Raise, CommandDone>;
+using Effect = std::variant<SendDatagram, StartJob, VerifyPeer, InstallSas, RemoveSas, MoveSas, CountTraffic,
+                            Protect, Unprotect, KeepPair, ForgetPair, Raise, CommandDone>;
 using Effects = std::vector<Effect>;
 
 // ---- Inputs --------------------------------------------------------------------------------------------
@@ -143,11 +148,15 @@ struct SasInstalled {
   JobId id;
   Result<void> result;
 };
+struct SasMoved {
+  JobId id;
+  Result<void> result;
+};
 struct TrafficCounted {
   JobId id;
   Result<std::vector<SaCounters>> counters;  // in the order asked
 };
-using Completion = std::variant<JobDone, SasInstalled, TrafficCounted>;
+using Completion = std::variant<JobDone, SasInstalled, SasMoved, TrafficCounted>;
 
 // Bring every pair of a peer, or of one of its tunnels, up. Done when all are up, or with the first failure.
 struct Up {

@@ -6,6 +6,7 @@
 #include "ike/dead_peers.h"
 #include "ike/exchange.h"
 #include "ike/kept_pairs.h"
+#include "ike/moved_peers.h"
 #include "ike/sa_book.h"
 #include "ike/snapshots.h"
 #include "ike/transport.h"
@@ -155,6 +156,10 @@ void Engine::on_completion(const Context& context, Completion completion) {
     } else {
       on_traffic_counted(core, SaPairId{counted->id.value}, total_packets(*counted));
     }
+    return;
+  }
+  if (auto* moved = std::get_if<SasMoved>(&completion)) {
+    on_sas_moved(core, std::move(*moved));
     return;
   }
   SasInstalled& installed = std::get<SasInstalled>(completion);

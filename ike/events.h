@@ -35,6 +35,7 @@ enum class EventId : std::uint8_t {
   phase2_proxy_ids,    // "proxy identities not supported"; fields: offered; error
   phase2_narrowed,     // the peer's proxy identities are a part of ours; fields: of
   phase2_adopted,      // an earlier run's SAs are carried on with; fields: algorithms, spi_in, spi_out
+  phase2_moved,        // its SAs go on at the peer's new place; fields: spi_in, from, to
   phase2_rekeying,
   phase2_deleted,  // fields: spi_in, by, reason
   phase2_expired,  // fields: spi_in

@@ -111,6 +111,7 @@ struct Peer {
   // Of an earlier run, and not carried on with: the peer is told once there is an IKE SA.
   std::vector<SaId> owed_deletes;
   CallRate aggressive_calls;
+  std::optional<Instant> moved_at;  // when its SA pairs last were, without an IKE SA
   SkeyidForm skeyid =
       SkeyidForm::automatic;  // the form of RSA-encrypted nonces it uses; automatic: not known yet
 };

@@ -23,11 +23,16 @@ Kilobytes soft(Kilobytes hard, std::uint32_t percent, RekeyMode rekey) {
   return Kilobytes{hard.value - hard.value * (100 - percent) / 100};
 }
 
-// RFC 4303 section 3.3.3: a new SA is there before "the 2^32nd packet on a given SA". From the half on, like
-// the kilobytes not at the same moment on both sides: there is time enough at any speed.
-std::uint64_t soft_packets(std::uint32_t percent) {
+// The operator's packets like the kilobytes. RFC 4303 section 3.3.3: a new SA is there before "the 2^32nd
+// packet on a given SA". From the half on, not at the same moment on both sides: there is time enough at any
+// speed.
+std::uint64_t soft_packets(std::uint64_t hard, std::uint32_t percent, bool esn, RekeyMode rekey) {
   constexpr std::uint64_t kHalf = std::uint64_t{1} << 31;
-  return kHalf + kHalf / 200 * percent;
+  if (rekey == RekeyMode::never) return 0;
+  const std::uint64_t of_numbers = esn ? 0 : kHalf + kHalf / 200 * percent;
+  if (hard == 0) return of_numbers;
+  const std::uint64_t chosen = hard - hard / 100 * (100 - percent);
+  return of_numbers == 0 ? chosen : std::min(chosen, of_numbers);
 }
 
 IpsecProtocol carrier(const TransformSet& set) {
@@ -92,7 +97,8 @@ Result<SaSpec> sa_of(const IkeSa& sa, const QuickMode& quick, SaSpec spec, const
   if (spec.id.protocol == carrier(chosen.set)) {
     spec.hard_kilobytes = chosen.lifetime.kilobytes;
     spec.soft_kilobytes = soft(chosen.lifetime.kilobytes, quick.soft_percent, tunnel.rekey);
-    if (!spec.esn && tunnel.rekey != RekeyMode::never) spec.soft_packets = soft_packets(quick.soft_percent);
+    spec.hard_packets = tunnel.lifetime.packets;
+    spec.soft_packets = soft_packets(spec.hard_packets, quick.soft_percent, spec.esn, tunnel.rekey);
   }
   if (auto derived = derive_keys(sa, quick, spec); !derived) return fail(std::move(derived.error()));
   return spec;

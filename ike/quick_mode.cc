@@ -67,6 +67,18 @@ std::optional<OwnQuickMode> own_quick_mode(Core& core, const Pair& pair) {
   return OwnQuickMode{sa, found->second.get()};
 }
 
+bool expects_message_3(Core& core, const Peer& peer, Reqid reqid) {
+  return std::any_of(peer.ike_sas.begin(), peer.ike_sas.end(), [&](IkeSaId id) {
+    const IkeSa* sa = core.find_sa(id);
+    if (sa == nullptr) return false;
+    return std::any_of(sa->quick_modes.begin(), sa->quick_modes.end(), [&](const auto& entry) {
+      const QuickMode& quick = *entry.second;
+      const bool keyed = quick.keyed_at != Instant{};
+      return quick.role == Role::responder && quick.reqid == reqid && keyed && !quick.result && !quick.failed;
+    });
+  });
+}
+
 void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair) {
   auto fresh = new_exchange(core, Role::initiator, new_message_id(core, sa));
   QuickMode& quick = *fresh;

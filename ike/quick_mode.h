@@ -28,6 +28,10 @@ struct OwnQuickMode {
 };
 [[nodiscard]] std::optional<OwnQuickMode> own_quick_mode(Core& core, const Pair& pair);
 
+// Whether the peer's for a pair is under way and waits for message 3 alone: what it sends under it may be
+// here before that, and so may answers. It ends by itself if message 3 never comes.
+[[nodiscard]] bool expects_message_3(Core& core, const Peer& peer, Reqid reqid);
+
 // Begins one for a selector pair under an established SA.
 void start_quick_mode(Core& core, IkeSa& sa, Peer& peer, Pair& pair);
 // Message 1 of a peer's: the exchange is kept only if HASH(1) verified.

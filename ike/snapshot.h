@@ -58,8 +58,9 @@ struct SaPairSnapshot {
   Instant established_at;
   std::optional<Instant> rekey_at;  // none for an old one
   Instant expires_at;
-  Kilobytes kilobytes;   // hard limit; 0: none
-  bool adopted = false;  // an earlier run negotiated it
+  Kilobytes kilobytes;        // hard limit; 0: none
+  std::uint64_t packets = 0;  // likewise, of each SA
+  bool adopted = false;       // an earlier run negotiated it
 };
 
 enum class TunnelState : std::uint8_t {

@@ -51,6 +51,7 @@ SaPairSnapshot snapshot_of(const EngineState& state, const Pair& pair, const SaP
   shot.rekey_at = state.timers.when(sas.rekey_timer);
   shot.expires_at = state.timers.when(sas.expiry_timer).value_or(sas.established_at);
   shot.kilobytes = sas.lifetime.kilobytes;
+  shot.packets = tunnel.lifetime.packets;
   shot.adopted = sas.adopted;
   return shot;
 }

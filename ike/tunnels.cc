@@ -5,6 +5,7 @@
 
 #include "ike/informational.h"
 #include "ike/kept_pairs.h"
+#include "ike/moved_peers.h"
 #include "ike/narrowed_pairs.h"
 #include "ike/phase1.h"
 #include "ike/quick_mode.h"
@@ -352,6 +353,7 @@ void say_what_is_missing(Core& core, Peer& peer) {
 
 void phase1_ready(Core& core, Peer& peer) {
   peer.last_error.reset();
+  follow_phase1(core, peer);
   if (!peer.owed_deletes.empty()) {
     if (IkeSa* sa = core.current_sa(peer)) send_delete(core, *sa, std::exchange(peer.owed_deletes, {}));
   }

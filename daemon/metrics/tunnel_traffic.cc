@@ -79,6 +79,21 @@ void TunnelTraffic::counted(std::span<const SaCounters> counters) {
   }
 }
 
+void TunnelTraffic::moved(std::span<const SaMove> sas) {
+  for (const SaMove& move : sas) {
+    const auto found = accounts_.find(move.id);
+    if (found == accounts_.end() || found->second.direction == Direction::in) continue;
+    SaId id = move.id;
+    id.destination = move.remote.address;
+    if (id == move.id) continue;
+    Account account = found->second;
+    account.last.id = id;
+    std::replace(account.tunnel->sas.begin(), account.tunnel->sas.end(), move.id, id);
+    accounts_.erase(found);
+    accounts_[id] = std::move(account);
+  }
+}
+
 void TunnelTraffic::gone(std::span<const SaId> sas) {
   for (const SaId& id : sas) {
     const auto found = accounts_.find(id);

@@ -48,6 +48,8 @@ class TunnelTraffic {
 
   // As a data plane counts them. Nothing falls: what a plane does not know any more keeps its last count.
   void counted(std::span<const SaCounters> counters);
+  // Outbound ones have another destination, and are counted on under that name.
+  void moved(std::span<const SaMove> sas);
   // They will not be counted again.
   void gone(std::span<const SaId> sas);
 

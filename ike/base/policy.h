@@ -69,6 +69,8 @@ struct Identity {
 struct Lifetime {
   Seconds time{3600};
   Kilobytes kilobytes{4608000};  // 0: no limit
+  // Of our own choosing: IKEv1 has no word for it. 0: no limit but the sequence numbers' own.
+  std::uint64_t packets = 0;
   friend auto operator<=>(const Lifetime&, const Lifetime&) = default;
 };
 

@@ -90,9 +90,17 @@ struct SaSpec {
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};
-  // Likewise, in packets. The hard one needs no telling: an SA ends when its sequence numbers do, RFC 4303
-  // section 3.3.3.
+  // Likewise, in packets. Beside the hard one, an SA ends when its sequence numbers do, RFC 4303 section
+  // 3.3.3.
+  std::uint64_t hard_packets = 0;
   std::uint64_t soft_packets = 0;
+};
+
+// An SA whose peer's end is elsewhere now: DataPlane::move.
+struct SaMove {
+  SaId id;          // as it was until now
+  Endpoint remote;  // the outer address, and the UDP port
+  friend bool operator==(const SaMove&, const SaMove&) = default;
 };
 
 // One selector pair between two gateways: configured, or a part of such a one that the peer has narrowed. Of
@@ -130,7 +138,7 @@ class DataPlaneListener {
   // Outbound traffic met a policy with `acquire` and no SA. Rate-limited by the plane: at most one a second a
   // reqid.
   virtual void on_acquire(Reqid reqid) = 0;
-  // The soft limit of kilobytes was reached, once an SA.
+  // The soft limit of kilobytes or packets was reached, once an SA.
   virtual void on_soft_limit(const SaId& id, Reqid reqid) = 0;
   // Said right before on_expired: what the SA had counted. Never said of an SA that a plane lost sight of.
   virtual void on_last_counts(const SaCounters& /*counts*/) {}
@@ -183,6 +191,13 @@ class DataPlane {
   [[nodiscard]] virtual Result<void> install(std::span<const SaSpec> sas) = 0;
   // Removing what is not there is no error: it may just have expired.
   [[nodiscard]] virtual Result<void> remove(std::span<const SaId> sas) = 0;
+  // SAs of a peer behind a NAT that has given it another outer address or port (RFC 3948 section 4) go on
+  // there, with their keys, sequence numbers (which may skip some), windows, counts and limits. Of an
+  // outbound one the name changes with the destination. ESP in UDP in tunnel mode, and the IPComp in it;
+  // their policy has been moved before, by protect(), so that nothing goes to the old place meanwhile. On an
+  // error each of them is where it was, or gone. ErrorCode::not_found: one is not there; unsupported: a
+  // network device ciphers it.
+  [[nodiscard]] virtual Result<void> move(std::span<const SaMove> sas) = 0;
   // In the order asked; an SA that is not there yields its id with zeros.
   [[nodiscard]] virtual Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) = 0;
 

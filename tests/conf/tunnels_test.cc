@@ -44,14 +44,15 @@ TEST(Tunnels, Defaults) {
 TEST(Tunnels, EveryKey) {
   const TunnelConfig lan = tunnel(
       "local: 10.1.0.0/24, remote: 10.2.0.0/24, transform_sets: [strong], pfs: group14, lifetime: {time: 8h, "
-      "kilobytes: 2560}, start: on-start, rekey: never, replay_window: 4096, accept: subset, esn: true, "
+      "kilobytes: 2560, packets: 1000}, start: on-start, rekey: never, replay_window: 4096, accept: subset, "
+      "esn: true, "
       "df_bit: clear, copy_dscp: false, tcp_mss: clamp");
   EXPECT_TRUE(lan.esn);
   EXPECT_EQ(lan.handling, (PacketHandling{DfBit::clear, false, {TcpMss::Kind::clamp, 0}}));
   EXPECT_EQ(lan.accept, AcceptMode::subset);
   EXPECT_EQ(lan.rekey, RekeyMode::never);
   EXPECT_EQ(lan.pfs, DhGroup::modp2048);
-  EXPECT_EQ(lan.lifetime, (Lifetime{Seconds(28800), Kilobytes{2560}}));
+  EXPECT_EQ(lan.lifetime, (Lifetime{Seconds(28800), Kilobytes{2560}, 1000}));
   EXPECT_EQ(lan.start, StartMode::on_start);
   EXPECT_EQ(lan.replay_window, 4096U);
   EXPECT_EQ(
@@ -204,8 +205,11 @@ INSTANTIATE_TEST_SUITE_P(
               "111: peers.b.tunnels.lan.lifetime.kilobytes: `1000` is out of range; expected a number from "
               "2560 to "
               "4294967295, or 0 for no limit",
-              "117: peers.b.tunnels.lan.lifetime.bytes: `bytes` is not a known key; expected time or "
-              "kilobytes"}},
+              "117: peers.b.tunnels.lan.lifetime.bytes: `bytes` is not a known key; expected time, "
+              "kilobytes or packets"}},
+        Case{kNets + kSet + "lifetime: {packets: 999}",
+             {"98: peers.b.tunnels.lan.lifetime.packets: `999` is out of range; expected a number from 1000 "
+              "to 1000000000000000, or 0 for no limit"}},
         Case{
             kNets + kSet + "start: on-trafic",
             {"85: peers.b.tunnels.lan.start: `on-trafic` is not known here; expected on-traffic, on-start or "

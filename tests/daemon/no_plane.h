@@ -24,6 +24,7 @@ class NoPlane final : public DataPlane {
   Result<void> unprotect(Reqid /*reqid*/) override { return {}; }
   Result<void> install(std::span<const SaSpec> /*sas*/) override { return {}; }
   Result<void> remove(std::span<const SaId> /*sas*/) override { return {}; }
+  Result<void> move(std::span<const SaMove> /*sas*/) override { return {}; }
   Result<std::vector<SaCounters>> counters(std::span<const SaId> /*sas*/) override {
     return std::vector<SaCounters>();
   }

@@ -229,6 +229,8 @@ void Fleet::carry_out(ike::Effects effects) {
           ike::JobDone{verify->id, fail(ErrorCode::unsupported, "oakgate-load knows pre-shared keys alone")});
     } else if (auto* install = std::get_if<ike::InstallSas>(&effect)) {
       completions_.emplace_back(ike::SasInstalled{install->id, {}});
+    } else if (auto* move = std::get_if<ike::MoveSas>(&effect)) {
+      completions_.emplace_back(ike::SasMoved{move->id, {}});
     } else if (auto* count = std::get_if<ike::CountTraffic>(&effect)) {
       completions_.emplace_back(ike::TrafficCounted{count->id, std::vector<SaCounters>(count->sas.size())});
     } else if (auto* raised = std::get_if<ike::Raise>(&effect)) {

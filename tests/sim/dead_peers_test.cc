@@ -1,4 +1,4 @@
-// Dead peers (RFC 3706), INVALID-SPI, restarts at any moment, and peers whose NAT changes its mind.
+// Dead peers (RFC 3706), INVALID-SPI, restarts at any moment.
 #include <gtest/gtest.h>
 
 #include "ike/wire/message.h"
@@ -339,91 +339,6 @@ TEST(Restart, OfEitherSideAtEveryStep) {
       }
     }
   }
-}
-
-// ---- behind a NAT
-
-void put_behind_nat(TwoGateways& two, const IpAddress& outside) {
-  two.net.nats = {{two.a.address, outside, 10000}};
-  two.b.config().peers.front().called_from = {Subnet(outside, 24)};
-}
-
-struct BehindNat : TwoGateways {
-  explicit BehindNat(std::uint64_t seed)
-      : TwoGateways(seed, {plan(StartMode::on_start, StartMode::responder)}) {
-    put_behind_nat(*this, *IpAddress::parse("198.51.100.1"));
-    start();
-  }
-  Endpoint seen_at() { return b.engine().snapshot({}).at(0).isakmp_sas.at(0).remote; }
-};
-
-TEST(NatRebinding, TrafficFromTheNewPortMovesThePeer) {
-  BehindNat two(15);
-  ASSERT_TRUE(two.up_within(Seconds(5)));
-  ASSERT_TRUE(carries(two.a, two.b, 1));
-  two.net.nats.front().port_offset = 11000;
-  EXPECT_FALSE(two.b.send_traffic(kLan, two.a)) << "the old translation is gone";
-  EXPECT_TRUE(two.a.send_traffic(kLan, two.b)) << "an authentic packet from the new one";
-  two.net.run_for(Seconds(2));
-  EXPECT_EQ(two.seen_at().port, 15500);
-  EXPECT_TRUE(carries(two.a, two.b, 1));
-  EXPECT_EQ(two.b.engine().snapshot({}).at(0).tunnels.at(0).sas.at(0).encapsulation,
-            (UdpEncapsulation{4500, 15500}));
-  EXPECT_EQ(count_events(two.b, EventId::endpoint_changed), 1U);
-}
-
-TEST(NatRebinding, TheAddressMayChangeToo) {
-  BehindNat two(16);
-  ASSERT_TRUE(two.up_within(Seconds(5)));
-  two.net.nats.front() = {two.a.address, *IpAddress::parse("198.51.100.77"), 12000};
-  EXPECT_TRUE(two.a.send_traffic(kLan, two.b));
-  two.net.run_for(Seconds(2));
-  EXPECT_EQ(two.seen_at().to_string(), "198.51.100.77:16500");
-  EXPECT_TRUE(carries(two.a, two.b, 1));
-  two.net.run_for(Seconds(60));
-  EXPECT_TRUE(carries(two.a, two.b, 1));
-  EXPECT_EQ(two.b.plane().size(), 2U) << "nothing of the old place is left";
-}
-
-TEST(NatRebinding, AnAuthenticIkeMessageMovesThePeer) {
-  BehindNat two(17);
-  ASSERT_TRUE(two.up_within(Seconds(5)));
-  two.net.nats.front().port_offset = 11000;
-  const SaId out = two.a.engine().snapshot({}).at(0).tunnels.at(0).sas.at(0).out;
-  two.a.command(ike::SoftLimitReached{out, kLan});
-  two.net.run_for(Seconds(20));
-  EXPECT_EQ(two.seen_at().port, 15500);
-  EXPECT_TRUE(carries(two.a, two.b, 1));
-}
-
-TEST(NatRebinding, AnUnauthenticMessageMovesNobody) {
-  BehindNat two(18);
-  std::vector<Bytes> recorded;
-  two.net.tap = [&](const Endpoint& from, const Endpoint&, Bytes& data) {
-    if (from.address == two.a.address) recorded.push_back(data);
-    return true;
-  };
-  ASSERT_TRUE(two.up_within(Seconds(5)));
-  const Endpoint before = two.seen_at();
-  const Endpoint forged{*IpAddress::parse("198.51.100.1"), 6666};
-  for (const Bytes& data : recorded) {
-    two.b.receive({two.b.address, 4500}, forged, data);  // replayed
-    Bytes flipped = data;
-    flipped.back() ^= 1;
-    two.b.receive({two.b.address, 4500}, forged, flipped);
-  }
-  EXPECT_EQ(two.seen_at(), before);
-  EXPECT_EQ(find_event(two.b, EventId::endpoint_changed), nullptr);
-}
-
-TEST(NatRebinding, NobodyMovesToWhereThePeerDoesNotCallFrom) {
-  BehindNat two(19);
-  ASSERT_TRUE(two.up_within(Seconds(5)));
-  const Endpoint before = two.seen_at();
-  two.net.nats.front() = {two.a.address, *IpAddress::parse("203.0.113.9"), 10000};
-  static_cast<void>(two.a.send_traffic(kLan, two.b));
-  two.net.run_for(Seconds(2));
-  EXPECT_EQ(two.seen_at(), before);
 }
 
 }  // namespace

@@ -141,6 +141,8 @@ void Gateway::carry_out(ike::Effects effects) {
       install(*sas);
     } else if (auto* gone = std::get_if<ike::RemoveSas>(&effect)) {
       for (const SaId& id : gone->sas) plane_.erase(id);
+    } else if (auto* sas_elsewhere = std::get_if<ike::MoveSas>(&effect)) {
+      move(*sas_elsewhere);
     } else if (auto* count = std::get_if<ike::CountTraffic>(&effect)) {
       count_traffic(*count);
     } else if (auto* protect = std::get_if<ike::Protect>(&effect)) {
@@ -234,6 +236,44 @@ void Gateway::install(ike::InstallSas& request) {
     if (life != life_ || !running()) return;
     ike::Effects effects;
     engine_->on_completion({network_.now(), network_.rng, effects}, ike::SasInstalled{id, result});
+    carry_out(std::move(effects));
+  });
+}
+
+// The policy must have been moved before.
+void Gateway::move(const ike::MoveSas& request) {
+  Result<void> result;
+  for (const SaMove& one : request.sas) {
+    const auto found = plane_.find(one.id);
+    if (found == plane_.end()) {
+      result = fail(ErrorCode::not_found, "there is no such SA");
+      break;
+    }
+    if (refuse_moves == ErrorCode::unsupported) {
+      result = fail(ErrorCode::unsupported, "the data plane cannot move it");
+      break;
+    }
+    const auto guard = guarded_.find(found->second.spec.reqid);
+    if (guard == guarded_.end() || guard->second.remote_gateway != one.remote.address) {
+      result = fail(ErrorCode::internal, "its policy is elsewhere");
+      break;
+    }
+    HeldSa held = std::move(found->second);
+    plane_.erase(found);
+    const bool out = held.spec.direction == Direction::out;
+    if (refuse_moves && out) {
+      result = fail(*refuse_moves, "the data plane failed midway");
+      continue;
+    }
+    (out ? held.spec.id.destination : held.spec.source) = one.remote.address;
+    if (held.spec.encapsulation) held.spec.encapsulation->remote_port = one.remote.port;
+    const SaId id = held.spec.id;
+    plane_.emplace(id, std::move(held));
+  }
+  network_.after(Milliseconds(network_.rng.between(0, 3)), [this, life = life_, id = request.id, result] {
+    if (life != life_ || !running()) return;
+    ike::Effects effects;
+    engine_->on_completion({network_.now(), network_.rng, effects}, ike::SasMoved{id, result});
     carry_out(std::move(effects));
   });
 }

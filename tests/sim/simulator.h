@@ -87,6 +87,8 @@ class Gateway {
   std::set<std::string> revoked;                   // serials that verifications refuse
   // Test hooks.
   bool refuse_installs = false;
+  std::optional<ErrorCode>
+      refuse_moves;              // `unsupported`: they stay where they are; else half of them is gone
   bool receives_late = false;    // on a new SA only once the SA to send with is there, as many responders do
   std::size_t jobs = 0;          // that were asked for, verifications included
   int unreadable = 0;            // so many of the next verifications find the signature bad
@@ -99,6 +101,7 @@ class Gateway {
   [[nodiscard]] ike::JobDone do_job(const ike::StartJob& start) const;
   void complete_later(Milliseconds time, ike::JobDone done);
   void install(ike::InstallSas& install);
+  void move(const ike::MoveSas& move);
   void count_traffic(const ike::CountTraffic& count);
   void arm();
   [[nodiscard]] std::vector<ike::KeptPair> adopt();

@@ -97,6 +97,33 @@ TEST_F(DataPlaneLife, HardBytesEndAnSa) {
   EXPECT_FALSE(leaked());
 }
 
+TEST_F(DataPlaneLife, PacketsEndAnSaAndTheSoftLimitSaysSoBefore) {
+  for (const bool esn : {false, true}) {
+    Tunnel tunnel;
+    tunnel.number = esn ? 2 : 1;
+    tunnel.esn = esn;
+    tunnel.soft_packets = 3;
+    tunnel.hard_packets = 5;
+    up(tunnel);
+    const UdpSocket from(host_a_, host_address(Side::a, Family::ipv4), 0);
+    const UdpSocket to(host_b_, host_address(Side::b, Family::ipv4), 7777);
+    const auto arrives = [&] { return from.send(to.local(), "x") == 0 && !to.receive(500).empty(); };
+    for (int i = 0; i < 5; ++i) EXPECT_TRUE(arrives()) << i;
+    EXPECT_TRUE(await([&] { return !a_.heard.soft_limits.empty() && !b_.heard.soft_limits.empty(); }));
+    EXPECT_THAT(a_.heard.soft_limits, ::testing::ElementsAre(tunnel.outbound(Side::a)));
+    EXPECT_THAT(b_.heard.soft_limits, ::testing::ElementsAre(tunnel.inbound(Side::b)));
+    EXPECT_TRUE(a_.heard.expired.empty());
+    EXPECT_FALSE(arrives());
+    EXPECT_TRUE(await([&] { return !a_.heard.expired.empty(); }));
+    EXPECT_THAT(a_.heard.expired, ::testing::ElementsAre(tunnel.outbound(Side::a)));
+    EXPECT_EQ(a_.heard.last_counts.at(0).packets, 5U);
+    EXPECT_FALSE(leaked());
+    remove(tunnel);
+    unprotect(tunnel);
+    for (Gateway* one : {&a_, &b_}) one->heard = {};
+  }
+}
+
 TEST_F(DataPlaneLife, SoftBytesAreToldOnceAndTheSaGoesOn) {
   Tunnel tunnel;
   tunnel.soft_kilobytes = Kilobytes{1};

@@ -149,6 +149,8 @@ std::vector<SaSpec> Tunnel::sas(Side side) const {
     sa.hard_time = hard_time;
     sa.hard_kilobytes = hard_kilobytes;
     sa.soft_kilobytes = soft_kilobytes;
+    sa.hard_packets = hard_packets;
+    sa.soft_packets = soft_packets;
     specs.push_back(std::move(sa));
   };
   for (const Direction direction : {Direction::in, Direction::out}) {

@@ -95,6 +95,8 @@ struct Tunnel {
   Seconds hard_time{0};
   Kilobytes hard_kilobytes{0};
   Kilobytes soft_kilobytes{0};
+  std::uint64_t hard_packets = 0;
+  std::uint64_t soft_packets = 0;
 
   [[nodiscard]] Reqid reqid() const { return Reqid{kReqidBase + number}; }
   [[nodiscard]] ProtectPolicy policy(Side side) const;

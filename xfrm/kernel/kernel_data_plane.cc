@@ -105,6 +105,9 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> unprotect(Reqid reqid) override;
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
   [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
+  [[nodiscard]] Result<void> move(std::span<const SaMove> sas) override {
+    return move_states(requests_, sas_, sas);
+  }
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
   [[nodiscard]] Result<DropCounts> drops() override;
   void shut_down() override;
@@ -117,12 +120,13 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query(std::span<const SaId> sas);
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query_all();
   [[nodiscard]] PacketMark mark_of_sa(const SaId& id) const;
+  // What the kernel's earlier states of the SA had counted.
+  void add_earlier(SaCounters& counters) const;
   void see_to_offload(std::span<const SaSpec> sas);
   // The acquires among `events` that are wanted and due, each reqid once.
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
   [[nodiscard]] std::vector<std::pair<MovedSa, Reqid>> moved_sas(const XfrmEventBatch& events) const;
-  [[nodiscard]] Result<void> follow(const MovedSa& moved);
   [[nodiscard]] Result<void> make_up_for_overrun(XfrmEventBatch& batch);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> gone_sas(const XfrmEventBatch& events);
 
@@ -162,7 +166,7 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   const std::vector<Reqid> acquires = due_acquires(batch);
   const auto soft = known(batch.soft_limits);
   const auto moved = moved_sas(batch);
-  for (const auto& [sa, reqid] : moved) note(follow(sa));
+  for (SaCounters& last : batch.last) add_earlier(last);
   const auto gone = gone_sas(batch);
   for (const auto& [id, reqid] : soft) listener.on_soft_limit(id, reqid);
   for (const auto& [sa, reqid] : moved) listener.on_peer_moved(sa.id, reqid, sa.remote);
@@ -203,14 +207,6 @@ std::vector<std::pair<MovedSa, Reqid>> KernelDataPlane::moved_sas(const XfrmEven
     if (const auto sa = sas_.find(one.id); sa != sas_.end()) moved.emplace_back(one, sa->second.reqid);
   }
   return moved;
-}
-
-// Tried once for each move: the kernel may say it for every packet.
-Result<void> KernelDataPlane::follow(const MovedSa& moved) {
-  const std::vector<PortChange> changes = port_changes(sas_, moved.id, moved.remote);
-  if (changes.empty()) return {};
-  for (const PortChange& change : changes) sas_.at(change.id).moved_to = change.port;
-  return change_ports(requests_, changes);
 }
 
 std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBatch& events) {
@@ -438,8 +434,16 @@ Result<std::vector<SaCounters>> KernelDataPlane::counters(std::span<const SaId> 
     SaCounters& one = counters.emplace_back();
     if (const auto state = found->find(id); state != found->end()) one = state->second;
     one.id = id;
+    add_earlier(one);
   }
   return counters;
+}
+
+void KernelDataPlane::add_earlier(SaCounters& counters) const {
+  const auto sa = sas_.find(counters.id);
+  if (sa == sas_.end()) return;
+  counters.replayed += sa->second.replayed;
+  counters.not_authentic += sa->second.not_authentic;
 }
 
 Result<DropCounts> KernelDataPlane::drops() {

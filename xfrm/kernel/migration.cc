@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <string>
 
 #include "xfrm/netlink/xfrm_state.h"
 #include "xfrm/netlink/xfrm_wire.h"
@@ -14,85 +15,212 @@ namespace oakgate {
 
 namespace {
 
-// What the kernel wants to hear again of a state: without the algorithms and the window it takes the request
-// for that of another one.
+// What the kernel wants to hear again of a state: without the algorithms and the window it takes an update
+// for that of another one, and a new one would have none.
 constexpr std::uint16_t kSaidAgain[] = {
-    XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC, XFRMA_REPLAY_ESN_VAL, XFRMA_SA_EXTRA_FLAGS,
+    XFRMA_ALG_AEAD, XFRMA_ALG_CRYPT, XFRMA_ALG_AUTH_TRUNC, XFRMA_ALG_COMP, XFRMA_SA_EXTRA_FLAGS,
     XFRMA_MARK,     XFRMA_SET_MARK,  XFRMA_SET_MARK_MASK,  XFRMA_IF_ID,
 };
 
-// An update lets the kernel forget that it has told of a soft limit.
+// Neither an update nor a new state remembers that a soft limit has been told.
 void drop_told_limits(xfrm_usersa_info& state) {
   if (state.curlft.bytes >= state.lft.soft_byte_limit) state.lft.soft_byte_limit = XFRM_INF;
   if (state.curlft.packets >= state.lft.soft_packet_limit) state.lft.soft_packet_limit = XFRM_INF;
 }
 
-}  // namespace
-
-HeldSa held(const SaSpec& sa) {
-  HeldSa held{sa.reqid, sa.direction == Direction::out ? sa.ties.mark : PacketMark{}, sa.direction};
-  const auto& udp = sa.encapsulation;
-  if (udp && udp->remote_port != udp->local_port) held.translated_port = udp->remote_port;
-  return held;
-}
-
-std::vector<PortChange> port_changes(const HeldSas& sas, const SaId& told, const Endpoint& remote) {
-  std::vector<PortChange> changes;
-  const auto inbound = sas.find(told);
-  if (inbound == sas.end() || inbound->second.translated_port == 0 || remote.port == kAnyPort) return changes;
-  // In the order of destinations, those to the peer stand together.
-  for (auto at = sas.lower_bound({remote.address, IpsecProtocol{}, Spi{}});
-       at != sas.end() && at->first.destination == remote.address; ++at) {
-    const HeldSa& sa = at->second;
-    if (sa.direction != Direction::out || sa.reqid != inbound->second.reqid ||
-        sa.translated_port != inbound->second.translated_port || sa.moved_to == remote.port)
-      continue;
-    changes.push_back({at->first, sa, remote.port});
-  }
-  if (!changes.empty() && !inbound->second.moved_to) changes.push_back({told, inbound->second, kAnyPort});
-  return changes;
-}
-
-std::optional<NetlinkMessage> change_port_message(const nlmsghdr& state, Direction direction,
-                                                  std::uint16_t port) {
-  const auto* header = netlink_header<xfrm_usersa_info>(state);
-  if (state.nlmsg_type != XFRM_MSG_NEWSA || header == nullptr) return std::nullopt;
-  const NetlinkAttributes said(state, sizeof(xfrm_usersa_info));
-  auto encapsulation = said.as<xfrm_encap_tmpl>(XFRMA_ENCAP);
-  if (!encapsulation || said.has(XFRMA_OFFLOAD_DEV)) return std::nullopt;
-  (direction == Direction::in ? encapsulation->encap_sport : encapsulation->encap_dport) = htons(port);
-  NetlinkMessage message(XFRM_MSG_UPDSA, NLM_F_REPLACE);
-  auto& info = message.put_header<xfrm_usersa_info>();
-  std::memcpy(&info, header, sizeof(info));
-  drop_told_limits(info);
+// The attributes but for the window; of the encapsulation one port is the caller's.
+void say_again(NetlinkMessage& message, const NetlinkAttributes& said, Direction direction,
+               std::uint16_t port) {
   for (const std::uint16_t attribute : kSaidAgain) {
     if (said.has(attribute)) message.put(attribute, said.get(attribute));
   }
+  auto encapsulation = said.as<xfrm_encap_tmpl>(XFRMA_ENCAP);
+  if (!encapsulation) return;  // IPComp inside ESP
+  (direction == Direction::in ? encapsulation->encap_sport : encapsulation->encap_dport) = htons(port);
   message.put_struct(XFRMA_ENCAP, *encapsulation);
+}
+
+std::uint64_t skip(std::uint64_t number, std::uint64_t end) {
+  if (number == 0) return 0;  // inbound, or never used
+  return number > end - kSkippedNumbers ? end : number + kSkippedNumbers;
+}
+
+// The bits of the window stand behind the struct.
+Bytes with_skipped(ByteView window, bool esn) {
+  Bytes value = to_bytes(window);
+  xfrm_replay_state_esn head;
+  if (value.size() < sizeof(head)) return value;
+  std::memcpy(&head, value.data(), sizeof(head));
+  const std::uint64_t last =
+      skip(std::uint64_t{head.oseq_hi} << 32 | head.oseq, esn ? UINT64_MAX : UINT32_MAX);
+  head.oseq = static_cast<std::uint32_t>(last);
+  head.oseq_hi = static_cast<std::uint32_t>(last >> 32);
+  std::memcpy(value.data(), &head, sizeof(head));
+  return value;
+}
+
+// Where a new state's numbers, window and counts begin.
+void go_on(NetlinkMessage& message, const xfrm_usersa_info& old, const NetlinkAttributes& said) {
+  if (said.has(XFRMA_REPLAY_ESN_VAL)) {
+    const bool esn = (old.flags & XFRM_STATE_ESN) != 0;
+    message.put(XFRMA_REPLAY_ESN_VAL, with_skipped(said.get(XFRMA_REPLAY_ESN_VAL), esn));
+  } else if (auto numbers = said.as<xfrm_replay_state>(XFRMA_REPLAY_VAL)) {
+    numbers->oseq = static_cast<std::uint32_t>(skip(numbers->oseq, UINT32_MAX));
+    message.put_struct(XFRMA_REPLAY_VAL, *numbers);
+  }
+  message.put_struct(XFRMA_LTIME_VAL, old.curlft);
+}
+
+// A kernel in lockdown tells no keys but zeros in their place: a state of those must not be.
+template <typename Algorithm>
+bool keyless(ByteView value) {
+  Algorithm head;
+  if (value.size() <= sizeof(head)) return false;  // absent, or null encryption
+  const ByteView key = value.subspan(sizeof(head));
+  return std::all_of(key.begin(), key.end(), [](std::uint8_t byte) { return byte == 0; });
+}
+
+bool keys_withheld(const NetlinkAttributes& said) {
+  return keyless<xfrm_algo_aead>(said.get(XFRMA_ALG_AEAD)) || keyless<xfrm_algo>(said.get(XFRMA_ALG_CRYPT)) ||
+         keyless<xfrm_algo_auth>(said.get(XFRMA_ALG_AUTH_TRUNC));
+}
+
+NetlinkMessage new_state(const xfrm_usersa_info& old, const NetlinkAttributes& said, Direction direction,
+                         const Endpoint& remote) {
+  NetlinkMessage message(XFRM_MSG_NEWSA, NLM_F_CREATE | NLM_F_EXCL);
+  auto& info = message.put_header<xfrm_usersa_info>();
+  info = old;
+  (direction == Direction::in ? info.saddr : info.id.daddr) = to_xfrm(remote.address);
+  info.curlft = {};
+  info.stats = {};
+  info.seq = 0;
+  xfrm_usersa_info limits = old;
+  drop_told_limits(limits);
+  info.lft = limits.lft;
+  say_again(message, said, direction, remote.port);
+  go_on(message, old, said);
   return message;
 }
 
-Result<void> change_ports(NetlinkSocket& xfrm, std::span<const PortChange> changes) {
+Error cannot_move(const SaId& id, const Endpoint& remote) {
+  return {ErrorCode::unsupported,
+          "the SA to " + id.destination.to_string() + " cannot go on at " + remote.to_string() +
+              ": a device ciphers it, or the kernel does not tell its keys",
+          "a tunnel without `offload`, and a kernel that is not in lockdown",
+          "nothing: the tunnel is negotiated anew instead",
+          {}};
+}
+
+}  // namespace
+
+HeldSa held(const SaSpec& sa) {
+  return {sa.reqid, sa.direction == Direction::out ? sa.ties.mark : PacketMark{}, sa.direction};
+}
+
+SaId name_at(const SaId& id, Direction direction, const Endpoint& remote) {
+  SaId name = id;
+  if (direction == Direction::out) name.destination = remote.address;
+  return name;
+}
+
+std::vector<NetlinkMessage> move_messages(const nlmsghdr& state, Direction direction, const PacketMark& mark,
+                                          const Endpoint& remote) {
+  std::vector<NetlinkMessage> messages;
+  const auto* header = netlink_header<xfrm_usersa_info>(state);
+  const auto report = parse_state(state);
+  const NetlinkAttributes said(state, sizeof(xfrm_usersa_info));
+  if (header == nullptr || !report || report->larval || said.has(XFRMA_OFFLOAD_DEV)) return messages;
+  xfrm_usersa_info old;
+  std::memcpy(&old, header, sizeof(old));
+  const IpAddress peer = from_xfrm(direction == Direction::in ? old.saddr : old.id.daddr, old.family);
+  if (peer == remote.address) {
+    if (!said.has(XFRMA_ENCAP)) return messages;
+    NetlinkMessage& update = messages.emplace_back(XFRM_MSG_UPDSA, NLM_F_REPLACE);
+    drop_told_limits(old);
+    update.put_header<xfrm_usersa_info>() = old;
+    say_again(update, said, direction, remote.port);
+    if (said.has(XFRMA_REPLAY_ESN_VAL)) update.put(XFRMA_REPLAY_ESN_VAL, said.get(XFRMA_REPLAY_ESN_VAL));
+    return messages;
+  }
+  if (keys_withheld(said)) return messages;
+  // An inbound state's new one has the same name: it must wait for the old one's end.
+  messages.push_back(remove_state_message(report->id, mark));
+  messages.push_back(new_state(old, said, direction, remote));
+  return messages;
+}
+
+namespace {
+
+// One SA's way: what the kernel said of it, and what is asked for.
+struct Moving {
+  SaId id;
+  SaId to;
+  HeldSa sa;
+  Endpoint remote;
+  SaCounters counters{};
+  std::vector<NetlinkMessage> messages{};
+};
+
+Result<void> read(NetlinkSocket& xfrm, std::vector<Moving>& moving) {
   std::vector<NetlinkMessage> queries;
-  queries.reserve(changes.size());
-  for (const PortChange& change : changes) queries.push_back(query_state_message(change.id, change.sa.mark));
-  std::vector<NetlinkMessage> updates;
-  auto read = xfrm.transact(queries, [&](const nlmsghdr& state) {
+  queries.reserve(moving.size());
+  for (const Moving& one : moving) queries.push_back(query_state_message(one.id, one.sa.mark));
+  auto answers = xfrm.transact(queries, [&](const nlmsghdr& state) {
     const auto report = parse_state(state);
-    const auto change = std::find_if(changes.begin(), changes.end(),
-                                     [&](const PortChange& one) { return report && one.id == report->id; });
-    if (change == changes.end()) return;
-    auto update = change_port_message(state, change->sa.direction, change->port);
-    if (update) updates.push_back(std::move(*update));
+    const auto one = std::find_if(moving.begin(), moving.end(),
+                                  [&](const Moving& it) { return report && it.id == report->id; });
+    if (one == moving.end()) return;
+    one->counters = report->counters;
+    one->messages = move_messages(state, one->sa.direction, one->sa.mark, one->remote);
   });
-  if (!read) return tl::unexpected(read.error());
-  auto answers = xfrm.transact(updates);
   if (!answers) return tl::unexpected(answers.error());
-  for (const NetlinkAnswer& answer : *answers) {
-    if (!answer.ok() && answer.error != ESRCH)
-      return fail(netlink_error(answer, "send to the peer's new UDP port"));
+  for (std::size_t i = 0; i < moving.size(); ++i) {
+    const NetlinkAnswer& answer = (*answers)[i];
+    if (!answer.ok())
+      return fail(netlink_error(answer, "read the SA to " + moving[i].id.destination.to_string()));
+    if (moving[i].messages.empty() && moving[i].id.protocol != IpsecProtocol::comp)
+      return fail(cannot_move(moving[i].id, moving[i].remote));
   }
   return {};
+}
+
+}  // namespace
+
+Result<void> move_states(NetlinkSocket& xfrm, HeldSas& sas, std::span<const SaMove> moves) {
+  std::vector<Moving> moving;
+  for (const SaMove& move : moves) {
+    const auto found = sas.find(move.id);
+    if (found == sas.end())
+      return fail(netlink_error({ESRCH, {}}, "move the SA to " + move.id.destination.to_string()));
+    const SaId to = name_at(move.id, found->second.direction, move.remote);
+    if (to != move.id && sas.contains(to))
+      return fail(netlink_error({EEXIST, {}}, "have an SA go on at " + move.remote.to_string()));
+    moving.push_back({move.id, to, found->second, move.remote});
+  }
+  if (auto told = read(xfrm, moving); !told) return told;
+  std::vector<NetlinkMessage> requests;
+  for (Moving& one : moving) {
+    for (NetlinkMessage& message : one.messages) requests.push_back(std::move(message));
+  }
+  auto answers = xfrm.transact(requests);
+  if (!answers) return tl::unexpected(answers.error());
+  Result<void> result;
+  std::size_t next = 0;
+  for (const Moving& one : moving) {
+    if (one.messages.empty()) continue;  // nothing of it changes
+    next += one.messages.size();
+    const NetlinkAnswer& last = (*answers)[next - 1];
+    if (!last.ok() && result)
+      result = fail(netlink_error(last, "have the SA go on at " + one.remote.to_string()));
+    if (one.messages.size() == 1) continue;
+    sas.erase(one.id);
+    if (!last.ok()) continue;
+    HeldSa anew = one.sa;
+    anew.replayed += one.counters.replayed;
+    anew.not_authentic += one.counters.not_authentic;
+    sas[one.to] = anew;
+  }
+  return result;
 }
 
 }  // namespace oakgate

@@ -1,10 +1,15 @@
-// SAs in UDP whose peer's NAT has given it another port (RFC 3948 section 4): they go on at once, with their
-// keys, sequence numbers, windows and counts, while Quick Mode renews them, and also where it cannot (there
-// is no IKE SA at the moment, or the peer does not answer).
+// SAs in UDP that go on at another place of their peer's: a NAT has given it another port or address (RFC
+// 3948 section 4). They keep keys, sequence numbers, windows, counts and limits, and nobody has to negotiate.
 //
-// By XFRM_MSG_UPDSA, which takes from the message the ports and the limits and leaves all else alone. It
-// cannot change addresses: those are an SA's name, IKEv1 knows no way to tell a peer of another one, and both
-// sides of an SA must know it. A peer at another address is Quick Mode's business alone.
+// Another port: XFRM_MSG_UPDSA, which takes from the message the ports and the limits and leaves all else
+// alone. Another address is part of an outbound SA's name, and nothing that can be updated: the state is made
+// anew with what XFRM_MSG_GETSA says of the old one, its keys among them, and takes its place.
+//
+// XFRM_MSG_MIGRATE does not serve: it moves one state of a template, where a renewal has two, gives the two
+// directions the same UDP ports, which through a NAT they do not have, does not look at marks, and lets the
+// old state send while the new one begins with the same numbers. What guards here against that and against
+// replays is the order: the policies name the new place before (DataPlane::move), so that no packet takes an
+// old outbound state any more and what an old inbound one opens is dropped.
 #pragma once
 
 #include <cstdint>
@@ -18,44 +23,32 @@
 
 namespace oakgate {
 
-// What must be told to reach an SA of ours in the kernel, and to move it.
+// What must be told to reach an SA of ours in the kernel, and what the kernel has forgotten of it.
 struct HeldSa {
   Reqid reqid;
   PacketMark mark;  // the state's own
   Direction direction{};
-  // The peer's at negotiation, in UDP through a NAT that had changed it. 0: none such. A peer at the port
-  // that is its own shows no NAT, and stays there unless the protocol, which knows, renews it to another.
-  std::uint16_t translated_port = 0;
-  // That of the kernel's state since it was moved. Of an inbound one kAnyPort.
-  std::optional<std::uint16_t> moved_to{};
+  // That states before this one counted: those numbers cannot be given to a new one.
+  std::uint64_t replayed = 0;
+  std::uint64_t not_authentic = 0;
 };
 [[nodiscard]] HeldSa held(const SaSpec& sa);
 using HeldSas = std::map<SaId, HeldSa>;
 
-// No packet comes from it: of such a state the kernel says for each packet where that came from, so that a
-// translation is followed back to what it was, too.
-inline constexpr std::uint16_t kAnyPort = 0;
+// A packet that was under way in the kernel while the old outbound state was read may have taken a number
+// that is not seen: so many are left out. To the peer that is like as many lost packets.
+inline constexpr std::uint32_t kSkippedNumbers = 1024;
 
-struct PortChange {
-  SaId id;
-  HeldSa sa;
-  std::uint16_t port;
-  friend bool operator==(const PortChange& one, const PortChange& other) {
-    return one.id == other.id && one.port == other.port;
-  }
-};
+// The SA's name at its peer's new place.
+[[nodiscard]] SaId name_at(const SaId& id, Direction direction, const Endpoint& remote);
 
-// What changes after an authentic packet of the inbound SA `told` came from `remote`: the outbound SAs of its
-// reqid that were negotiated with the same port of the same address, and itself. Of newer ones, which Quick
-// Mode has brought to another port, a late packet of an old one changes nothing.
-[[nodiscard]] std::vector<PortChange> port_changes(const HeldSas& sas, const SaId& told,
-                                                   const Endpoint& remote);
+// The requests that move the state which XFRM_MSG_GETSA has told of, in their order: an update, or the old
+// one's end and the new one's beginning. None: it is no state of ours, or a network device ciphers it, which
+// would not hear of the change. With keys: secret.
+[[nodiscard]] std::vector<NetlinkMessage> move_messages(const nlmsghdr& state, Direction direction,
+                                                        const PacketMark& mark, const Endpoint& remote);
 
-// The request that changes the peer's port of the state that XFRM_MSG_GETSA has told of. Nothing: it is not
-// in UDP, or a network device ciphers it, which would not hear of the change.
-[[nodiscard]] std::optional<NetlinkMessage> change_port_message(const nlmsghdr& state, Direction direction,
-                                                                std::uint16_t port);
-// SAs that are gone meanwhile are no error.
-[[nodiscard]] Result<void> change_ports(NetlinkSocket& xfrm, std::span<const PortChange> changes);
+// DataPlane::move, and `sas` follow. What could not be made anew is out of `sas` and of the kernel.
+[[nodiscard]] Result<void> move_states(NetlinkSocket& xfrm, HeldSas& sas, std::span<const SaMove> moves);
 
 }  // namespace oakgate

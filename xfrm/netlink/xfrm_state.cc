@@ -68,6 +68,8 @@ xfrm_usersa_info state_info(const SaSpec& sa) {
   // RFC 4303 section 3.3.3: the sequence numbers' end is the SA's. The kernel by itself would refuse the
   // packets and keep the SA.
   if (!in && !sa.esn && has_window(sa)) info.lft.hard_packet_limit = UINT32_MAX;
+  if (sa.hard_packets != 0)
+    info.lft.hard_packet_limit = std::min<std::uint64_t>(info.lft.hard_packet_limit, sa.hard_packets);
   // The old field ends at 32 packets; more needs XFRMA_REPLAY_ESN_VAL, which then must stand alone.
   if (in && has_window(sa) && !needs_bitmap(sa))
     info.replay_window = static_cast<std::uint8_t>(sa.replay_window);

@@ -143,6 +143,52 @@ void EspEngine::remove(std::span<const SaId> sas) {
   bury();
 }
 
+void EspEngine::rename(const SaId& id, const SaId& to) {
+  std::unique_ptr<OutboundSa>& place = outbound_[to];
+  place = std::move(*outbound_.find(id));
+  outbound_.erase(id);
+  SaState& state = (*outbound_.find(to))->state;
+  state.id = to;
+  if (!state.expires) return;
+  auto expiry = expiries_.extract({*state.expires, id});
+  expiry.value().second = to;
+  expiries_.insert(std::move(expiry));
+}
+
+Result<std::vector<SaId>> EspEngine::move(std::span<const SaMove> sas) {
+  std::vector<SaId> names;
+  for (const SaMove& move : sas) {
+    if (find(move.id) == nullptr) {
+      return fail(ErrorCode::not_found, "the SA to " + move.id.destination.to_string() + " is gone");
+    }
+    SaId name = move.id;
+    if (outbound_.find(move.id) != nullptr) name.destination = move.remote.address;
+    const bool taken = (name != move.id && find(name) != nullptr) ||
+                       std::find(names.begin(), names.end(), name) != names.end();
+    if (taken || name.destination.family() != move.id.destination.family()) {
+      return fail(
+          ErrorCode::in_use,
+          "the SA to " + move.id.destination.to_string() + " cannot go on to " + move.remote.to_string(),
+          "an address of the same family, to which no SA has its SPI");
+    }
+    names.push_back(name);
+  }
+  for (const SaMove& move : sas) {
+    if (auto* const inbound = inbound_.find(move.id)) {
+      (*inbound)->remote = move.remote;
+    } else if (auto* const outbound = outbound_.find(move.id)) {
+      OuterPath& path = (*outbound)->path;
+      path.destination = move.remote.address;
+      if (path.encapsulation) path.encapsulation->remote_port = move.remote.port;
+      (*outbound)->path_mtu = 0;  // of another path
+      SaId name = move.id;
+      name.destination = move.remote.address;
+      if (name != move.id) rename(move.id, name);
+    }
+  }
+  return names;
+}
+
 std::vector<SaCounters> EspEngine::counters(std::span<const SaId> sas) const {
   std::vector<SaCounters> out;
   out.reserve(sas.size());

@@ -85,6 +85,8 @@ class EspEngine {
   [[nodiscard]] std::optional<ProtectPolicy> policy(Reqid reqid) const;
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas, Instant now);
   void remove(std::span<const SaId> sas);
+  // All or none; their names then, in the order asked.
+  [[nodiscard]] Result<std::vector<SaId>> move(std::span<const SaMove> sas);
   [[nodiscard]] std::vector<SaCounters> counters(std::span<const SaId> sas) const;
 
   // Appends to `out`.
@@ -211,6 +213,7 @@ class EspEngine {
   Tunnel& tunnel(Reqid reqid);  // made if there is none
   [[nodiscard]] Tunnel* find(Reqid reqid) const;
   void forget_if_empty(Reqid reqid);
+  void rename(const SaId& id, const SaId& to);  // an outbound one
   void erase(const SaId& id);
   void bury();  // frees what erase() took away: no packet may need it any more
   void expired(const SaState& state, EngineOutput& out);  // the SA is out of the tables afterwards

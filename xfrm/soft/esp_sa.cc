@@ -63,6 +63,7 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   if (spec.hard_time.count() > 0) state.expires = now + spec.hard_time;
   state.max_bytes = in_bytes(spec.hard_kilobytes);
   state.soft_bytes = in_bytes(spec.soft_kilobytes);
+  state.max_packets = spec.hard_packets;
   state.soft_packets = spec.soft_packets;
   return state;
 }

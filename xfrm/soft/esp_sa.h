@@ -53,7 +53,8 @@ struct SaState {
   bool gone = false;               // out of the engine's tables
   std::uint64_t max_bytes = 0;     // the hard limit; 0: none
   std::uint64_t soft_bytes = 0;    // 0: none, or told already
-  std::uint64_t soft_packets = 0;  // likewise
+  std::uint64_t max_packets = 0;   // the hard limit; 0: none
+  std::uint64_t soft_packets = 0;  // 0: none, or told already
   SaCounts counters;
   std::optional<Instant> expires;
 
@@ -65,8 +66,9 @@ struct SaState {
             counters.not_authentic,
             counters.selector_mismatch};
   }
-  // Whether `bytes` more would pass the hard limit.
+  // Whether a packet more, of `bytes`, would pass a hard limit.
   [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
+    if (max_packets != 0 && counters.packets >= max_packets) return true;
     return max_bytes != 0 && (counters.bytes > max_bytes || bytes > max_bytes - counters.bytes);
   }
   // True once: when a soft limit is reached.

@@ -49,6 +49,7 @@ class SoftDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> unprotect(Reqid reqid) override;
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
   [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
+  [[nodiscard]] Result<void> move(std::span<const SaMove> sas) override;
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
   [[nodiscard]] Result<DropCounts> drops() override;
   void shut_down() override;
@@ -270,6 +271,11 @@ Result<void> SoftDataPlane::remove(std::span<const SaId> sas) {
   if (!workers_) return shut();
   workers_->remove(sas);
   return {};
+}
+
+Result<void> SoftDataPlane::move(std::span<const SaMove> sas) {
+  if (!workers_) return shut();
+  return workers_->move(sas);
 }
 
 Result<std::vector<SaCounters>> SoftDataPlane::counters(std::span<const SaId> sas) {

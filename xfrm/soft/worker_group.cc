@@ -108,6 +108,28 @@ void WorkerGroup::remove(std::span<const SaId> sas) {
   for (const SaId& id : sas) owners_.erase(id);
 }
 
+// Inbound SAs keep their names, so whose packets are handed over to whom stays as it is.
+Result<void> WorkerGroup::move(std::span<const SaMove> sas) {
+  std::vector<std::vector<SaMove>> wanted(workers_.size());
+  for (const SaMove& sa : sas) {
+    const auto found = owners_.find(sa.id);
+    if (!alone() && found == owners_.end()) {
+      return fail(ErrorCode::not_found, "the SA to " + sa.id.destination.to_string() + " is gone");
+    }
+    wanted[alone() ? 0 : found->second].push_back(sa);
+  }
+  for (std::size_t owner = 0; owner < workers_.size(); ++owner) {
+    if (wanted[owner].empty()) continue;
+    Result<std::vector<SaId>> moved;
+    workers_[owner]->run([&](const Worker::Parts& parts) { moved = parts.engine.move(wanted[owner]); });
+    if (!moved) return fail(std::move(moved.error()));
+    if (alone()) continue;
+    for (const SaMove& sa : wanted[owner]) owners_.erase(sa.id);
+    for (const SaId& id : *moved) owners_.emplace(id, static_cast<unsigned>(owner));
+  }
+  return {};
+}
+
 void WorkerGroup::forget(std::span<const SaId> sas) {
   if (alone() || sas.empty()) return;
   run_all([&](const Worker::Parts& parts) {

@@ -31,6 +31,7 @@ class WorkerGroup {
   [[nodiscard]] std::optional<ProtectPolicy> policy(Reqid reqid);
   [[nodiscard]] Result<void> install(std::span<const SaSpec> sas);
   void remove(std::span<const SaId> sas);
+  [[nodiscard]] Result<void> move(std::span<const SaMove> sas);
   [[nodiscard]] std::vector<SaCounters> counters(std::span<const SaId> sas);
   [[nodiscard]] DropCounts drops();
   [[nodiscard]] Result<void> attach(int key, int socket, const Endpoint& local, bool non_ike_marker);
