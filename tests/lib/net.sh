@@ -151,6 +151,16 @@ masquerade_anew() {
   unplug "$1"
   plug "$1"
 }
+# hide_behind GATEWAY ADDRESS PORTS: masquerade_anew, behind another address of the router
+hide_behind() {
+  no_masquerade
+  ip -n "$ns-outside" addr add "$2/24" dev "to-$1"
+  at outside nft "add table ip hide; add chain ip hide post { type nat hook postrouting priority 100; };
+    add rule ip hide post oifname to-$1 meta l4proto udp snat to $2:$3" 2>/dev/null ||
+    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j SNAT --to-source "$2:$3"
+  unplug "$1"
+  plug "$1"
+}
 no_masquerade() { at outside nft delete table ip hide 2>/dev/null || at outside iptables-legacy -t nat -F; }
 
 # drop_from GATEWAY NFT-MATCH...: the router drops what it sends and matches (@th,208,8: the exchange type of a message on

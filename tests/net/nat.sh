@@ -120,13 +120,15 @@ several() {
   at lan-a ping -nq -c 2 -i 0.2 -W 3 -I "$(second_host a)" "$(second_host b)" >/dev/null
 }
 
-# The translation is another one from some moment on: gw-b follows an authentic packet, and only that.
+# The translation is another one from some moment on: gw-b follows an authentic packet, and only that. Its SAs go on.
 rebound() {
+  local before
   configs
   start a b
   exits 0 og a up gw-b
   await_up b gw-a/lan
   pings_both_ways a b
+  before=$(spis b)
   masquerade_anew b 31000-32000
   not one_ping b a
   eventually 30 one_ping a b
@@ -134,8 +136,36 @@ rebound() {
   eventually 30 one_ping b a
   pings_both_ways a b
   bulk b a 2
+  [ "$(spis b)" = "$before" ]
   no_masquerade
   masquerade b
+}
+
+# Another address: the policy and the SAs go there, without a negotiation and without plaintext meanwhile.
+elsewhere() {
+  local before
+  gateway_keys="  identity: hostname:gw-a.example.net" tunnel="start: responder" config a b
+  peer_address=198.51.100.0/24 peer_keys="    identity: hostname:gw-a.example.net" config b a
+  start a b
+  exits 0 og a up gw-b
+  await_up b gw-a/lan
+  pings_both_ways a b
+  before=$(spis b)
+  capture wire outside to-b
+  hide_behind b 198.51.100.253 31000-32000
+  not one_ping b a
+  eventually 30 one_ping a b
+  eventually 30 logged b 'phase2-moved: .*go on at 198.51.100.253:31[0-9]+ instead of 198.51.100.254:2[0-9]+'
+  pings_both_ways a b
+  bulk a b 2
+  bulk b a 2
+  [ "$(spis b)" = "$before" ]
+  captured wire
+  no_plaintext wire
+  [ "$(count wire 'src host 198.51.100.2 and dst host 198.51.100.253 and udp dst portrange 31000-32000')" -gt 30 ]
+  exits 0 og b rekey gw-a/lan
+  pings_both_ways a b
+  not [ "$(spis b)" = "$before" ]
 }
 
 # The same while gw-a's daemon is halted, so that no Quick Mode can help: the kernel's SAs go on by themselves.
@@ -173,4 +203,5 @@ run "as draft 00 has it" on_ikes_port draft-00
 if [ "$PLANE" = software ]; then run "draft 00 comes and goes with a reload" on_ikes_port_from_now_on; fi
 run "the translation changes" rebound
 if [ "$PLANE" = kernel ]; then run "the translation changes, and IKE is silent" rebound_without_ike; fi
+run "the translation is to another address" elsewhere # the last: the router does not forget it
 finish

@@ -16,6 +16,26 @@ IpAddress elsewhere(Family family) {
   return *IpAddress::parse(family == Family::ipv4 ? "192.0.2.77" : "2001:db8::77");
 }
 
+// A frame of a veth may wait for its UDP checksum, which an injected one gets from nobody.
+Bytes with_udp_checksum(Bytes frame) {
+  constexpr std::size_t kEthernet = 14;
+  const bool v4 = frame.size() > kEthernet + 28 && frame[12] == 0x08 && frame[13] == 0x00 && frame[23] == 17;
+  const bool v6 = frame.size() > kEthernet + 48 && frame[12] == 0x86 && frame[13] == 0xdd && frame[20] == 17;
+  if (!v4 && !v6) return frame;
+  const std::size_t udp = kEthernet + (v4 ? 20 : 40);
+  frame[udp + 6] = frame[udp + 7] = 0;
+  if (v4) return frame;  // RFC 768: none
+  // RFC 8200 section 8.1: addresses, length and protocol, and the datagram.
+  const std::size_t size = std::size_t{frame[udp + 4]} * 256 + frame[udp + 5];
+  std::uint32_t sum = static_cast<std::uint32_t>(size) + 17;
+  for (std::size_t at = kEthernet + 8; at < std::min(frame.size(), udp + size); ++at)
+    sum += (at - udp) % 2 == 0 ? frame[at] * 256U : frame[at];
+  while (sum >> 16 != 0) sum = (sum & 0xffff) + (sum >> 16);
+  frame[udp + 6] = static_cast<std::uint8_t>(~sum >> 8);
+  frame[udp + 7] = static_cast<std::uint8_t>(~sum);
+  return frame;
+}
+
 }  // namespace
 
 class DataPlaneMoved : public DataPlaneContract {
@@ -93,7 +113,7 @@ class DataPlaneMoved : public DataPlaneContract {
   }
   void replay(const std::vector<Bytes>& frames) {
     const Sniffer injector(a_.ns, "outer");
-    for (const Bytes& frame : frames) injector.inject(frame);
+    for (const Bytes& frame : frames) injector.inject(with_udp_checksum(frame));
   }
 };
 

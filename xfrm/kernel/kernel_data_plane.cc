@@ -20,6 +20,7 @@
 #include "xfrm/netlink/state_probe.h"
 #include "xfrm/netlink/tunnel_interfaces.h"
 #include "xfrm/netlink/unique_fd.h"
+#include "xfrm/netlink/within_memory.h"
 #include "xfrm/netlink/xfrm_state.h"
 #include "xfrm/netlink/xfrm_statistics.h"
 
@@ -101,14 +102,24 @@ class KernelDataPlane final : public DataPlane {
   void detach_encapsulation_socket(int socket_fd) override;
   [[nodiscard]] bool reads_encapsulation_socket() const override { return false; }
 
-  [[nodiscard]] Result<void> protect(const ProtectPolicy& policy) override;
-  [[nodiscard]] Result<void> unprotect(Reqid reqid) override;
-  [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override;
-  [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override;
-  [[nodiscard]] Result<void> move(std::span<const SaMove> sas) override {
-    return move_states(requests_, sas_, sas);
+  [[nodiscard]] Result<void> protect(const ProtectPolicy& policy) override {
+    return within_memory([&] { return guard(policy); });
   }
-  [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override;
+  [[nodiscard]] Result<void> unprotect(Reqid reqid) override {
+    return within_memory([&] { return unguard(reqid); });
+  }
+  [[nodiscard]] Result<void> install(std::span<const SaSpec> sas) override {
+    return within_memory([&] { return add_states(sas); });
+  }
+  [[nodiscard]] Result<void> remove(std::span<const SaId> sas) override {
+    return within_memory([&] { return remove_sas(sas); });
+  }
+  [[nodiscard]] Result<void> move(std::span<const SaMove> sas) override {
+    return within_memory([&] { return move_states(requests_, sas_, sas); });
+  }
+  [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override {
+    return within_memory([&] { return count(sas); });
+  }
   [[nodiscard]] Result<DropCounts> drops() override;
   void shut_down() override;
 
@@ -116,6 +127,11 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<std::vector<SaId>> adopt(std::span<const SaSpec> kept);
 
  private:
+  [[nodiscard]] Result<void> guard(const ProtectPolicy& policy);
+  [[nodiscard]] Result<void> unguard(Reqid reqid);
+  [[nodiscard]] Result<void> add_states(std::span<const SaSpec> sas);
+  [[nodiscard]] Result<void> remove_sas(std::span<const SaId> sas);
+  [[nodiscard]] Result<std::vector<SaCounters>> count(std::span<const SaId> sas);
   [[nodiscard]] Result<void> remove_states(std::span<const MarkedSa> sas);
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query(std::span<const SaId> sas);
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query_all();
@@ -261,7 +277,7 @@ void KernelDataPlane::detach_encapsulation_socket(int socket_fd) {
   setsockopt(socket_fd, IPPROTO_UDP, UDP_ENCAP, &none, sizeof(none));
 }
 
-Result<void> KernelDataPlane::protect(const ProtectPolicy& policy) {
+Result<void> KernelDataPlane::guard(const ProtectPolicy& policy) {
   if (policy.acquire) {
     acquiring_.insert(policy.reqid);
   } else {
@@ -270,7 +286,7 @@ Result<void> KernelDataPlane::protect(const ProtectPolicy& policy) {
   return guard_->protect(policy);
 }
 
-Result<void> KernelDataPlane::unprotect(Reqid reqid) {
+Result<void> KernelDataPlane::unguard(Reqid reqid) {
   acquiring_.erase(reqid);
   last_acquire_.erase(reqid);
   return guard_->unprotect(reqid);
@@ -296,7 +312,7 @@ Result<std::vector<SaId>> KernelDataPlane::adopt(std::span<const SaSpec> kept) {
   return adopted;
 }
 
-Result<void> KernelDataPlane::install(std::span<const SaSpec> sas) {
+Result<void> KernelDataPlane::add_states(std::span<const SaSpec> sas) {
   const bool marked = std::any_of(sas.begin(), sas.end(), [](const SaSpec& sa) {
     return sa.encapsulation && sa.encapsulation->non_ike_marker;
   });
@@ -363,7 +379,7 @@ PacketMark KernelDataPlane::mark_of_sa(const SaId& id) const {
   return found == sas_.end() ? PacketMark{} : found->second.mark;
 }
 
-Result<void> KernelDataPlane::remove(std::span<const SaId> sas) {
+Result<void> KernelDataPlane::remove_sas(std::span<const SaId> sas) {
   std::vector<MarkedSa> marked;
   marked.reserve(sas.size());
   for (const SaId& id : sas) marked.emplace_back(id, mark_of_sa(id));
@@ -423,7 +439,7 @@ Result<std::map<SaId, SaCounters>> KernelDataPlane::query_all() {
   return found;
 }
 
-Result<std::vector<SaCounters>> KernelDataPlane::counters(std::span<const SaId> sas) {
+Result<std::vector<SaCounters>> KernelDataPlane::count(std::span<const SaId> sas) {
   // Of all but few of many it is the dump that costs less.
   const bool many = sas.size() >= kManySas && sas.size() >= sas_.size() / 4;
   auto found = many ? query_all() : query(sas);

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "xfrm/soft/packet_batch.h"
+
 namespace oakgate::soft {
 
 namespace {
@@ -19,6 +21,19 @@ void grow(std::vector<T>& all, std::size_t size) {
 }
 
 }  // namespace
+
+CryptoBatch::CryptoBatch() {
+  begin(PacketBatch::kCapacity);
+  grow(frames_, PacketBatch::kCapacity);
+  const auto make_room = [](auto& lanes) {
+    for (auto& lane : lanes) {
+      lane.jobs.reserve(PacketBatch::kCapacity);
+      lane.owners.reserve(PacketBatch::kCapacity);
+    }
+  };
+  make_room(ciphers_);
+  make_room(macs_);
+}
 
 void CryptoBatch::begin(std::size_t requests) {
   grow(tags_, requests);

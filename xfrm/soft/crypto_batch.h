@@ -47,6 +47,9 @@ struct AhRequest {
 
 class CryptoBatch {
  public:
+  // With room for a batch of packets: none of these takes memory for that.
+  CryptoBatch();
+
   void seal(std::span<SealRequest> requests);
   void open(std::span<OpenRequest> requests);
   void protect(std::span<AhRequest> requests);

@@ -7,6 +7,19 @@
 
 namespace oakgate::soft {
 
+EspEngine::EspEngine(EngineEnvironment environment) : environment_(std::move(environment)) {
+  constexpr std::size_t kRoom = PacketBatch::kCapacity;
+  leaving_.reserve(kRoom);
+  found_.reserve(kRoom);
+  arriving_.reserve(kRoom);
+  sealing_.reserve(kRoom);
+  opening_.reserve(kRoom);
+  authenticating_.reserve(kRoom);
+  // Of a bundle both SAs.
+  buried_outbound_.reserve(2 * kRoom);
+  buried_inbound_.reserve(2 * kRoom);
+}
+
 EspEngine::Tunnel& EspEngine::tunnel(Reqid reqid) {
   std::unique_ptr<Tunnel>& found = tunnels_[reqid];
   if (!found) {
@@ -34,10 +47,17 @@ Result<void> EspEngine::protect(const ProtectPolicy& policy) {
     return fail(ErrorCode::unsupported, "the selectors " + pair.to_string() + " are of two families",
                 "IPv4 or IPv6 for both");
   }
+  std::optional<ProtectPolicy> fresh = policy;
   Tunnel& entry = tunnel(policy.reqid);
   if (entry.policy) selectors_.erase(entry.policy->selectors, &entry);
-  entry.policy = policy;
-  selectors_.insert(pair, &entry);
+  entry.policy.reset();
+  try {
+    selectors_.insert(pair, &entry);
+  } catch (const std::bad_alloc&) {
+    forget_if_empty(policy.reqid);
+    throw;
+  }
+  entry.policy = std::move(fresh);
   return {};
 }
 
@@ -77,28 +97,42 @@ Result<void> EspEngine::install(std::span<const SaSpec> sas, Instant now) {
       made.emplace_back(std::move(*sa));
     }
   }
-  for (auto& sa : made) {
-    if (auto* inbound = std::get_if<std::unique_ptr<InboundSa>>(&sa)) {
-      const SaState& state = (*inbound)->state;
-      if (state.expires) expiries_.emplace(*state.expires, state.id);
-      const SaId id = state.id;
-      inbound_[id] = std::move(*inbound);
-      continue;
+  try {
+    for (auto& sa : made) {
+      if (auto* inbound = std::get_if<std::unique_ptr<InboundSa>>(&sa)) {
+        enter(std::move(*inbound));
+      } else {
+        enter(std::move(std::get<std::unique_ptr<OutboundSa>>(sa)));
+      }
     }
-    auto& outbound = std::get<std::unique_ptr<OutboundSa>>(sa);
-    const SaState& state = outbound->state;
-    if (state.expires) expiries_.emplace(*state.expires, state.id);
-    const bool over_esp = state.id.protocol == IpsecProtocol::ah && outbound->bundle;
-    if (!over_esp) {
-      Tunnel& entry = tunnel(state.reqid);
-      entry.outbound.push_back(outbound.get());
-      entry.newest = outbound.get();
-      if (!entry.waiting.empty()) ready_.push_back(state.reqid);
+  } catch (const std::bad_alloc&) {
+    for (const SaId& id : ids) {
+      erase(id);
+      bury();
     }
-    const SaId id = state.id;
-    outbound_[id] = std::move(outbound);
+    throw;
   }
   return {};
+}
+
+// First what erase() finds it by, then the rest.
+void EspEngine::enter(std::unique_ptr<InboundSa> sa) {
+  const SaId id = sa->state.id;
+  const SaState& state = (inbound_[id] = std::move(sa))->state;
+  if (state.expires) expiries_.emplace(*state.expires, id);
+}
+
+void EspEngine::enter(std::unique_ptr<OutboundSa> fresh) {
+  const SaId id = fresh->state.id;
+  OutboundSa& sa = *(outbound_[id] = std::move(fresh));
+  const SaState& state = sa.state;
+  if (state.expires) expiries_.emplace(*state.expires, id);
+  const bool over_esp = state.id.protocol == IpsecProtocol::ah && sa.bundle;
+  if (over_esp) return;
+  Tunnel& entry = tunnel(state.reqid);
+  entry.outbound.push_back(&sa);
+  entry.newest = &sa;
+  if (!entry.waiting.empty()) ready_.push_back(state.reqid);
 }
 
 SaState* EspEngine::find(const SaId& id) const {
@@ -125,9 +159,10 @@ void EspEngine::erase(const SaId& id) {
   }
   auto* const outbound = outbound_.find(id);
   const Reqid reqid = state->reqid;
-  Tunnel& entry = tunnel(reqid);
-  std::erase(entry.outbound, outbound->get());
-  entry.newest = entry.outbound.empty() ? nullptr : entry.outbound.back();
+  if (Tunnel* const entry = find(reqid)) {
+    std::erase(entry->outbound, outbound->get());
+    entry->newest = entry->outbound.empty() ? nullptr : entry->outbound.back();
+  }
   buried_outbound_.push_back(std::move(*outbound));
   outbound_.erase(id);
   forget_if_empty(reqid);
@@ -139,8 +174,10 @@ void EspEngine::bury() {
 }
 
 void EspEngine::remove(std::span<const SaId> sas) {
-  for (const SaId& id : sas) erase(id);
-  bury();
+  for (const SaId& id : sas) {
+    erase(id);
+    bury();
+  }
 }
 
 void EspEngine::rename(const SaId& id, const SaId& to) {
@@ -210,8 +247,8 @@ void EspEngine::expire(Instant now, EngineOutput& out) {
   while (!expiries_.empty() && expiries_.begin()->first <= now) {
     const SaId id = expiries_.begin()->second;
     expired(*find(id), out);
+    bury();
   }
-  bury();
 }
 
 std::optional<Instant> EspEngine::next_expiry() const {

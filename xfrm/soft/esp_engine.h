@@ -77,9 +77,12 @@ class EspEngine {
   static constexpr Milliseconds kAcquireEvery{1000};
   static constexpr Milliseconds kPathMtuEvery{1000};
 
-  explicit EspEngine(EngineEnvironment environment) : environment_(std::move(environment)) {}
+  // With room for a batch: its packets take no memory but for those that wait for an SA, and for ICMP.
+  explicit EspEngine(EngineEnvironment environment);
 
-  // The port's functions of the same names (ike/ports/data_plane.h).
+  // The port's functions of the same names (ike/ports/data_plane.h). Without memory (std::bad_alloc)
+  // everything is as before, but for a policy that was to take another one's place: then neither is there,
+  // and its packets are dropped.
   [[nodiscard]] Result<void> protect(const ProtectPolicy& policy);
   void unprotect(Reqid reqid);
   [[nodiscard]] std::optional<ProtectPolicy> policy(Reqid reqid) const;
@@ -214,8 +217,10 @@ class EspEngine {
   [[nodiscard]] Tunnel* find(Reqid reqid) const;
   void forget_if_empty(Reqid reqid);
   void rename(const SaId& id, const SaId& to);  // an outbound one
-  void erase(const SaId& id);
-  void bury();  // frees what erase() took away: no packet may need it any more
+  void enter(std::unique_ptr<InboundSa> sa);
+  void enter(std::unique_ptr<OutboundSa> sa);
+  void erase(const SaId& id);  // takes no memory
+  void bury();                 // frees what erase() took away: no packet may need it any more
   void expired(const SaState& state, EngineOutput& out);  // the SA is out of the tables afterwards
   [[nodiscard]] SaState* find(const SaId& id) const;
   [[nodiscard]] std::uint64_t last_sequence(const SaId& id) const;

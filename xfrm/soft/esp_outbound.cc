@@ -195,8 +195,12 @@ void EspEngine::without_sa(Tunnel& tunnel, const Leaver& packet, Instant now, En
   std::erase_if(tunnel.waiting, [now](const Waiting& entry) { return now - entry.since > kWaitingTime; });
   waiting_ -= before - tunnel.waiting.size();
   if (tunnel.waiting.size() >= kWaitingPackets || waiting_ >= kWaitingInAll) return;
+  try {
+    tunnel.waiting.push_back({now, to_bytes(packet.bytes.first(packet.inner.size))});
+  } catch (const std::bad_alloc&) {
+    return;
+  }
   --drops_.no_sa;  // it waits
-  tunnel.waiting.push_back({now, to_bytes(packet.bytes.first(packet.inner.size))});
   ++waiting_;
 }
 
@@ -371,9 +375,13 @@ void EspEngine::send(const Leaving& leaving, EngineOutput& out) {
 
 void EspEngine::icmp(ByteView packet, const InnerPacket& inner, IcmpError kind, std::size_t mtu, Instant now,
                      EngineOutput& out) {
-  auto message =
-      make_icmp_error(packet, inner, kind, static_cast<std::uint16_t>(std::min<std::size_t>(mtu, 65535)));
-  if (message && icmp_rate_.take(now)) out.icmp.push_back(std::move(*message));
+  try {
+    auto message =
+        make_icmp_error(packet, inner, kind, static_cast<std::uint16_t>(std::min<std::size_t>(mtu, 65535)));
+    if (message && icmp_rate_.take(now)) out.icmp.push_back(std::move(*message));
+  } catch (const std::bad_alloc&) {
+    return;  // the sender will try again
+  }
 }
 
 }  // namespace oakgate::soft

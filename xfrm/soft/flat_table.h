@@ -74,7 +74,7 @@ class FlatTable {
     }
     cells_[hole] = Cell{};
     --size_;
-    if (cells_.size() > kLeast && size_ * 8 < cells_.size()) resize(cells_.size() / 4);
+    shrink();
     return true;
   }
 
@@ -100,6 +100,15 @@ class FlatTable {
     std::size_t at = home(hash);
     while (cells_[at].hash != kEmpty) at = after(at);
     return at;
+  }
+  // Without memory for a smaller one it stays as it is.
+  void shrink() {
+    if (cells_.size() <= kLeast || size_ * 8 >= cells_.size()) return;
+    try {
+      resize(cells_.size() / 4);
+    } catch (const std::bad_alloc&) {
+      return;
+    }
   }
   void resize(std::size_t size) {
     Cells before(std::max(size, kLeast));

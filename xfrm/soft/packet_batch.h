@@ -140,6 +140,18 @@ struct EngineOutput {
   std::vector<Expired> expired;
   std::vector<Moved> moved;              // each SA once
   std::vector<UnknownSpi> unknown_spis;  // the first few
+  // With room for what comes of a batch. Of a bundle both SAs may end with one packet.
+  EngineOutput() {
+    constexpr std::size_t kRoom = PacketBatch::kCapacity;
+    sealed.reserve(kRoom);
+    opened.reserve(kRoom);
+    icmp.reserve(kRoom);
+    acquires.reserve(kRoom);
+    soft_limits.reserve(2 * kRoom);
+    expired.reserve(2 * kRoom);
+    moved.reserve(kRoom);
+    unknown_spis.reserve(kRoom);
+  }
   void clear() {
     sealed.clear();
     opened.clear();

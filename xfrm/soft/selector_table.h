@@ -29,11 +29,18 @@ class SelectorTable {
   static_assert(std::is_trivially_copyable_v<T>);
 
  public:
-  // Both sides of `pair` are of one family.
+  // Both sides of `pair` are of one family. Without memory (std::bad_alloc) nothing of it stays.
   void insert(const SelectorPair& pair, const T& value) {
-    for (const SelectorPair& part : pair.subnet_pairs()) {
-      pair.remote.family() == Family::ipv4 ? insert_part(ipv4_, part, {pair, value})
-                                           : insert_part(ipv6_, part, {pair, value});
+    const auto parts = pair.subnet_pairs();
+    const bool v4 = pair.remote.family() == Family::ipv4;
+    const Entry entry{pair, value};
+    std::size_t done = 0;
+    try {
+      for (; done < parts.size(); ++done)
+        v4 ? insert_part(ipv4_, parts[done], entry) : insert_part(ipv6_, parts[done], entry);
+    } catch (const std::bad_alloc&) {
+      while (done-- > 0) v4 ? erase_part(ipv4_, parts[done], entry) : erase_part(ipv6_, parts[done], entry);
+      throw;
     }
   }
 
@@ -126,16 +133,20 @@ class SelectorTable {
   static void insert_part(Groups<kWords>& groups, const SelectorPair& part, const Entry& fresh) {
     auto& table = group_of(groups, shape_of(part)).entries;
     const auto key = SelectorKey<kWords>::of(part);
-    const bool known = table.find(key) != nullptr;
-    Bucket& bucket = table[key];
-    if (!known && fresh.plain()) {
-      bucket.value = fresh.value;
+    Bucket* const known = table.find(key);
+    if (known == nullptr) {
+      // Whole before it is in: there may be no memory for it.
+      Bucket bucket;
+      if (fresh.plain()) {
+        bucket.value = fresh.value;
+      } else {
+        bucket.list = std::make_unique<std::vector<Entry>>(1, fresh);
+      }
+      table[key] = std::move(bucket);
       return;
     }
-    if (!bucket.list) {
-      bucket.list = std::make_unique<std::vector<Entry>>();
-      if (known) bucket.list->push_back({bare(part), bucket.value});
-    }
+    Bucket& bucket = *known;
+    if (!bucket.list) bucket.list = std::make_unique<std::vector<Entry>>(1, Entry{bare(part), bucket.value});
     const auto behind = [&](const Entry& entry) {
       const int rank = rank_of(entry.pair);
       return rank < rank_of(fresh.pair) ||

@@ -3,7 +3,7 @@
 #include <sys/mman.h>
 
 #include <algorithm>
-#include <cstdlib>
+#include <new>
 
 #include "xfrm/soft/prefetch.h"
 
@@ -25,20 +25,22 @@ constexpr std::size_t up_to(std::size_t bytes, std::size_t alignment) {
   return (bytes + alignment - 1) / alignment * alignment;
 }
 
+constexpr std::size_t alignment_of(std::size_t bytes) {
+  return bytes >= kHugePage ? kHugePage : kCacheLine;
+}
+
 }  // namespace
 
 void* allocate_array(std::size_t bytes) {
-  const bool huge = bytes >= kHugePage;
-  const std::size_t alignment = huge ? kHugePage : kCacheLine;
+  const std::size_t alignment = alignment_of(bytes);
   const std::size_t whole = up_to(bytes, alignment);
-  void* const array = std::aligned_alloc(alignment, whole);
-  if (array == nullptr) throw std::bad_alloc();
-  if (huge) (void)madvise(array, whole, MADV_HUGEPAGE);  // as it pleases the kernel
+  void* const array = ::operator new(whole, std::align_val_t(alignment));
+  if (alignment == kHugePage) (void)madvise(array, whole, MADV_HUGEPAGE);  // as it pleases the kernel
   return array;
 }
 
-void free_array(void* array) noexcept {
-  std::free(array);
+void free_array(void* array, std::size_t bytes) noexcept {
+  ::operator delete(array, std::align_val_t(alignment_of(bytes)));
 }
 
 Slab::Slab(std::size_t bytes, std::size_t alignment)
@@ -70,7 +72,7 @@ void Slab::give(void* object) noexcept {
 
 void Slab::new_piece() {
   const std::size_t size = std::clamp(piece_ * 2, kFirstPiece, kHugePage);
-  at_ = static_cast<std::byte*>(allocate_array(size));
+  at_ = static_cast<std::byte*>(allocate_array(size));  // or throws, and all is as it was
   end_ = at_ + size;
   piece_ = size;
 }

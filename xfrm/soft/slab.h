@@ -49,7 +49,7 @@ template <typename T>
 // Of large arrays: huge pages where they fill some and the kernel has them, whole cache lines otherwise.
 // Throws std::bad_alloc.
 [[nodiscard]] void* allocate_array(std::size_t bytes);
-void free_array(void* array) noexcept;
+void free_array(void* array, std::size_t bytes) noexcept;  // as many as were asked for
 
 // For a container of arrays that grow.
 template <typename T>
@@ -62,7 +62,7 @@ struct HugeAllocator {
     if (count > std::numeric_limits<std::size_t>::max() / 2 / sizeof(T)) throw std::bad_alloc();
     return static_cast<T*>(allocate_array(count * sizeof(T)));
   }
-  void deallocate(T* array, std::size_t) noexcept { free_array(array); }
+  void deallocate(T* array, std::size_t count) noexcept { free_array(array, count * sizeof(T)); }
   friend bool operator==(const HugeAllocator&, const HugeAllocator&) { return true; }
 };
 

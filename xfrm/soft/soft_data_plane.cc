@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "xfrm/netlink/unique_fd.h"
+#include "xfrm/netlink/within_memory.h"
 #include "xfrm/netlink/xfrm_statistics.h"
 #include "xfrm/soft/crypto_choice.h"
 #include "xfrm/soft/event_queue.h"
@@ -58,6 +59,7 @@ class SoftDataPlane final : public DataPlane {
   SoftDataPlane() = default;
   [[nodiscard]] Result<void> open(const SoftConfig& config);
   [[nodiscard]] Result<void> poll(int fd);
+  [[nodiscard]] Result<void> guard(const ProtectPolicy& wanted);
   void admit_ipv6_once();
   void look_after_workers(std::span<const PlaneEvent> events);
   void make_device_anew();
@@ -226,6 +228,10 @@ void SoftDataPlane::detach_encapsulation_socket(int socket_fd) {
 
 Result<void> SoftDataPlane::protect(const ProtectPolicy& wanted) {
   if (!workers_) return shut();
+  return within_memory([&] { return guard(wanted); });
+}
+
+Result<void> SoftDataPlane::guard(const ProtectPolicy& wanted) {
   // Marks and interfaces are not seen here: whatever the selectors hold is guarded. SAs with them are
   // refused.
   ProtectPolicy policy = wanted;
@@ -257,30 +263,34 @@ void SoftDataPlane::admit_ipv6_once() {
 
 Result<void> SoftDataPlane::unprotect(Reqid reqid) {
   if (!workers_) return shut();
-  auto result = guard_->unprotect(reqid);
-  workers_->unprotect(reqid);
-  return result;
+  return within_memory([&] {
+    auto result = guard_->unprotect(reqid);
+    workers_->unprotect(reqid);
+    return result;
+  });
 }
 
 Result<void> SoftDataPlane::install(std::span<const SaSpec> sas) {
   if (!workers_) return shut();
-  return workers_->install(sas);
+  return within_memory([&] { return workers_->install(sas); });
 }
 
 Result<void> SoftDataPlane::remove(std::span<const SaId> sas) {
   if (!workers_) return shut();
-  workers_->remove(sas);
-  return {};
+  return within_memory([&]() -> Result<void> {
+    workers_->remove(sas);
+    return {};
+  });
 }
 
 Result<void> SoftDataPlane::move(std::span<const SaMove> sas) {
   if (!workers_) return shut();
-  return workers_->move(sas);
+  return within_memory([&] { return workers_->move(sas); });
 }
 
 Result<std::vector<SaCounters>> SoftDataPlane::counters(std::span<const SaId> sas) {
   if (!workers_) return shut();
-  return workers_->counters(sas);
+  return within_memory([&]() -> Result<std::vector<SaCounters>> { return workers_->counters(sas); });
 }
 
 Result<DropCounts> SoftDataPlane::drops() {

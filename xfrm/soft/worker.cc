@@ -10,7 +10,9 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 #include <system_error>
+#include <utility>
 
 #include "xfrm/soft/drop_counts.h"
 
@@ -111,14 +113,16 @@ Worker::~Worker() {
 // ---- Commands
 
 void Worker::run(const Command& command) {
-  Pending pending{&command};
+  Pending pending{.command = &command};
   post(pending);
   await(pending);
+  if (pending.no_memory) throw std::bad_alloc();
 }
 
 void Worker::post(Pending& pending) {
   const std::lock_guard lock(mutex_);
-  commands_.push_back(&pending);
+  *commands_end_ = &pending;
+  commands_end_ = &pending.next;
   inbox_.wake();
 }
 
@@ -131,11 +135,16 @@ void Worker::run_commands() {
   inbox_.answer();
   const Instant time = worker_now();
   std::unique_lock lock(mutex_);
-  while (!commands_.empty()) {
-    Pending* const pending = commands_.front();
-    commands_.pop_front();
+  while (commands_ != nullptr) {
+    Pending* const pending = commands_;
+    commands_ = pending->next;
+    if (commands_ == nullptr) commands_end_ = &commands_;
     lock.unlock();
-    (*pending->command)({engine_, steering_, time});
+    try {
+      (*pending->command)({engine_, steering_, time});
+    } catch (const std::bad_alloc&) {
+      pending->no_memory = true;
+    }
     lock.lock();
     pending->done = true;
     answered_.notify_all();
@@ -184,7 +193,7 @@ DropCounts Worker::drops() {
   run([&](const Parts& parts) {
     counts = drop_counts(parts.engine.drops());
     counts.add(DropReason::malformed, malformed_before_ + tun_.malformed());
-    counts.add(DropReason::queue_full, queue_full_);
+    counts.add(DropReason::queue_full, queue_full_ + no_memory_);
   });
   return counts;
 }
@@ -199,26 +208,46 @@ int Worker::timeout(Instant time) const {
 }
 
 void Worker::loop() {
-  std::array<epoll_event, 16> ready{};
-  for (;;) {
-    const int patience = alone() || inbox_.may_sleep() ? timeout(worker_now()) : 0;
-    const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), patience);
-    engine_.expire(worker_now(), output_);
-    flush(worker_now());
-    if (!alone()) from_others();
-    for (int i = 0; i < count; ++i) {
-      const int fd = ready[static_cast<std::size_t>(i)].data.fd;
-      if (fd == inbox_.fd()) {
-        run_commands();
-        const std::lock_guard lock(mutex_);
-        if (stopping_) return;
-      } else if (fd == tun_.fd()) {
-        from_tun();
-      } else {
-        from_socket(fd);
-      }
+  bool more = true;
+  while (more) {
+    try {
+      more = turn();
+    } catch (const std::bad_alloc&) {
+      give_up_batch();
     }
   }
+}
+
+// What the engine has taken in is as it was; packets are lost, as on a full queue. What has ended is told
+// yet.
+void Worker::give_up_batch() {
+  no_memory_ += batch_.size();
+  batch_.clear();
+  std::vector<Expired> expired = std::exchange(output_.expired, {});
+  output_.clear();
+  output_.expired = std::move(expired);
+}
+
+bool Worker::turn() {
+  std::array<epoll_event, 16> ready{};
+  const int patience = alone() || inbox_.may_sleep() ? timeout(worker_now()) : 0;
+  const int count = ::epoll_wait(epoll_.get(), ready.data(), static_cast<int>(ready.size()), patience);
+  engine_.expire(worker_now(), output_);
+  flush(worker_now());
+  if (!alone()) from_others();
+  for (int i = 0; i < count; ++i) {
+    const int fd = ready[static_cast<std::size_t>(i)].data.fd;
+    if (fd == inbox_.fd()) {
+      run_commands();
+      const std::lock_guard lock(mutex_);
+      if (stopping_) return false;
+    } else if (fd == tun_.fd()) {
+      from_tun();
+    } else {
+      from_socket(fd);
+    }
+  }
+  return true;
 }
 
 void Worker::from_tun() {

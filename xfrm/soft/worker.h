@@ -10,7 +10,6 @@
 #pragma once
 
 #include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -52,14 +51,16 @@ class Worker {
   ~Worker();
 
   // Runs `command` on the worker's thread, between two batches, and waits until it is done. Packets that
-  // waited for an SA leave right after it.
+  // waited for an SA leave right after it. Throws std::bad_alloc if the command did.
   using Command = std::function<void(const Parts& parts)>;
   void run(const Command& command);
   // The two halves of run(), so that several workers can be at it at once. `pending` stays until await() is
-  // over.
+  // over; neither takes memory.
   struct Pending {
-    const Command* command;
+    const Command* command = nullptr;
+    Pending* next = nullptr;
     bool done = false;
+    bool no_memory = false;  // the command threw std::bad_alloc
   };
   void post(Pending& pending);
   void await(const Pending& pending);
@@ -90,6 +91,8 @@ class Worker {
   [[nodiscard]] Result<void> open();
   [[nodiscard]] Result<void> watch(int fd);
   void loop();
+  [[nodiscard]] bool turn();  // of the loop; false: the last one
+  void give_up_batch();       // there was no memory for something
   void run_commands();
   void from_tun();
   void from_socket(int fd);
@@ -129,11 +132,13 @@ class Worker {
   TunDevice::Elsewhere elsewhere_;
   std::uint64_t handed_to_ = 0;   // a bit for each worker that was handed something in this batch
   std::uint64_t queue_full_ = 0;  // packets
+  std::uint64_t no_memory_ = 0;   // likewise
 
   UniqueFd epoll_;
   std::mutex mutex_;
   std::condition_variable answered_;
-  std::deque<Pending*> commands_;
+  Pending* commands_ = nullptr;  // the first of them
+  Pending** commands_end_ = &commands_;
   bool stopping_ = false;
   std::thread thread_;
 };

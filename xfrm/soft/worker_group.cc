@@ -3,8 +3,10 @@
 #include <fcntl.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
+#include <new>
 
 namespace oakgate::soft {
 
@@ -26,9 +28,17 @@ Result<std::unique_ptr<WorkerGroup>> WorkerGroup::start(std::vector<TunDevice> q
 }
 
 void WorkerGroup::run_all(const Worker::Command& command) {
-  std::vector<Worker::Pending> pending(workers_.size(), Worker::Pending{&command});
-  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->post(pending[i]);
-  for (std::size_t i = 0; i < workers_.size(); ++i) workers_[i]->await(pending[i]);
+  std::array<Worker::Pending, kMost> pending;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    pending[i].command = &command;
+    workers_[i]->post(pending[i]);
+  }
+  bool no_memory = false;
+  for (std::size_t i = 0; i < workers_.size(); ++i) {
+    workers_[i]->await(pending[i]);
+    no_memory = no_memory || pending[i].no_memory;
+  }
+  if (no_memory) throw std::bad_alloc();
 }
 
 // ---- Policies
@@ -67,16 +77,34 @@ unsigned WorkerGroup::owner_of(const SaSpec& sa) const {
   return found != owners_.end() ? found->second : Steering::owner_of(sa.reqid, size());
 }
 
+namespace {
+
+// Takes no memory.
+void take_back(const Worker::Parts& parts, std::span<const SaSpec> sas) {
+  for (const SaSpec& sa : sas) {
+    parts.steering.remove(sa.id);
+    parts.engine.remove({&sa.id, 1});
+  }
+}
+
+}  // namespace
+
 Result<void> WorkerGroup::install_at(unsigned owner, std::span<const SaSpec> sas) {
   Result<void> result;
   workers_[owner]->run([&](const Worker::Parts& parts) { result = parts.engine.install(sas, parts.now); });
   if (!result || alone()) return result;
-  for (const SaSpec& sa : sas) owners_.emplace(sa.id, owner);
-  run_all([&](const Worker::Parts& parts) {
-    for (const SaSpec& sa : sas) {
-      if (sa.direction == Direction::in) parts.steering.add(sa.id, sa.reqid);
-    }
-  });
+  try {
+    for (const SaSpec& sa : sas) owners_.emplace(sa.id, owner);
+    run_all([&](const Worker::Parts& parts) {
+      for (const SaSpec& sa : sas) {
+        if (sa.direction == Direction::in) parts.steering.add(sa.id, sa.reqid);
+      }
+    });
+  } catch (const std::bad_alloc&) {
+    run_all([&](const Worker::Parts& parts) { take_back(parts, sas); });
+    for (const SaSpec& sa : sas) owners_.erase(sa.id);
+    throw;
+  }
   return result;
 }
 
