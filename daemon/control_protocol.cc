@@ -34,6 +34,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::confirm, "confirm", Right::change},
     VerbRow{ControlVerb::show_running_config, "show running-config", Right::look},
     VerbRow{ControlVerb::explain, "explain", Right::look},
+    VerbRow{ControlVerb::capture, "capture", Right::change, true},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -75,13 +76,13 @@ bool read_flag(const Json& json, const char* name, bool& out) {
   return true;
 }
 
-bool read_confirm(const Json& json, std::optional<Seconds>& out) {
-  const auto found = json.find("confirm");
+bool read_seconds(const Json& json, const char* name, Seconds min, Seconds max, std::optional<Seconds>& out) {
+  const auto found = json.find(name);
   if (found == json.end()) return true;
   if (!found->is_number_unsigned()) return false;
   const auto seconds = found->get<std::uint64_t>();
-  if (seconds < static_cast<std::uint64_t>(kMinConfirm.count()) ||
-      seconds > static_cast<std::uint64_t>(kMaxConfirm.count())) {
+  if (seconds < static_cast<std::uint64_t>(min.count()) ||
+      seconds > static_cast<std::uint64_t>(max.count())) {
     return false;
   }
   out = Seconds(static_cast<std::int64_t>(seconds));
@@ -148,10 +149,14 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
     return bad(request.id, "\"peer\", \"tunnel\" or \"trustpoint\" is not a name",
                fmt::format("a string of at most {} bytes", kMaxTarget));
   }
-  if (!read_flag(json, "detail", request.detail) || !read_flag(json, "progress", request.progress)) {
-    return bad(request.id, "\"detail\" or \"progress\" is not a truth value", "true or false");
+  if (!read_flag(json, "detail", request.detail) || !read_flag(json, "progress", request.progress) ||
+      !read_flag(json, "keys", request.keys)) {
+    return bad(request.id, "\"detail\", \"progress\" or \"keys\" is not a truth value", "true or false");
   }
-  if (!read_confirm(json, request.confirm)) {
+  if (!read_seconds(json, "seconds", Seconds(1), kMaxCapture, request.seconds)) {
+    return bad(request.id, "\"seconds\" is not a time", fmt::format("from 1 to {}", kMaxCapture.count()));
+  }
+  if (!read_seconds(json, "confirm", kMinConfirm, kMaxConfirm, request.confirm)) {
     return bad(request.id, "\"confirm\" is not a time",
                fmt::format("seconds, from {} to {}", kMinConfirm.count(), kMaxConfirm.count()));
   }
@@ -173,6 +178,8 @@ Json request_json(const ControlRequest& request) {
   if (request.detail) json["detail"] = true;
   if (request.progress) json["progress"] = true;
   if (request.confirm) json["confirm"] = request.confirm->count();
+  if (request.seconds) json["seconds"] = request.seconds->count();
+  if (request.keys) json["keys"] = true;
   return json;
 }
 

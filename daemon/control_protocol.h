@@ -21,6 +21,8 @@ inline constexpr std::size_t kMaxRequestLine = 4096;
 inline constexpr std::size_t kMaxTarget = 512;
 inline constexpr Seconds kMinConfirm{5};
 inline constexpr Seconds kMaxConfirm{86400};
+inline constexpr Seconds kDefaultCapture{60};
+inline constexpr Seconds kMaxCapture{3600};
 
 enum class ControlVerb : std::uint8_t {
   status,
@@ -37,6 +39,7 @@ enum class ControlVerb : std::uint8_t {
   confirm,
   show_running_config,
   explain,
+  capture,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 
@@ -60,6 +63,8 @@ struct ControlRequest {
   bool detail = false;               // status: more than the stable interface
   bool progress = false;             // up, down: events of the peer before the answer
   std::optional<Seconds> confirm{};  // reload: undone after so long unless it is confirmed
+  std::optional<Seconds> seconds{};  // capture: how long; none: kDefaultCapture
+  bool keys = false;                 // capture: those that decrypt it, too
 };
 
 // Why a line is not a request; `id` is what the answer carries, 0 if the line gives none.

@@ -200,6 +200,34 @@ void ControlServer::stream(ClientId client, const std::string& line) {
   write_line(*found->second, line);
 }
 
+void ControlServer::stream_secret(ClientId client, SecretBytes line) {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return;
+  if (lags(*found->second)) {
+    drop(client);
+    return;
+  }
+  auto* kept = new SecretBytes(std::move(line));
+  const auto wiped = [](const void* /*data*/, std::size_t /*size*/, void* secret) {
+    delete static_cast<SecretBytes*>(secret);
+  };
+  // Not copied into the buffer's own memory, which nobody wipes.
+  if (evbuffer_add_reference(bufferevent_get_output(found->second->buffer.get()), kept->view().data(),
+                             kept->size(), wiped, kept) != 0) {
+    delete kept;
+  }
+}
+
+std::optional<ClientCredentials> ControlServer::credentials(ClientId client) const {
+  const auto found = clients_.find(client);
+  if (found == clients_.end()) return std::nullopt;
+  ucred credentials{};
+  socklen_t size = sizeof credentials;
+  if (::getsockopt(found->second->fd.get(), SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+    return std::nullopt;
+  return ClientCredentials{credentials.uid, credentials.pid};
+}
+
 void ControlServer::flush() {
   for (const auto& [id, client] : clients_) {
     evbuffer* output = bufferevent_get_output(client->buffer.get());

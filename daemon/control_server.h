@@ -8,10 +8,12 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "daemon/control_protocol.h"
 #include "daemon/loop.h"
+#include "ike/base/secret.h"
 #include "xfrm/netlink/unique_fd.h"
 
 namespace oakgate {
@@ -25,6 +27,12 @@ struct ControlLimits {
   std::size_t backlog = 1U << 20;  // bytes a client has not read when it asks for more, or gets an event
   Seconds idle{60};                // without a request under way
   Seconds slow{30};                // with something to read that it does not
+};
+
+// Of the process that has connected, as it was then: unix(7), SO_PEERCRED.
+struct ClientCredentials {
+  std::uint32_t uid = 0;
+  std::int32_t pid = 0;
 };
 
 class ControlHandler {
@@ -52,6 +60,10 @@ class ControlServer {
   void answer(ClientId client, const std::string& line);
   // A line besides the answer; drops a client that lags behind.
   void stream(ClientId client, const std::string& line);
+  // Likewise a line, with its line break, that is wiped once the kernel has it.
+  void stream_secret(ClientId client, SecretBytes line);
+  // Nothing: it is gone.
+  [[nodiscard]] std::optional<ClientCredentials> credentials(ClientId client) const;
   [[nodiscard]] Loop& loop() { return loop_; }
   // Hands what is waiting to the kernel, as far as it takes it without blocking: before the daemon ends.
   void flush();

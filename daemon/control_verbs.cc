@@ -62,7 +62,8 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::request_crls, &ControlVerbs::request_crls},
       {ControlVerb::confirm, &ControlVerbs::confirm},
       {ControlVerb::show_running_config, &ControlVerbs::show_running_config},
-      {ControlVerb::explain, &ControlVerbs::explain}};
+      {ControlVerb::explain, &ControlVerbs::explain},
+      {ControlVerb::capture, &ControlVerbs::begin_capture}};
   return table;
 }
 
@@ -77,6 +78,7 @@ void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
 
 void ControlVerbs::on_gone(ClientId client) {
   long_answers_->forget(client);
+  if (parts_.captures != nullptr) parts_.captures->client_gone(client);
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(waiting_for_crls_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(monitors_, [&](const auto& entry) { return entry.first == client; });
@@ -185,6 +187,10 @@ void ControlVerbs::explain(ClientId client, const ControlRequest& request) {
   const ike::PeerSnapshot none;
   server_->answer(client, answer_line(request.id, explain::explain_peer(
                                                       input, *peer, shots.empty() ? none : shots.front())));
+}
+
+void ControlVerbs::begin_capture(ClientId client, const ControlRequest& request) {
+  parts_.captures->begin(client, request);
 }
 
 void ControlVerbs::request_crls(ClientId client, const ControlRequest& request) {

@@ -13,6 +13,7 @@
 
 #include "conf/config.h"
 #include "conf/issue.h"
+#include "daemon/capture/captures.h"
 #include "daemon/control_server.h"
 #include "daemon/core_driver.h"
 #include "daemon/long_answers.h"
@@ -45,6 +46,7 @@ class ControlVerbs final : public ControlHandler {
     std::function<std::optional<Seconds>()> confirm_within{};
     std::function<Result<std::string>()> running_config{};
     const ike::FailureBook* failures = nullptr;
+    capture::Captures* captures = nullptr;
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
@@ -78,6 +80,7 @@ class ControlVerbs final : public ControlHandler {
   void show(ClientId client, const ControlRequest& request);
   void show_engine(ClientId client, const ControlRequest& request);
   void explain(ClientId client, const ControlRequest& request);
+  void begin_capture(ClientId client, const ControlRequest& request);
   void show_drops(ClientId client, const ControlRequest& request);
   void request_crls(ClientId client, const ControlRequest& request);
   void crls_came(std::uint64_t number, const Revocation::Requested& lists);

@@ -96,6 +96,7 @@ void CoreDriver::feed(Input input) {
   } else {
     deadline_.disarm();
   }
+  if (parts_.key_watch != nullptr) parts_.key_watch->core_worked();
 }
 
 void CoreDriver::carry_out(ike::Effects effects) {
@@ -179,9 +180,11 @@ void CoreDriver::run(ike::InstallSas& effect) {
 }
 
 void CoreDriver::count_installed(const std::vector<SaSpec>& sas) {
-  if (parts_.traffic == nullptr || sas.empty()) return;
+  if (sas.empty() || (parts_.traffic == nullptr && parts_.key_watch == nullptr)) return;
   const auto whose = engine_.tunnel_of(sas.front().reqid);
-  if (whose) parts_.traffic->installed(sas, {whose->first, whose->second});
+  if (!whose) return;
+  if (parts_.traffic != nullptr) parts_.traffic->installed(sas, {whose->first, whose->second});
+  if (parts_.key_watch != nullptr) parts_.key_watch->installed(sas, whose->first);
 }
 
 void CoreDriver::run(ike::RemoveSas& effect) {
@@ -189,6 +192,7 @@ void CoreDriver::run(ike::RemoveSas& effect) {
     if (const auto counters = parts_.plane.counters(effect.sas)) parts_.traffic->counted(*counters);
     parts_.traffic->gone(effect.sas);
   }
+  if (parts_.key_watch != nullptr) parts_.key_watch->gone(effect.sas);
   const Result<void> removed = parts_.plane.remove(effect.sas);
   if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
 }
@@ -201,6 +205,7 @@ void CoreDriver::run(ike::MoveSas& effect) {
   }
   Result<void> moved = parts_.plane.move(effect.sas);
   if (moved && parts_.traffic != nullptr) parts_.traffic->moved(effect.sas);
+  if (moved && parts_.key_watch != nullptr) parts_.key_watch->moved(effect.sas);
   completions_.push_back(ike::SasMoved{effect.id, std::move(moved)});
 }
 

@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/capture/key_watch.h"
 #include "daemon/event_log.h"
 #include "daemon/loop.h"
 #include "daemon/metrics/tunnel_traffic.h"
@@ -37,6 +38,7 @@ class CoreDriver {
     std::function<void(ike::KeptPair)> kept;     // KeepPair
     std::function<void(const SaId&)> forgotten;  // ForgetPair
     metrics::TunnelTraffic* traffic = nullptr;   // none: nobody wants to know
+    capture::KeyWatch* key_watch = nullptr;      // likewise
   };
   explicit CoreDriver(Parts parts);
 
@@ -45,6 +47,9 @@ class CoreDriver {
   void on_command(ike::Command command);
   [[nodiscard]] ike::TunnelCounts tunnel_counts() const { return engine_.tunnel_counts(); }
   [[nodiscard]] ike::EngineLoad load() const { return engine_.load(); }
+  [[nodiscard]] std::vector<ike::DecryptionKey> decryption_keys(std::string_view peer) const {
+    return engine_.decryption_keys(peer);
+  }
   [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
 
  private:

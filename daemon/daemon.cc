@@ -258,14 +258,18 @@ void Daemon::assemble() {
         counts_.events.count(event);
         failures_.note(event, at);
       });
-  driver_ = std::make_unique<CoreDriver>(
-      CoreDriver::Parts{*loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
-                        [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
-                        [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
-                          revocation_->verify(std::move(proof), std::move(answer));
-                        },
-                        [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
-                        [this](const SaId& in) { note_kept(kept_store_->forget(in)); }, &counts_.traffic});
+  captures_ = std::make_unique<capture::Captures>(
+      capture::Captures::Parts{*loop_, log_, *server_, [this]() -> const conf::Config& { return config_; },
+                               [this](const std::string& peer) { return driver_->decryption_keys(peer); },
+                               [this](const std::string& peer) { return driver_->snapshot(peer); }});
+  driver_ = std::make_unique<CoreDriver>(CoreDriver::Parts{
+      *loop_, log_, *events_, *sockets_, *plane_, *workers_, keys_, *rng_,
+      [this](ike::CommandId id, const Result<void>& result) { on_outcome(id, result); },
+      [this](PeerProof proof, std::function<void(PeerVerdict)> answer) {
+        revocation_->verify(std::move(proof), std::move(answer));
+      },
+      [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
+      [this](const SaId& in) { note_kept(kept_store_->forget(in)); }, &counts_.traffic, captures_.get()});
   reload_guard_ = std::make_unique<ReloadGuard>(
       *loop_, [this](LoadedConfiguration before) { undo_reload(std::move(before)); });
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
@@ -281,7 +285,7 @@ void Daemon::assemble() {
         return confirmed;
       },
       [this] { return reload_guard_->left(read_clocks().instant); },
-      [this] { return read_running_config(state_dir_); }, &failures_});
+      [this] { return read_running_config(state_dir_); }, &failures_, captures_.get()});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
@@ -455,6 +459,7 @@ void Daemon::on_last_counts(const SaCounters& counts) {
 }
 
 void Daemon::on_expired(const SaId& id, Reqid reqid) {
+  captures_->gone({&id, 1});
   driver_->on_command(ike::SaExpired{id, reqid});
 }
 

@@ -130,6 +130,7 @@ class Daemon final : private DataPlaneListener {
   metrics::Counts counts_;
   ike::FailureBook failures_;
   std::unique_ptr<EventLog> events_;
+  std::unique_ptr<capture::Captures> captures_;
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<Revocation> revocation_;

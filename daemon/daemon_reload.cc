@@ -134,6 +134,7 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
   if (const auto served = metrics_->configure(config_.gateway.metrics); !served)
     log_.error(printable(error_text(served.error()), 1024));
+  captures_->configure();
   configure_revocation();
   addresses_->configure(config_.peers);
   look_for_enrollments();

@@ -38,6 +38,9 @@ enum class Operand : std::uint8_t {
   trustpoint,  // the daemon's
   foreign,     // another program's or device's configuration
   device,      // that a peer is
+  capture,
+  capture_file,
+  ping,
 };
 
 // A verb is a path of words; those before the last are groups.
@@ -53,14 +56,14 @@ constexpr std::array kVerbs{
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
     VerbRow{Verb::check, {"check"}, Operand::check, "look for errors in a configuration file"},
     VerbRow{Verb::explain, {"explain"}, Operand::peer, "why the last negotiation failed, and what mends it"},
+    VerbRow{Verb::ping, {"ping"}, Operand::ping, "test the way through a tunnel: both SAs, and the path MTU"},
+    VerbRow{Verb::capture, {"capture"}, Operand::capture, "a peer's packets into a file, and their keys"},
+    VerbRow{Verb::decode, {"decode"}, Operand::capture_file, "explain a capture file, with keys or without"},
     VerbRow{Verb::monitor, {"monitor"}, Operand::none, "print what happens, as it happens"},
     VerbRow{Verb::diff, {"diff"}, Operand::file, "how a configuration file differs from what runs"},
     VerbRow{Verb::reload, {"reload"}, Operand::reload, "read the configuration anew"},
     VerbRow{Verb::confirm, {"confirm"}, Operand::none, "keep what `reload --confirm` has brought"},
-    VerbRow{Verb::show_running_config,
-            {"show", "running-config"},
-            Operand::none,
-            "the configuration in use, in one file"},
+    VerbRow{Verb::show_running_config, {"show", "running-config"}, Operand::none, "the configuration in use"},
     VerbRow{Verb::show_isakmp_sa, {"show", "crypto", "isakmp", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_ipsec_sa, {"show", "crypto", "ipsec", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_crypto_engine,
@@ -216,12 +219,45 @@ void add_pki_operand(CLI::App& verb, Operand operand, PkiArguments& pki) {
   }
 }
 
+// Of what looks inside tunnels; false: it is another verb's.
+bool add_inside_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
+  CaptureArguments& captured = arguments.captured;
+  switch (operand) {
+    case Operand::ping:
+      verb.add_option("PEER[/TUNNEL]", arguments.peer, "a tunnel; of a peer with one, its peer")->required();
+      verb.add_option("--address", arguments.pinged.address,
+                      "whom to ask; default: the first host on its side");
+      verb.add_option("--count", arguments.pinged.count, "how many echoes")
+          ->check(CLI::Range(1, 100))
+          ->capture_default_str();
+      return true;
+    case Operand::capture:
+      verb.add_option("PEER", arguments.peer, "a peer's name")->required();
+      verb.add_option("-w,--write", captured.file, "file to write, pcapng; there must be none of that name")
+          ->required();
+      verb.add_option("--seconds", captured.seconds,
+                      fmt::format("end after so long, {} by default", kDefaultCapture.count()))
+          ->check(CLI::Range(1, static_cast<int>(kMaxCapture.count())));
+      verb.add_option("--packets", captured.packets, "end after so many packets")
+          ->check(CLI::Range(1, 100'000'000));
+      verb.add_flag("--no-keys", captured.no_keys, "only the packets");
+      return true;
+    case Operand::capture_file:
+      verb.add_option("FILE", arguments.decoded.file, "a capture, pcap or pcapng")->required();
+      verb.add_option("--keys", arguments.decoded.keys,
+                      "Wireshark's ikev1_decryption_table or esp_sa, or a folder that has them");
+      return true;
+    default:
+      return false;
+  }
+}
+
 void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   switch (operand) {
     case Operand::none:
       return;
     default:
-      add_pki_operand(verb, operand, arguments.pki);
+      if (!add_inside_operand(verb, operand, arguments)) add_pki_operand(verb, operand, arguments.pki);
       return;
     case Operand::status:
       add_watch(verb, arguments);
@@ -340,13 +376,16 @@ std::string_view operand_name(Operand operand) {
     case Operand::status:
     case Operand::peer:
     case Operand::device:
+    case Operand::capture:
       return "PEER";
     case Operand::target:
+    case Operand::ping:
       return "PEER/TUNNEL";
     case Operand::map:
       return "TAG";
     case Operand::file:
     case Operand::foreign:
+    case Operand::capture_file:
       return "FILE";
     case Operand::trustpoint:
     case Operand::authenticate:
@@ -399,7 +438,7 @@ Outcome<void> only_status_is_watched(const Arguments& arguments) {
 }
 
 Outcome<void> split_target(Arguments& arguments) {
-  if (arguments.verb != Verb::up && arguments.verb != Verb::down) return {};
+  if (arguments.verb != Verb::up && arguments.verb != Verb::down && arguments.verb != Verb::ping) return {};
   const std::size_t slash = arguments.peer.find('/');
   if (slash == std::string::npos) return {};
   arguments.tunnel = arguments.peer.substr(slash + 1);

@@ -42,6 +42,9 @@ enum class Verb : std::uint8_t {
   show_sa_lifetime,
   shell,
   explain,
+  capture,
+  decode,
+  ping,
 };
 
 // What `pki authenticate` and `pki enroll` take; each uses what is its own.
@@ -87,12 +90,32 @@ struct ExportArguments {
   std::string interface = "outside";  // of the device
 };
 
+// Of `oakgate capture`; the peer is Arguments::peer.
+struct CaptureArguments {
+  std::string file;  // -w
+  int seconds = 0;   // 0: as long as the daemon gives by default
+  int packets = 0;   // 0: as many as come
+  bool no_keys = false;
+};
+
+// Of `oakgate decode`.
+struct DecodeArguments {
+  std::string file;
+  std::vector<std::string> keys;  // tables, or folders that have some
+};
+
+// Of `oakgate ping`; the tunnel is Arguments::peer and tunnel.
+struct PingArguments {
+  std::string address;  // empty: the first one of the peer's side
+  int count = 5;
+};
+
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
   std::string socket;      // --socket, OAKGATE_SOCKET, or the default
-  std::string peer;        // status, up, down
-  std::string tunnel;      // up, down: behind the slash
+  std::string peer;        // status, up, down, ping
+  std::string tunnel;      // up, down, ping: behind the slash
   std::string trustpoint;  // pki crl request
   std::string map;         // show crypto map: its tag; empty: all
   int watch = 0;           // status: seconds between two screens; 0: one screen
@@ -104,6 +127,9 @@ struct Arguments {
   PkiArguments pki;
   ImportArguments import;
   ExportArguments exported;
+  CaptureArguments captured;
+  DecodeArguments decoded;
+  PingArguments pinged;
   bool look_only = false;  // shell
   std::string printed;     // --help or --version: what to print instead of doing anything
 };

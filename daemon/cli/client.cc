@@ -11,6 +11,7 @@
 #include <cstring>
 
 #include "daemon/text.h"
+#include "ike/base/secret.h"
 
 namespace oakgate::cli {
 
@@ -129,30 +130,69 @@ Outcome<void> ControlClient::send_line(const std::string& line, Seconds patience
   return {};
 }
 
+Outcome<std::optional<Json>> ControlClient::next_line(std::size_t searched) {
+  const std::size_t line_end = received_.find('\n', searched);
+  if (line_end == std::string::npos) {
+    if (received_.size() > kMaxAnswer) return tl::unexpected(broken("sends a line without end"));
+    return std::nullopt;
+  }
+  Json json = Json::parse(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(line_end),
+                          nullptr, false);
+  wipe(received_.data(), line_end);  // it may hold keys (`capture`)
+  received_.erase(0, line_end + 1);
+  if (!json.is_object()) return tl::unexpected(broken("speaks another protocol"));
+  return json;
+}
+
+Outcome<bool> ControlClient::receive() {
+  std::array<char, 65536> chunk{};
+  const ssize_t got = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
+  if (got > 0) {
+    received_.append(chunk.data(), static_cast<std::size_t>(got));
+    wipe(chunk.data(), static_cast<std::size_t>(got));
+    return true;
+  }
+  if (got == 0 || (errno != EAGAIN && errno != EINTR))
+    return tl::unexpected(broken("has closed the connection"));
+  return false;
+}
+
 Outcome<Json> ControlClient::read_line(Seconds patience) {
   const auto end = deadline(patience);
   std::size_t searched = 0;
   while (true) {
-    const std::size_t line_end = received_.find('\n', searched);
-    if (line_end != std::string::npos) {
-      Json json = Json::parse(received_.begin(), received_.begin() + static_cast<std::ptrdiff_t>(line_end),
-                              nullptr, false);
-      received_.erase(0, line_end + 1);
-      if (!json.is_object()) return tl::unexpected(broken("speaks another protocol"));
-      return json;
-    }
+    Outcome<std::optional<Json>> line = next_line(searched);
+    if (!line) return tl::unexpected(line.error());
+    if (*line) return std::move(**line);
     searched = received_.size();
-    if (received_.size() > kMaxAnswer) return tl::unexpected(broken("sends a line without end"));
     if (!wait_for(fd_.get(), POLLIN, end)) {
       return tl::unexpected(broken(fmt::format("has not answered for {} s", patience.count())));
     }
-    std::array<char, 65536> chunk{};
-    const ssize_t got = ::recv(fd_.get(), chunk.data(), chunk.size(), 0);
-    if (got > 0) {
-      received_.append(chunk.data(), static_cast<std::size_t>(got));
-    } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
-      return tl::unexpected(broken("has closed the connection"));
+    if (const Outcome<bool> more = receive(); !more) return tl::unexpected(more.error());
+  }
+}
+
+Outcome<void> ControlClient::begin(const ControlRequest& request, Seconds patience) {
+  return send_line(dump(request_json(request)) + "\n", patience);
+}
+
+Outcome<std::optional<ControlClient::Line>> ControlClient::take() {
+  std::size_t searched = 0;
+  while (true) {
+    Outcome<std::optional<Json>> line = next_line(searched);
+    if (!line) return tl::unexpected(line.error());
+    if (*line) {
+      Json& json = **line;
+      if (json.contains("event")) return Line{false, std::move(json["event"])};
+      if (json.contains("result")) return Line{true, std::move(json["result"])};
+      if (json.contains("error") && json["error"].is_object())
+        return tl::unexpected(failure_from(json["error"]));
+      return tl::unexpected(broken("speaks another protocol"));
     }
+    searched = received_.size();
+    const Outcome<bool> more = receive();
+    if (!more) return tl::unexpected(more.error());
+    if (!*more) return std::nullopt;
   }
 }
 

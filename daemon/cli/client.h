@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "daemon/control_protocol.h"
@@ -35,6 +36,16 @@ class ControlClient {
   // daemon. Events that come before the answer go to `on_event`.
   [[nodiscard]] Outcome<Json> request(const ControlRequest& request, Seconds patience,
                                       const OnEvent& on_event = {});
+  // A request that goes on for long, beside other work: sends it. What comes then is taken by take() whenever
+  // fd() is readable.
+  [[nodiscard]] Outcome<void> begin(const ControlRequest& request, Seconds patience);
+  struct Line {
+    bool last = false;  // the answer, which ends the request; else an event
+    Json json;
+  };
+  // Without waiting; nothing: no whole line is here yet. The daemon's error, or its end, is the failure.
+  [[nodiscard]] Outcome<std::optional<Line>> take();
+  [[nodiscard]] int fd() const { return fd_.get(); }
   // After a `monitor` request: events until the daemon ends the connection, which is the failure returned.
   [[nodiscard]] Failure follow(const OnEvent& on_event);
 
@@ -42,6 +53,9 @@ class ControlClient {
   ControlClient(UniqueFd fd, std::string path) : fd_(std::move(fd)), path_(std::move(path)) {}
   [[nodiscard]] Outcome<void> send_line(const std::string& line, Seconds patience);
   [[nodiscard]] Outcome<Json> read_line(Seconds patience);
+  // Of what is received the first line, if it is whole; `searched` bytes of it have no line break.
+  [[nodiscard]] Outcome<std::optional<Json>> next_line(std::size_t searched);
+  [[nodiscard]] Outcome<bool> receive();  // false: nothing is there now
   [[nodiscard]] Failure broken(const std::string& what) const;
 
   UniqueFd fd_;

@@ -11,12 +11,15 @@
 #include <map>
 
 #include "conf/load.h"
+#include "daemon/cli/capture.h"
+#include "daemon/cli/decode.h"
 #include "daemon/cli/diff.h"
 #include "daemon/cli/explain_screen.h"
 #include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
 #include "daemon/cli/ios_config.h"
 #include "daemon/cli/ios_layout.h"
+#include "daemon/cli/ping.h"
 #include "daemon/cli/pki.h"
 #include "daemon/cli/probe.h"
 #include "daemon/cli/scep.h"
@@ -309,6 +312,12 @@ int run(const Arguments& arguments) {
       return show_configured(arguments);
     case Verb::export_cisco:
       return export_cisco(arguments);
+    case Verb::capture:
+      return capture(arguments);
+    case Verb::ping:
+      return ping(arguments);
+    case Verb::decode:
+      return decode(arguments);
     case Verb::import_cisco:
       return import_cisco(arguments);
     case Verb::pki_authenticate:

@@ -37,6 +37,20 @@ TEST(ControlProtocol, ReadsTargetsAndFlags) {
   EXPECT_FALSE(request->detail);
 }
 
+TEST(ControlProtocol, ACaptureHasABoundAndAPeer) {
+  const auto request =
+      parse_request(R"({"id":1,"version":1,"verb":"capture","peer":"b","seconds":3600,"keys":true})");
+  ASSERT_TRUE(request);
+  EXPECT_EQ(request->verb, ControlVerb::capture);
+  EXPECT_EQ(request->seconds, Seconds(3600));
+  EXPECT_TRUE(request->keys);
+  EXPECT_EQ(right_for(ControlVerb::capture), Right::change);
+  EXPECT_FALSE(parse_request(R"({"id":1,"version":1,"verb":"capture","peer":"b","seconds":3601})"));
+  EXPECT_FALSE(parse_request(R"({"id":1,"version":1,"verb":"capture","peer":"b","seconds":0})"));
+  EXPECT_FALSE(parse_request(R"({"id":1,"version":1,"verb":"capture","peer":"b","keys":1})"));
+  EXPECT_FALSE(parse_request(R"({"id":1,"version":1,"verb":"capture"})"));
+}
+
 TEST(ControlProtocol, WritesWhatItReads) {
   ControlRequest request;
   request.id = 18446744073709551615U;
@@ -46,11 +60,15 @@ TEST(ControlProtocol, WritesWhatItReads) {
   request.trustpoint = "corp";
   request.detail = true;
   request.confirm = Seconds{120};
+  request.seconds = Seconds{30};
+  request.keys = true;
   const auto again = parse_request(dump(request_json(request)));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->id, request.id);
   EXPECT_EQ(again->verb, request.verb);
   EXPECT_EQ(again->confirm, request.confirm);
+  EXPECT_EQ(again->seconds, request.seconds);
+  EXPECT_TRUE(again->keys);
   EXPECT_EQ(again->peer, request.peer);
   EXPECT_EQ(again->tunnel, request.tunnel);
   EXPECT_EQ(again->trustpoint, request.trustpoint);

@@ -69,6 +69,23 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(import.arguments.import.file, "pix.txt");
   EXPECT_EQ(import.arguments.import.output, "new");
   EXPECT_TRUE(import.arguments.import.force);
+  const Parsed captured =
+      parse({"capture", "b", "-w", "x.pcapng", "--seconds", "30", "--packets", "9", "--no-keys"});
+  EXPECT_EQ(captured.arguments.verb, Verb::capture);
+  EXPECT_EQ(captured.arguments.peer, "b");
+  EXPECT_EQ(captured.arguments.captured.file, "x.pcapng");
+  EXPECT_EQ(captured.arguments.captured.seconds, 30);
+  EXPECT_EQ(captured.arguments.captured.packets, 9);
+  EXPECT_TRUE(captured.arguments.captured.no_keys);
+  EXPECT_FALSE(parse({"capture", "b"}).outcome) << "where to";
+  EXPECT_FALSE(parse({"capture", "b", "-w", "x", "--seconds", "3601"}).outcome);
+  const Parsed decoded = parse({"decode", "x.pcap", "--keys", "one", "--keys", "two"});
+  EXPECT_EQ(decoded.arguments.verb, Verb::decode);
+  EXPECT_EQ(decoded.arguments.decoded.keys, (std::vector<std::string>{"one", "two"}));
+  const Parsed pinged = parse({"ping", "b/lan", "--count", "3", "--address", "10.2.0.1"});
+  EXPECT_EQ(pinged.arguments.verb, Verb::ping);
+  EXPECT_EQ(pinged.arguments.tunnel, "lan");
+  EXPECT_EQ(pinged.arguments.pinged.count, 3);
   EXPECT_EQ(parse({"reload"}).arguments.verb, Verb::reload);
   EXPECT_EQ(parse({"reload"}).arguments.confirm, 0);
   EXPECT_EQ(parse({"reload", "--confirm", "120"}).arguments.confirm, 120);
