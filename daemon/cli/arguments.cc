@@ -471,20 +471,30 @@ std::vector<NextWord> next_words(const std::vector<std::string>& before) {
   return next;
 }
 
-Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_view environment_socket,
-                              Arguments& arguments) {
-  arguments.socket = environment_socket.empty() ? kDefaultSocket : std::string(environment_socket);
+std::optional<std::string> in_full(const std::string& word, const std::vector<std::string>& known) {
+  const Outcome<std::string> full = in_full(word, std::set<std::string_view>(known.begin(), known.end()));
+  if (!full || std::find(known.begin(), known.end(), *full) == known.end()) return std::nullopt;
+  return *full;
+}
+
+void describe_command_line(CLI::App& app, Arguments& arguments) {
+  arguments.socket = kDefaultSocket;
   arguments.file = kDefaultConfig;
   arguments.scep.config = kDefaultConfig;
   arguments.pki.config = kDefaultConfig;
   arguments.exported.config = kDefaultConfig;
-  CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
-  const CLI::Option* socket =
-      app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
+  app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
   app.add_flag("--json", arguments.json, "print JSON, errors included");
   add_watch(app, arguments);
   add_verbs(app, arguments);
+}
+
+Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_view environment_socket,
+                              Arguments& arguments) {
+  CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
+  describe_command_line(app, arguments);
+  if (!environment_socket.empty()) arguments.socket = environment_socket;
   Outcome<Words> words = expand(argc, argv);
   // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
   for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
@@ -501,7 +511,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   } catch (const CLI::ParseError& error) {
     return tl::unexpected(usage(error.what()));
   }
-  arguments.socket_given = socket->count() > 0 || !environment_socket.empty();
+  arguments.socket_given = app.count("--socket") > 0 || !environment_socket.empty();
   if (auto watched = only_status_is_watched(arguments); !watched) return watched;
   return split_target(arguments);
 }

@@ -1,11 +1,16 @@
 // The command line of `oakgate`: verbs and options, before or after one another. oakgate(8).
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "daemon/cli/client.h"
+
+namespace CLI {
+class App;
+}
 
 namespace oakgate::cli {
 
@@ -141,6 +146,13 @@ struct NextWord {
 };
 // Nothing: there is no such verb, or nothing may follow.
 [[nodiscard]] std::vector<NextWord> next_words(const std::vector<std::string>& before);
+
+// `word` in full, if it is the beginning of exactly one of `known`.
+[[nodiscard]] std::optional<std::string> in_full(const std::string& word,
+                                                 const std::vector<std::string>& known);
+
+// Every verb, operand and option, and where its value goes: `arguments`, which gets the defaults.
+void describe_command_line(CLI::App& app, Arguments& arguments);
 
 // A mistake is Exit::usage; `arguments.json` then still says how to tell it. `environment_socket`: the value
 // of OAKGATE_SOCKET, empty if it is not set.

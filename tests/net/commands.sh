@@ -70,6 +70,29 @@ status_watch() {
   exits 2 og a up gw-b --watch
 }
 
+# What bash offers at each TAB, by the script that is installed: verbs of this very program, names of the running daemon.
+completion_in_bash() {
+  tunnel_up
+  # shellcheck disable=SC2016  # for the bash that is asked
+  exits 0 env OAKGATE_SOCKET="$work/a/control.sock" PATH="$(dirname "$oakgate"):$PATH" bash -euc '
+    . "$1"/scripts/completion/oakgate
+    ask() { COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)); _oakgate; echo "$* -> ${COMPREPLY[*]}"; }
+    complete -p oakgate
+    ask oakgate sta
+    ask oakgate up ""
+    ask oakgate sh cr ips ""
+    ask oakgate export cisco gw-b --dialect = p
+    ask oakgate check "$1/READ"
+    ask "$(command -v oakgate)" explain g' bash "$top"
+  says '^complete -F _oakgate oakgate$'
+  says '^oakgate sta -> status$'
+  says '^oakgate up  -> gw-b gw-b/lan$'
+  says '^oakgate sh cr ips  -> .*sa security-association transform-set'
+  says '^oakgate export cisco gw-b --dialect = p -> pix$'
+  says "^oakgate check $top/READ -> $top/README.md\$"
+  says 'explain g -> gw-b$'
+}
+
 # Completion of words and names, help, a line given up, the level that only looks.
 shell_on_a_terminal() {
   tunnel_up
@@ -243,6 +266,7 @@ run "status --json, down before and after" status_before_and_after
 run "the status screen" status_screen
 run "the status screen, watched" status_watch
 run "show crypto" show_crypto
+run "bash completes verbs and names" completion_in_bash
 run "the shell on a terminal" shell_on_a_terminal
 run "monitor" monitor
 run "the log" log_lines
