@@ -142,7 +142,7 @@ int measure(const std::vector<std::uint32_t>& counts, int rounds) {
 }  // namespace oakgate::bench
 
 int main(int argc, char** argv) {
-  std::vector<std::uint32_t> pairs{1'000, 100'000};
+  std::vector<std::uint32_t> pairs{1'000, 50'000, 100'000};
   int rounds = 5;
   CLI::App app("what an SA pair costs the software plane's engine, with few and with many held");
   app.add_option("--pairs", pairs, "held meanwhile")->check(CLI::Range(1, 1'000'000));
