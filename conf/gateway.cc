@@ -153,7 +153,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"name", "identity", "listen", "data_plane", "workers", "on_exit", "control_socket", "control_group",
-       "state_dir", "half_open", "metrics", "capture"});
+       "state_dir", "half_open", "metrics", "capture", "updown"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -205,6 +205,7 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   if (const auto capture = map.optional("capture")) {
     gateway.capture = choice(*capture, kCapture).value_or(CaptureChoice::off);
   }
+  gateway.updown = read_updown(map, std::nullopt);
   return gateway;
 }
 

@@ -7,6 +7,7 @@
 #include "conf/checks.h"
 #include "conf/compose.h"
 #include "conf/emit.h"
+#include "conf/hooks.h"
 #include "conf/sections.h"
 #include "conf/yaml_tree.h"
 
@@ -36,7 +37,7 @@ Draft read_draft(const Node& root, const std::string& folder, Report& report) {
   }
   if (const auto field = map.optional("peers")) {
     draft.peers = read_peers(*field, {folder, draft.policies, draft.transform_sets, draft.keys,
-                                      draft.public_keys, draft.trustpoints});
+                                      draft.public_keys, draft.trustpoints, draft.gateway.updown});
   }
   return draft;
 }
@@ -114,10 +115,25 @@ void load_key_files(const Config& config, const Environment& environment, LoadOu
   }
 }
 
+// Each file once: hundreds of tunnels inherit one.
+void check_hooks(const Config& config, const Environment& environment, Report& report) {
+  std::set<std::string_view> seen;
+  for (const PeerConfig& peer : config.peers) {
+    for (const TunnelConfig& tunnel : peer.tunnels) {
+      if (!tunnel.updown || !seen.insert(tunnel.updown->file).second) continue;
+      const auto usable = check_hook_file(tunnel.updown->file, environment.effective_uid);
+      if (!usable) report.add(tunnel.updown->position, "updown", fault_of(usable.error()));
+    }
+  }
+}
+
 // A configuration with one thing wrong is none: no half of it is ever used.
 void finish(std::optional<Config> config, const Environment* environment, Report report,
             LoadOutcome& outcome) {
-  if (config && environment != nullptr) load_key_files(*config, *environment, outcome, report);
+  if (config && environment != nullptr) {
+    load_key_files(*config, *environment, outcome, report);
+    check_hooks(*config, *environment, report);
+  }
   outcome.issues = std::move(report).take();
   if (outcome.issues.empty() && config) {
     outcome.config = std::move(config);

@@ -86,7 +86,7 @@ NatTraversal read_nat_traversal(const Field& field) {
 // `extends` is gone by the time a peer is read: compose.h.
 constexpr auto kPeerKeys = std::to_array<std::string_view>(
     {"extends", "address", "identity", "policies", "pre_shared_key", "trustpoint", "rsa_encr", "aggressive",
-     "send_certificate", "allow_weak", "nat_traversal", "fragmentation", "sha256_truncation", "dpd",
+     "send_certificate", "allow_weak", "nat_traversal", "fragmentation", "sha256_truncation", "dpd", "updown",
      "tunnels"});
 
 PeerDraft read_peer(const Member& member, const PeerContext& context) {
@@ -121,7 +121,8 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
   }
   if (const auto field = map.optional("dpd")) peer.dpd = read_dpd(*field);
   if (const auto field = map.required("tunnels", "a map of tunnels by name, at least one")) {
-    peer.tunnels = read_tunnels(*field, peer.address, context.transform_sets);
+    peer.tunnels =
+        read_tunnels(*field, peer.address, context.transform_sets, read_updown(map, context.updown));
   }
   if (const auto field = map.optional("sha256_truncation")) {
     if (choice(*field, kSha256Bits).value_or(128) == 96) cut_sha256(peer.tunnels);

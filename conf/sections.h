@@ -75,6 +75,7 @@ struct PeerContext {
   const Keys& keys;
   const PublicKeys& public_keys;
   const Trustpoints& trustpoints;
+  const std::optional<HookConfig>& updown;  // the gateway's
 };
 
 [[nodiscard]] GatewayConfig read_gateway(const Field& field, const std::string& folder);
@@ -87,7 +88,11 @@ struct PeerContext {
 // The keys that a peer may have.
 [[nodiscard]] std::span<const std::string_view> peer_keys();
 [[nodiscard]] std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& peer,
-                                                     const TransformSets& transform_sets);
+                                                     const TransformSets& transform_sets,
+                                                     const std::optional<HookConfig>& updown);
+// `updown` of a gateway, peer or tunnel; `inherited` where it says nothing.
+[[nodiscard]] std::optional<HookConfig> read_updown(const MapReader& map,
+                                                    const std::optional<HookConfig>& inherited);
 // `mark`, `interface`, `offload` and `offload_device` of a tunnel.
 [[nodiscard]] KernelTies read_ties(const MapReader& map);
 [[nodiscard]] WeakWaiver read_waiver(const Field& field);

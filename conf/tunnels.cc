@@ -192,10 +192,12 @@ PacketHandling read_handling(const MapReader& map) {
   return handling;
 }
 
-TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared) {
-  constexpr auto kKeys = std::to_array<std::string_view>(
-      {"local", "remote", "transform_sets", "pfs", "lifetime", "start", "rekey", "replay_window", "esn",
-       "df_bit", "copy_dscp", "tcp_mss", "accept", "mark", "interface", "offload", "offload_device"});
+TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const TransformSets& declared,
+                         const std::optional<HookConfig>& updown) {
+  constexpr auto kKeys =
+      std::to_array<std::string_view>({"local", "remote", "transform_sets", "pfs", "lifetime", "start",
+                                       "rekey", "replay_window", "esn", "df_bit", "copy_dscp", "tcp_mss",
+                                       "accept", "updown", "mark", "interface", "offload", "offload_device"});
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
@@ -220,13 +222,15 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   if (const auto esn = map.optional("esn")) tunnel.esn = read_boolean(*esn).value_or(false);
   tunnel.handling = read_handling(map);
   tunnel.ties = read_ties(map);
+  tunnel.updown = read_updown(map, updown);
   return tunnel;
 }
 
 }  // namespace
 
 std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& peer,
-                                       const TransformSets& transform_sets) {
+                                       const TransformSets& transform_sets,
+                                       const std::optional<HookConfig>& updown) {
   std::vector<TunnelConfig> tunnels;
   const std::vector<Member> all = members(field, "a map of tunnels by name");
   if (all.empty() && field.node->kind == Node::Kind::map && field.node->keys.empty()) {
@@ -237,7 +241,7 @@ std::vector<TunnelConfig> read_tunnels(const Field& field, const PeerAddress& pe
       member.key.fail(name.error());
       continue;
     }
-    tunnels.push_back(read_tunnel(member, peer, transform_sets));
+    tunnels.push_back(read_tunnel(member, peer, transform_sets, updown));
   }
   return tunnels;
 }

@@ -51,6 +51,12 @@ class CoreDriver {
     return engine_.decryption_keys(peer);
   }
   [[nodiscard]] std::vector<ike::PeerSnapshot> snapshot(std::string_view peer = {}) const;
+  [[nodiscard]] std::optional<ike::SaPairSnapshot> sa_pair(const std::string& peer, Spi in) const {
+    return engine_.sa_pair(peer, in);
+  }
+  [[nodiscard]] std::string remote_identity(const std::string& peer) const {
+    return engine_.remote_identity(peer);
+  }
 
  private:
   class JobTask;

@@ -22,6 +22,7 @@ constexpr std::size_t kJobQueue = 512;   // computations waiting: half the core'
 constexpr std::size_t kNameQueue = 256;  // host names waiting
 constexpr std::size_t kResolvers = 2;
 constexpr Milliseconds kShutdownPatience{3000};
+constexpr Milliseconds kHooksPatience{5000};  // for `updown` of the tunnels that end with us
 constexpr Milliseconds kStatusDelay{300};
 constexpr Milliseconds kNetworkDelay{50};
 constexpr Milliseconds kTrustDelay{60000};
@@ -257,6 +258,7 @@ void Daemon::assemble() {
       [this](const ike::Event& event, WallTime at) {
         counts_.events.count(event);
         failures_.note(event, at);
+        if (hooks_) hooks_->on_event(event);
       });
   captures_ = std::make_unique<capture::Captures>(
       capture::Captures::Parts{*loop_, log_, *server_, [this]() -> const conf::Config& { return config_; },
@@ -270,6 +272,7 @@ void Daemon::assemble() {
       },
       [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
       [this](const SaId& in) { note_kept(kept_store_->forget(in)); }, &counts_.traffic, captures_.get()});
+  make_hooks();
   reload_guard_ = std::make_unique<ReloadGuard>(
       *loop_, [this](LoadedConfiguration before) { undo_reload(std::move(before)); });
   verbs_ = std::make_unique<ControlVerbs>(ControlVerbs::Parts{
@@ -304,6 +307,17 @@ void Daemon::assemble() {
   shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
 }
 
+void Daemon::make_hooks() {
+  hooks::Hooks::Parts parts{*loop_, log_, options_.environment.effective_uid, std::string(plane_->name())};
+  parts.sa_pair = [this](const std::string& peer, Spi in) { return driver_->sa_pair(peer, in); };
+  parts.identity = [this](const std::string& peer) { return driver_->remote_identity(peer); };
+  parts.raise = [this](const ike::Event& event) { events_->on_event(event); };
+  parts.idle = [this] {
+    if (core_ended_) loop_->stop();
+  };
+  hooks_ = std::make_unique<hooks::Hooks>(std::move(parts));
+}
+
 void Daemon::tell_trustpoints() {
   for (const TrustpointConfig& trustpoint : config_.trustpoints) {
     auto facts = trust_->make_state(trustpoint.name, read_clocks().wall);
@@ -323,6 +337,7 @@ std::vector<OwnCertificateStatus> Daemon::own_certificates() const {
 
 void Daemon::start_core() {
   note_configured(engine_config_);
+  hooks_->configure(config_, gateway_name(config_));
   driver_->start(std::move(engine_config_), std::exchange(kept_, {}));
   tell_trustpoints();
   configure_revocation();
@@ -369,6 +384,11 @@ void Daemon::run() {
                           config_.peers.size(), config_.peers.size() == 1 ? "" : "s", plane_->name()));
   notify_ready(fmt::format("{} peers configured", config_.peers.size()));
   loop_->run();
+  if (!hooks_->idle()) {
+    log_.warning(fmt::format("updown: {} programs are not waited for, {} are not run: oakgated ends",
+                             hooks_->running(), hooks_->waiting()));
+  }
+  hooks_.reset();
   watches_.clear();
   ike_watches_.clear();
   server_->flush();
@@ -395,8 +415,11 @@ void Daemon::begin_shutdown(const char* signal_name) {
 }
 
 void Daemon::on_outcome(ike::CommandId id, const Result<void>& result) {
-  if (id == kShutdownCommand) {
+  if (id == kShutdownCommand && hooks_->idle()) {
     loop_->stop();
+  } else if (id == kShutdownCommand) {
+    core_ended_ = true;
+    shutdown_timer_->arm(kHooksPatience);
   } else {
     verbs_->on_outcome(id, result);
   }

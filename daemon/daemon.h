@@ -12,6 +12,7 @@
 #include "daemon/core_driver.h"
 #include "daemon/enrollment.h"
 #include "daemon/event_log.h"
+#include "daemon/hooks/hooks.h"
 #include "daemon/kept_store.h"
 #include "daemon/key_store.h"
 #include "daemon/metrics/service.h"
@@ -63,6 +64,7 @@ class Daemon final : private DataPlaneListener {
   void listen_to(const UdpSocket& socket);
   void carry_old_drafts(const conf::Config& config);
   void assemble();
+  void make_hooks();
   [[nodiscard]] Result<void> serve_metrics();  // daemon_metrics.cc
   void note_reload(bool succeeded);
   void note_configured(const ike::EngineConfig& config);
@@ -132,6 +134,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<EventLog> events_;
   std::unique_ptr<capture::Captures> captures_;
   std::unique_ptr<CoreDriver> driver_;
+  std::unique_ptr<hooks::Hooks> hooks_;
   std::unique_ptr<WorkerPool> workers_;
   std::unique_ptr<Revocation> revocation_;
   std::unique_ptr<ReloadGuard> reload_guard_;
@@ -151,6 +154,7 @@ class Daemon final : private DataPlaneListener {
   std::string status_;
   bool network_timer_armed_ = false;
   bool shutting_down_ = false;
+  bool core_ended_ = false;  // nothing but programs that were run for tunnels is waited for
 };
 
 }  // namespace oakgate

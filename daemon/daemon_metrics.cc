@@ -61,7 +61,8 @@ Result<void> Daemon::serve_metrics() {
       options_.version, now};
   parts.queues = [this] {
     return std::vector<metrics::Queue>{{"computations", workers_->waiting(), workers_->queue_bound()},
-                                       {"host-names", resolvers_->waiting(), resolvers_->queue_bound()}};
+                                       {"host-names", resolvers_->waiting(), resolvers_->queue_bound()},
+                                       {"updown", hooks_->waiting(), hooks_->waiting_bound()}};
   };
   parts.certificates = [this] { return certificate_ends(*trust_); };
   parts.crls = [this] { return crl_ends(*trust_); };

@@ -131,6 +131,7 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
   // Certificates first: a peer that starts anew needs them.
   tell_trustpoints();
   note_configured(*engine);
+  hooks_->configure(config_, gateway_name(config_));
   driver_->on_command(ike::Reconfigure{std::move(*engine)});
   if (const auto served = metrics_->configure(config_.gateway.metrics); !served)
     log_.error(printable(error_text(served.error()), 1024));

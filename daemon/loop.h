@@ -41,6 +41,7 @@ class Watch {
   Watch(const Watch&) = delete;
   Watch& operator=(const Watch&) = delete;
   ~Watch() = default;
+  void stop() { event_del(event_.get()); }  // from within the callback, too
 
  private:
   Watch(Loop& loop, int fd, short what, Callback callback);

@@ -211,4 +211,12 @@ std::vector<PeerSnapshot> Engine::snapshot(WallTime now, std::string_view peer) 
   return take_snapshot(*state_, now, peer);
 }
 
+std::optional<SaPairSnapshot> Engine::sa_pair(const std::string& peer, Spi in) const {
+  return take_pair_snapshot(*state_, peer, in);
+}
+
+std::string Engine::remote_identity(const std::string& peer) const {
+  return proved_identity(*state_, peer);
+}
+
 }  // namespace oakgate::ike

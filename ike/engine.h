@@ -57,6 +57,10 @@ class Engine {
   // Secret, and the only way by which keys of IKE SAs leave the core: for `oakgate capture`. Of each IKE SA
   // with the peer whose keys are derived.
   [[nodiscard]] std::vector<DecryptionKey> decryption_keys(std::string_view peer) const;
+  // One SA pair of a peer, by the SPI it receives with (its `in`).
+  [[nodiscard]] std::optional<SaPairSnapshot> sa_pair(const std::string& peer, Spi in) const;
+  // What the peer has proved to be, in its current IKE SA; empty without one. From the peer: not escaped.
+  [[nodiscard]] std::string remote_identity(const std::string& peer) const;
 
  private:
   std::unique_ptr<EngineState> state_;

@@ -125,4 +125,26 @@ std::vector<PeerSnapshot> take_snapshot(const EngineState& state, WallTime now, 
   return shots;
 }
 
+std::optional<SaPairSnapshot> take_pair_snapshot(const EngineState& state, const std::string& peer, Spi in) {
+  const auto found = state.peers.find(peer);
+  if (found == state.peers.end()) return std::nullopt;
+  for (const auto& [reqid, pair] : found->second->pairs) {
+    for (const SaPair& sas : pair.sas) {
+      if (sas.in.spi == in) return snapshot_of(state, pair, sas, found->second->config.tunnels[pair.tunnel]);
+    }
+  }
+  return std::nullopt;
+}
+
+std::string proved_identity(const EngineState& state, const std::string& peer) {
+  const auto found = state.peers.find(peer);
+  if (found == state.peers.end()) return {};
+  for (const IkeSaId id : found->second->ike_sas) {
+    const auto sa = state.ike_sas.find(id);
+    if (sa != state.ike_sas.end() && sa->second->established() && sa->second->remote_identity)
+      return sa->second->remote_identity->to_string();
+  }
+  return {};
+}
+
 }  // namespace oakgate::ike

@@ -16,25 +16,6 @@ std::string_view dialect_name(Dialect dialect) {
   return kNames[static_cast<std::size_t>(dialect)];
 }
 
-// Words that other readers of YAML take for booleans, and names that are all digits, stand in quotes.
-std::string yaml_name(std::string_view text) {
-  std::string name = name_of(text);
-  constexpr std::array<std::string_view, 9> kBooleans{"yes",   "no", "on", "off", "true",
-                                                      "false", "y",  "n",  "null"};
-  std::string lower;
-  for (const char c : name) lower += c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  const bool digits = name.find_first_not_of("0123456789.") == std::string::npos;
-  const bool boolean = std::find(kBooleans.begin(), kBooleans.end(), lower) != kBooleans.end();
-  return digits || boolean ? "\"" + name + "\"" : name;
-}
-
-// Between quotes; empty if it holds what a URL or a DN has no need of.
-std::string quoted(std::string_view text) {
-  const bool plain = std::all_of(text.begin(), text.end(),
-                                 [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
-  return plain && !text.empty() ? "\"" + std::string(text) + "\"" : std::string{};
-}
-
 std::string in_pem(ByteView der) {
   constexpr std::string_view kDigits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
   constexpr std::size_t kLine = 64;
@@ -54,46 +35,6 @@ SecretBytes bytes_of(std::string_view text) {
   return SecretBytes(ByteView(reinterpret_cast<const std::uint8_t*>(text.data()), text.size()));
 }
 
-// As a key's file holds it: one that begins with "0x" would be taken for hexadecimal there.
-SecretBytes key_file(const SecretBytes& key) {
-  const ByteView raw = key.view();
-  Bytes out;
-  if (raw.size() >= 2 && raw[0] == '0' && raw[1] == 'x') {
-    constexpr std::string_view kHex = "0123456789abcdef";
-    out = {'0', 'x'};
-    for (const std::uint8_t byte : raw) {
-      out.push_back(static_cast<std::uint8_t>(kHex[byte >> 4]));
-      out.push_back(static_cast<std::uint8_t>(kHex[byte & 15U]));
-    }
-  } else {
-    out.assign(raw.begin(), raw.end());
-  }
-  out.push_back('\n');
-  return SecretBytes(std::move(out));
-}
-
-std::string date_text(std::chrono::sys_days day) {
-  const std::chrono::year_month_day date(day);
-  const auto two = [](unsigned value) { return (value < 10 ? "0" : "") + std::to_string(value); };
-  return std::to_string(static_cast<int>(date.year())) + "-" + two(static_cast<unsigned>(date.month())) +
-         "-" + two(static_cast<unsigned>(date.day()));
-}
-
-std::string join(const std::vector<std::string>& words) {
-  std::string text;
-  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
-  return text;
-}
-
-std::string selectors_text(const std::vector<Selector>& selectors) {
-  std::vector<std::string> texts;
-  for (const Selector& one : selectors) {
-    const std::string text = one.to_string();
-    texts.push_back(one.family() == Family::ipv6 ? "\"" + text + "\"" : text);
-  }
-  return texts.size() == 1 ? texts.front() : "[" + join(texts) + "]";
-}
-
 class Writer {
  public:
   Writer(Model model, std::chrono::sys_days weak_until)
@@ -110,12 +51,7 @@ class Writer {
     keys();
     peers();
     file_notes();
-    // Words of the file are in the reasons, too.
-    for (Note& note : model_.notes) note.why = printable(note.why);
-    // By line, and what is about the file as a whole behind them.
-    std::stable_sort(model_.notes.begin(), model_.notes.end(), [](const Note& a, const Note& b) {
-      return (a.line == 0) != (b.line == 0) ? b.line == 0 : a.line < b.line;
-    });
+    finish_notes(model_.notes);
     out_.notes = std::move(model_.notes);
     out_.peers = peers_.size();
     return std::move(out_);
@@ -150,28 +86,12 @@ class Writer {
 
   void policies() {
     line("\nisakmp_policies:");
-    for (const IsakmpPolicy& one : model_.policies) {
-      line("  " + std::to_string(one.number) + ": {encryption: " + std::string(info(one.encryption).name) +
-           ", hash: " + std::string(info(one.hash).name) +
-           ", group: " + std::to_string(static_cast<int>(one.group)) +
-           ", authentication: " + std::string(info(one.authentication).name) +
-           ", lifetime: " + std::to_string(one.lifetime.count()) + "s}");
-    }
+    for (const IsakmpPolicy& one : model_.policies) line("  " + yaml_policy(one));
   }
 
   void transform_sets() {
     line("\ntransform_sets:");
-    for (const auto& [number, set] : model_.transform_sets) {
-      TransformSet tunnel = set;
-      tunnel.mode = EncapsulationMode::tunnel;
-      std::string words = to_string(tunnel);
-      std::replace(words.begin(), words.end(), ' ', ',');
-      for (std::size_t at = 0; (at = words.find(',', at)) != std::string::npos; at += 2)
-        words.insert(at + 1, " ");
-      const bool transport = set.mode == EncapsulationMode::transport;
-      line("  " + yaml_name(set.name) + ": " +
-           (transport ? "{transforms: [" + words + "], mode: transport}" : "[" + words + "]"));
-    }
+    for (const auto& [number, set] : model_.transform_sets) line("  " + yaml_set(set));
   }
 
   void trustpoints() {
@@ -273,33 +193,27 @@ class Writer {
   }
 
   void waiver(const PlannedPeer& peer) {
-    std::vector<std::string> words;
-    for (const Weak one : peer.weak) words.emplace_back(weak_word(one));
-    line("    allow_weak: {algorithms: [" + join(words) + "], until: " + date_text(weak_until_) +
-         ", reason: \"as its " + std::string(dialect_name(model_.dialect)) + " configuration had it\"}");
+    line("    " +
+         yaml_waiver(peer.weak, weak_until_,
+                     "as its " + std::string(dialect_name(model_.dialect)) + " configuration had it"));
   }
 
   void dead_peers() {
     if (!model_.dpd) return;
-    const DeadPeerDetection& dpd = *model_.dpd;
-    line("    dpd: {interval: " + std::to_string(dpd.interval.count()) +
-         "s, timeout: " + std::to_string(dpd.timeout.count()) +
-         "s, mode: " + (dpd.mode == DpdMode::periodic ? "periodic" : "on-demand") + "}");
+    line("    " + yaml_dpd(*model_.dpd));
   }
 
   void write(const PlannedTunnel& tunnel) {
     ++out_.tunnels;
     line("      " + yaml_name(tunnel.name) + ":");
-    line("        local: " + selectors_text(tunnel.local));
-    line("        remote: " + selectors_text(tunnel.remote));
+    line("        local: " + yaml_selectors(tunnel.local));
+    line("        remote: " + yaml_selectors(tunnel.remote));
     std::vector<std::string> sets;
     for (const std::string& one : tunnel.transform_sets) sets.push_back(yaml_name(one));
     line("        transform_sets: [" + join(sets) + "]");
     if (tunnel.pfs) line("        pfs: " + std::string(info(*tunnel.pfs).name));
     if (tunnel.lifetime != Lifetime{}) {
-      const auto kilobytes = std::clamp<std::uint64_t>(tunnel.lifetime.kilobytes.value, 2560, 4294967295);
-      line("        lifetime: {time: " + std::to_string(tunnel.lifetime.time.count()) +
-           "s, kilobytes: " + std::to_string(kilobytes) + "}");
+      line("        " + yaml_lifetime(tunnel.lifetime));
     }
     if (tunnel.replay_window != 0) line("        replay_window: " + std::to_string(tunnel.replay_window));
     if (tunnel.df_bit == DfBit::clear) line("        df_bit: clear");

@@ -7,28 +7,11 @@
 #pragma once
 
 #include <chrono>
-#include <string>
 #include <string_view>
-#include <vector>
 
-#include "conf/cisco/model.h"
+#include "conf/imported.h"
 
 namespace oakgate::conf::cisco {
-
-// A file that the configuration names: a pre-shared key (secret, mode 0600) or a certificate in PEM.
-struct ImportedFile {
-  std::string name;  // as the configuration spells it: beside the configuration
-  bool secret = false;
-  SecretBytes contents;
-};
-
-struct Imported {
-  std::string yaml;
-  std::vector<ImportedFile> files;
-  std::vector<Note> notes;  // by line; about the file as a whole behind them
-  std::size_t peers = 0;
-  std::size_t tunnels = 0;
-};
 
 // `weak_until`: the day on which the waivers end that the import writes.
 [[nodiscard]] Imported import_cisco(std::string_view running_config, std::chrono::sys_days weak_until);

@@ -10,19 +10,13 @@
 #include <vector>
 
 #include "conf/cisco/running_config.h"
+#include "conf/imported.h"
 #include "ike/base/algorithms.h"
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
 #include "ike/base/secret.h"
 
 namespace oakgate::conf::cisco {
-
-// A line that was not, or not wholly, carried over, and why. Printable, without secrets.
-struct Note {
-  int line = 0;
-  std::string text;  // the line; empty: about the file as a whole
-  std::string why;
-};
 
 struct PreSharedKey {
   int line = 0;

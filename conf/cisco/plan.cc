@@ -1,13 +1,10 @@
 #include "conf/cisco/plan.h"
 
 #include <algorithm>
-#include <cctype>
 
 namespace oakgate::conf::cisco {
 
 namespace {
-
-constexpr std::size_t kMaxName = 48;  // leaves room for what makes it unique
 
 class Planner {
  public:
@@ -183,17 +180,6 @@ class Planner {
 };
 
 }  // namespace
-
-std::string name_of(std::string_view text) {
-  std::string name;
-  for (const char c : text.substr(0, kMaxName)) {
-    const auto byte = static_cast<unsigned char>(c);
-    const bool fine = byte < 0x80 && (std::isalnum(byte) != 0 || c == '.' || c == '_' || c == '-');
-    name += fine ? c : '-';
-  }
-  if (name.empty() || std::isalnum(static_cast<unsigned char>(name[0])) == 0) name.insert(0, "x");
-  return name;
-}
 
 std::vector<PlannedPeer> plan_peers(Model& model) {
   return Planner(model).plan();

@@ -34,7 +34,4 @@ struct PlannedPeer {
 // Points into `model`, to whose notes it adds.
 [[nodiscard]] std::vector<PlannedPeer> plan_peers(Model& model);
 
-// `text` as a name of ours: other characters become '-'.
-[[nodiscard]] std::string name_of(std::string_view text);
-
 }  // namespace oakgate::conf::cisco

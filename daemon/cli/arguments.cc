@@ -37,6 +37,7 @@ enum class Operand : std::uint8_t {
   enroll,
   trustpoint,  // the daemon's
   foreign,     // another program's or device's configuration
+  ipsec_conf,  // likewise, with the file of its secrets
   device,      // that a peer is
   capture,
   capture_file,
@@ -118,10 +119,9 @@ constexpr std::array kVerbs{
             {"pki", "crl", "request"},
             Operand::trustpoint,
             "have the daemon fetch revocation lists now"},
-    VerbRow{Verb::import_cisco,
-            {"import", "cisco"},
-            Operand::foreign,
-            "make a configuration of an IOS, PIX or ASA running-config"},
+    VerbRow{Verb::import_cisco, {"import", "cisco"}, Operand::foreign, "an IOS, PIX or ASA running-config"},
+    VerbRow{Verb::import_ipsec_conf, {"import", "ipsec.conf"}, Operand::ipsec_conf, "strongSwan, libreswan"},
+    VerbRow{Verb::import_swanctl_conf, {"import", "swanctl.conf"}, Operand::foreign, "strongSwan"},
     VerbRow{Verb::export_cisco,
             {"export", "cisco"},
             Operand::device,
@@ -135,7 +135,7 @@ struct GroupRow {
 };
 constexpr std::array kGroups{
     GroupRow{"export", "the other end's configuration"},
-    GroupRow{"import", "a configuration out of another device's"},
+    GroupRow{"import", "a configuration out of another device's or program's"},
     GroupRow{"pki", "keys and certificates"},
     GroupRow{"show", "the IOS words, in the IOS layouts"},
 };
@@ -295,6 +295,11 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       verb.add_option("--interface", arguments.exported.interface, "of the device, for its crypto map")
           ->capture_default_str();
       return;
+    case Operand::ipsec_conf:
+      verb.add_option("--secrets", arguments.import.secrets, "its ipsec.secrets, with the pre-shared keys");
+      verb.add_option("--side", arguments.import.side, "which of its sides this machine is")
+          ->check(CLI::IsMember({"left", "right"}));
+      [[fallthrough]];
     case Operand::foreign:
       verb.add_option("FILE", arguments.import.file, "its configuration, - for standard input")->required();
       verb.add_option("--output", arguments.import.output, "folder for oakgate.yaml and the files it names");
@@ -386,6 +391,7 @@ std::string_view operand_name(Operand operand) {
     case Operand::file:
     case Operand::foreign:
     case Operand::capture_file:
+    case Operand::ipsec_conf:
       return "FILE";
     case Operand::trustpoint:
     case Operand::authenticate:

@@ -37,6 +37,8 @@ enum class Verb : std::uint8_t {
   pki_zeroize,
   pki_crl_request,
   import_cisco,
+  import_ipsec_conf,
+  import_swanctl_conf,
   export_cisco,
   diff,
   confirm,
@@ -85,6 +87,8 @@ struct ImportArguments {
   std::string file;    // "-": standard input
   std::string output;  // the folder to write into; empty: nothing is written
   bool force = false;
+  std::string secrets;  // ipsec.conf: its ipsec.secrets; empty: none is at hand
+  std::string side;     // ipsec.conf: "left" or "right", which is this machine; empty: what the file shows
 };
 
 // Of `oakgate export`; the peer is Arguments::peer.

@@ -319,7 +319,9 @@ int run(const Arguments& arguments) {
     case Verb::decode:
       return decode(arguments);
     case Verb::import_cisco:
-      return import_cisco(arguments);
+    case Verb::import_ipsec_conf:
+    case Verb::import_swanctl_conf:
+      return import_foreign(arguments);
     case Verb::pki_authenticate:
       return pki_authenticate(arguments);
     case Verb::pki_enroll:

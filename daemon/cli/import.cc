@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "conf/cisco/import.h"
+#include "conf/swan/import.h"
 #include "daemon/cli/commands.h"
 #include "daemon/core_dumps.h"
 #include "daemon/text.h"
@@ -19,9 +20,9 @@ namespace oakgate::cli {
 
 namespace {
 
-using conf::cisco::Imported;
-using conf::cisco::ImportedFile;
-using conf::cisco::Note;
+using conf::Imported;
+using conf::ImportedFile;
+using conf::Note;
 
 constexpr const char* kConfiguration = "oakgate.yaml";
 constexpr std::chrono::days kWaived{365};  // until then the peers' weak algorithms are allowed
@@ -29,11 +30,11 @@ constexpr std::chrono::days kWaived{365};  // until then the peers' weak algorit
 // A file, or standard input for "-"; bounded.
 Outcome<SecretBytes> read_source(const std::string& path) {
   if (path != "-") {
-    Result<SecretBytes> file = pki::read_secret_file(path, conf::cisco::kMaxRunningConfig);
+    Result<SecretBytes> file = pki::read_secret_file(path, conf::kMaxImport);
     if (!file) return tl::unexpected(failure_of(file.error()));
     return std::move(*file);
   }
-  SecretBytes buffer(conf::cisco::kMaxRunningConfig);
+  SecretBytes buffer(conf::kMaxImport);
   std::size_t size = 0;
   while (size < buffer.size()) {
     const ssize_t got = ::read(STDIN_FILENO, buffer.mutable_view().data() + size, buffer.size() - size);
@@ -111,16 +112,37 @@ Json json_of(const Imported& imported, const ImportArguments& arguments) {
   return json;
 }
 
+std::string_view text_of(const SecretBytes& bytes) {
+  return {reinterpret_cast<const char*>(bytes.view().data()), bytes.size()};
+}
+
+Imported imported_by(const Arguments& arguments, std::string_view text, std::string_view secrets) {
+  using conf::swan::Side;
+  const auto until = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now()) + kWaived;
+  switch (arguments.verb) {
+    case Verb::import_swanctl_conf:
+      return conf::swan::import_swanctl_conf(text, until);
+    case Verb::import_ipsec_conf: {
+      const std::string& side = arguments.import.side;
+      const Side given = side == "left" ? Side::left : side == "right" ? Side::right : Side::automatic;
+      return conf::swan::import_ipsec_conf({text, secrets, given}, until);
+    }
+    default:
+      return conf::cisco::import_cisco(text, until);
+  }
+}
+
 }  // namespace
 
-int import_cisco(const Arguments& arguments) {
+int import_foreign(const Arguments& arguments) {
   forbid_core_dumps();  // the text holds keys
   const ImportArguments& import = arguments.import;
   const Outcome<SecretBytes> source = read_source(import.file);
   if (!source) return report(source.error(), arguments.json);
-  const auto today = std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now());
-  const std::string_view text(reinterpret_cast<const char*>(source->view().data()), source->size());
-  const Imported imported = conf::cisco::import_cisco(text, today + kWaived);
+  Outcome<SecretBytes> secrets = SecretBytes{};
+  if (!import.secrets.empty()) secrets = read_source(import.secrets);
+  if (!secrets) return report(secrets.error(), arguments.json);
+  const Imported imported = imported_by(arguments, text_of(*source), text_of(*secrets));
   if (!import.output.empty()) {
     if (const auto written = write_all(imported, import); !written) {
       return report(written.error(), arguments.json);

@@ -87,6 +87,10 @@ void phases(std::string& text, const Family& family, const GatewayFacts& facts) 
   append_count(text, family, {{"phase", "1"}}, facts.events.of(Phase1));
   append_count(text, family, {{"phase", "2"}}, facts.events.of(Phase2));
 }
+void updown_runs(std::string& text, const Family& family, const GatewayFacts& facts) {
+  append_count(text, family, {{"outcome", "done"}}, facts.events.of(EventId::hook_ran));
+  append_count(text, family, {{"outcome", "failed"}}, facts.events.of(EventId::hook_failed));
+}
 void certificate_end(std::string& text, const Family& family, const GatewayFacts& facts) {
   for (const CertificateEnd& one : facts.certificates) {
     append_sample(text, family,
@@ -160,7 +164,8 @@ const Entry kEntries[] = {
     {{"oakgate_half_open_sas_source_limit", Type::gauge, "",
       "half_open.per_source: how many of one source there may be."},
      half_open_source_limit},
-    {{"oakgate_queue_waiting", Type::gauge, "", "Tasks no thread has begun: computations, host names."},
+    {{"oakgate_queue_waiting", Type::gauge, "",
+      "Tasks that wait: computations, host names, updown programs."},
      queue_waiting},
     {{"oakgate_queue_limit", Type::gauge, "", "How many tasks may wait."}, queue_limit},
     {{"oakgate_dropped_packets", Type::counter, "packets",
@@ -187,6 +192,8 @@ const Entry kEntries[] = {
      event<EventId::limit_reached>},
     {{"oakgate_data_plane_failures", Type::counter, "", "SAs that the data plane refused."},
      event<EventId::data_plane_failed>},
+    {{"oakgate_updown_runs", Type::counter, "", "Programs run for tunnels (`updown`), by outcome."},
+     updown_runs},
     {{"oakgate_certificate_not_after_timestamp_seconds", Type::gauge, "seconds",
       "When a certificate of a trustpoint ends, Unix time."},
      certificate_end},

@@ -85,7 +85,7 @@ TEST_F(Compose, ErrorsNameTheFile) {
           "both (or, of each, an `identity` that it signs for or sends in Aggressive Mode)",
           "peers.d/b.yaml:6:5: peers.b.agressive: `agressive` is not a known key; expected extends, address, "
           "identity, policies, pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, "
-          "allow_weak, nat_traversal, fragmentation, sha256_truncation, dpd or tunnels; did you mean "
+          "allow_weak, nat_traversal, fragmentation, sha256_truncation, dpd, updown or tunnels; did you mean "
           "`aggressive`?",
           "peers.d/b.yaml:8:7: peers.b.tunnels.lan: `10.1.0.0/24 === 10.2.0.0/24` belongs to "
           "peers.a.tunnels.lan (f.yaml line 14) already; expected each pair of subnets in one tunnel",

@@ -94,10 +94,11 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
              "workers, on_exit, control_socket, "
-             "control_group, state_dir, half_open, metrics or capture; did you mean `name`?"},
+             "control_group, state_dir, half_open, metrics, capture or updown; did you mean `name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "workers, on_exit, control_socket, control_group, state_dir, half_open, metrics or capture"},
+             "workers, on_exit, control_socket, control_group, state_dir, half_open, metrics, capture or "
+             "updown"},
         Case{"workers: 65",
              "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
         Case{"workers: 0",

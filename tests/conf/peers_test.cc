@@ -153,7 +153,7 @@ INSTANTIATE_TEST_SUITE_P(
             {"f.yaml:8:3: peers.b: has no value; expected a map with the keys extends, address, identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "fragmentation, sha256_truncation, dpd or tunnels"}},
+             "fragmentation, sha256_truncation, dpd, updown or tunnels"}},
         Case{"b: {}",
              {"f.yaml:8:3: peers.b: `address` is missing; expected where the peer is: an address, host name, "
               "range or "
@@ -167,14 +167,14 @@ INSTANTIATE_TEST_SUITE_P(
             {"f.yaml:8:7: peers.b.dpdd: `dpdd` is not a known key; expected extends, address, identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "fragmentation, sha256_truncation, dpd or tunnels; did you mean `dpd`?"}},
+             "fragmentation, sha256_truncation, dpd, updown or tunnels; did you mean `dpd`?"}},
         Case{
             with("identiy: address"),
             {"f.yaml:8:7: peers.b.identiy: `identiy` is not a known key; expected extends, address, "
              "identity, "
              "policies, "
              "pre_shared_key, trustpoint, rsa_encr, aggressive, send_certificate, allow_weak, nat_traversal, "
-             "fragmentation, sha256_truncation, dpd or tunnels; did you mean `identity`?"}},
+             "fragmentation, sha256_truncation, dpd, updown or tunnels; did you mean `identity`?"}},
         Case{"\"b c\": {}",
              {"f.yaml:8:3: peers.b c: `b c` cannot be a name; expected a letter or digit, then letters, "
               "digits, `.`, "

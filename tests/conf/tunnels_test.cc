@@ -223,8 +223,8 @@ INSTANTIATE_TEST_SUITE_P(
         Case{kNets + kSet + "renew: always",
              {"78: peers.b.tunnels.lan.renew: `renew` is not a known key; expected local, remote, "
               "transform_sets, pfs, "
-              "lifetime, start, rekey, replay_window, esn, df_bit, copy_dscp, tcp_mss, accept, mark, "
-              "interface, offload or offload_device"}},
+              "lifetime, start, rekey, replay_window, esn, df_bit, copy_dscp, tcp_mss, accept, updown, "
+              "mark, interface, offload or offload_device"}},
         Case{kNets + kSet + "mark: 0x100/0xff",
              {"84: peers.b.tunnels.lan.mark: `0x100/0xff` has bits that its mask has not, so no packet meets "
               "it; "

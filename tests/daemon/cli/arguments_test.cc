@@ -86,6 +86,13 @@ TEST(Arguments, EveryVerb) {
   EXPECT_EQ(pinged.arguments.verb, Verb::ping);
   EXPECT_EQ(pinged.arguments.tunnel, "lan");
   EXPECT_EQ(pinged.arguments.pinged.count, 3);
+  const Parsed swan =
+      parse({"import", "ipsec.conf", "ipsec.conf", "--secrets", "ipsec.secrets", "--side", "right"});
+  EXPECT_EQ(swan.arguments.verb, Verb::import_ipsec_conf);
+  EXPECT_EQ(swan.arguments.import.file, "ipsec.conf");
+  EXPECT_EQ(swan.arguments.import.secrets, "ipsec.secrets");
+  EXPECT_EQ(swan.arguments.import.side, "right");
+  EXPECT_EQ(parse({"import", "swanctl.conf", "-"}).arguments.verb, Verb::import_swanctl_conf);
   EXPECT_EQ(parse({"reload"}).arguments.verb, Verb::reload);
   EXPECT_EQ(parse({"reload"}).arguments.confirm, 0);
   EXPECT_EQ(parse({"reload", "--confirm", "120"}).arguments.confirm, 120);

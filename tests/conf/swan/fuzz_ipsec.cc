@@ -1,0 +1,34 @@
+// Fuzz target: an ipsec.conf and, behind it, an ipsec.secrets. Whatever it is, what comes out of it is shown
+// without control characters, and a configuration with peers in it is one that the daemon's parser takes.
+#include <string_view>
+
+#include "conf/load.h"
+#include "conf/swan/import.h"
+
+namespace {
+
+bool printable(const std::string& text) {
+  for (const char c : text) {
+    if (c < 0x20 || c > 0x7e) return false;
+  }
+  return true;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  using namespace oakgate::conf;
+  using namespace oakgate::conf::swan;
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  constexpr std::chrono::sys_days kUntil{std::chrono::year{2027} / 6 / 30};
+  const std::size_t mark = text.find(char{0});
+  const std::size_t half = mark == std::string_view::npos ? text.size() : mark;
+  const Imported imported =
+      import_ipsec_conf({text.substr(0, half), text.substr(half), Side::automatic}, kUntil);
+  for (const Note& note : imported.notes) {
+    if (!printable(note.text) || !printable(note.why)) __builtin_trap();
+  }
+  const LoadOutcome outcome = parse_config(imported.yaml, "oakgate.yaml");
+  if (imported.peers != 0 && !outcome.issues.empty()) __builtin_trap();
+  return 0;
+}
