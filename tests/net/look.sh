@@ -4,8 +4,8 @@
 #
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #
-# planes: software kernel
-# time limit: 240 s
+# planes: software
+# time limit: 120 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 topology a b
