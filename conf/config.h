@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "conf/ssh.h"
 #include "ike/base/nat_forms.h"
 #include "ike/base/net.h"
 #include "ike/base/policy.h"
@@ -150,6 +151,7 @@ struct Config {
   std::vector<KeyConfig> keys;
   std::vector<PublicKeyConfig> public_keys;
   std::vector<PeerConfig> peers;
+  std::optional<SshConfig> ssh;
   // Where what has no position of its own stands, by key path: "keys.gw-a", "trustpoints.corp.key".
   std::map<std::string, Position, std::less<>> positions;
 };

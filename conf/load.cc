@@ -22,7 +22,7 @@ using ShortPsk = std::set<std::string, std::less<>>;
 Draft read_draft(const Node& root, const std::string& folder, Report& report) {
   constexpr auto kKeys =
       std::to_array<std::string_view>({"include", "gateway", "isakmp_policies", "transform_sets",
-                                       "trustpoints", "keys", "public_keys", "templates", "peers"});
+                                       "trustpoints", "keys", "public_keys", "ssh", "templates", "peers"});
   const MapReader map(Field{&root, {}, &report}, kKeys);
   Draft draft;
   if (const auto field = map.optional("gateway")) draft.gateway = read_gateway(*field, folder);
@@ -35,6 +35,7 @@ Draft read_draft(const Node& root, const std::string& folder, Report& report) {
   if (const auto field = map.optional("trustpoints")) {
     draft.trustpoints = read_trustpoints(*field, folder, draft.keys);
   }
+  if (const auto field = map.optional("ssh")) draft.ssh = read_ssh(*field, folder, draft.trustpoints);
   if (const auto field = map.optional("peers")) {
     draft.peers = read_peers(*field, {folder, draft.policies, draft.transform_sets, draft.keys,
                                       draft.public_keys, draft.trustpoints, draft.gateway.updown});
@@ -84,6 +85,7 @@ Config finished(Draft draft, std::vector<std::string> files) {
   take(draft.public_keys, "public_keys", config.public_keys, config);
   take(draft.trustpoints, "trustpoints", config.trustpoints, config);
   for (const auto& [number, policy] : draft.policies) config.policies.push_back(*policy);
+  config.ssh = std::move(draft.ssh);
   for (PeerDraft& peer : draft.peers) config.peers.push_back(std::move(peer.config));
   return config;
 }
@@ -165,6 +167,12 @@ LoadOutcome load(std::string_view text, const std::string& folder, bool follow_i
   return outcome;
 }
 
+// The daemon may leave the folder that it was started in.
+std::string folder_of(const std::string& path) {
+  std::error_code ignored;
+  return std::filesystem::absolute(path, ignored).parent_path().string();
+}
+
 LoadOutcome load_file(const std::string& path, const Environment* environment) {
   Report report(path);
   const auto text = read_text(path, 0, report);
@@ -173,10 +181,7 @@ LoadOutcome load_file(const std::string& path, const Environment* environment) {
     outcome.issues = std::move(report).take();
     return outcome;
   }
-  // The daemon may leave the folder that it was started in.
-  std::error_code ignored;
-  const std::filesystem::path absolute = std::filesystem::absolute(path, ignored);
-  return load(*text, absolute.parent_path().string(), true, environment, std::move(report));
+  return load(*text, folder_of(path), true, environment, std::move(report));
 }
 
 }  // namespace
@@ -191,6 +196,11 @@ LoadOutcome load_without_keys(const std::string& path) {
 
 LoadOutcome load_config(const std::string& path, const Environment& environment) {
   return load_file(path, &environment);
+}
+
+LoadOutcome load_config_text(std::string_view text, const std::string& name, const std::string& path,
+                             const Environment& environment) {
+  return load(text, folder_of(path), true, &environment, Report(name));
 }
 
 LoadOutcome load_keys(Config config, const Environment& environment) {

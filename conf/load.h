@@ -44,6 +44,11 @@ struct LoadOutcome {
 // key is for whoever can read keys.
 [[nodiscard]] LoadOutcome load_config(const std::string& path, const Environment& environment);
 
+// The same of `text`, which is to take the place of `path`: relative paths start where that is. Issues call
+// it `name`.
+[[nodiscard]] LoadOutcome load_config_text(std::string_view text, const std::string& name,
+                                           const std::string& path, const Environment& environment);
+
 // The secrets and keys of a configuration that was loaded before, as they are now: for files that have
 // changed while it has not. Nothing is composed.
 [[nodiscard]] LoadOutcome load_keys(Config config, const Environment& environment);

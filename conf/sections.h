@@ -66,6 +66,7 @@ struct Draft {
   PublicKeys public_keys;
   Trustpoints trustpoints;
   std::vector<PeerDraft> peers;
+  std::optional<SshConfig> ssh;
 };
 
 struct PeerContext {
@@ -84,6 +85,8 @@ struct PeerContext {
 [[nodiscard]] Keys read_keys(const Field& field, const std::string& folder);
 [[nodiscard]] PublicKeys read_public_keys(const Field& field, const std::string& folder);
 [[nodiscard]] Trustpoints read_trustpoints(const Field& field, const std::string& folder, const Keys& keys);
+[[nodiscard]] std::optional<SshConfig> read_ssh(const Field& field, const std::string& folder,
+                                                const Trustpoints& trustpoints);
 [[nodiscard]] std::vector<PeerDraft> read_peers(const Field& field, const PeerContext& context);
 // The keys that a peer may have.
 [[nodiscard]] std::span<const std::string_view> peer_keys();
@@ -103,6 +106,24 @@ void read_proofs(const MapReader& map, const Member& member, const PeerContext& 
 
 // A path of the file as the daemon needs it: relative ones start at `folder`.
 [[nodiscard]] std::optional<std::string> read_path(const Field& field, const std::string& folder);
+
+// Words that are read and written.
+inline constexpr Word<RevocationCheck> kRevocations[] = {{"crl", RevocationCheck::crl},
+                                                         {"crl-optional", RevocationCheck::crl_optional},
+                                                         {"none", RevocationCheck::none}};
+inline constexpr Word<LoginName> kLoginNames[] = {{"subject-commonname", LoginName::subject_common_name},
+                                                  {"subject-serialnumber", LoginName::subject_serial_number},
+                                                  {"san-email", LoginName::san_email},
+                                                  {"san-upn", LoginName::san_upn}};
+inline constexpr Word<LoginUsage> kLoginUsages[] = {
+    {"ssh", LoginUsage::ssh}, {"client", LoginUsage::client}, {"any", LoginUsage::any}};
+template <typename T, std::size_t size>
+[[nodiscard]] constexpr std::string_view word_of(T value, const Word<T> (&table)[size]) {
+  for (const Word<T>& row : table) {
+    if (row.value == value) return row.word;
+  }
+  return {};
+}
 
 inline constexpr Seconds kMinLifetime{60};
 inline constexpr Seconds kMaxLifetime{30 * 86400};

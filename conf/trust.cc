@@ -14,9 +14,6 @@ constexpr std::size_t kMaxPublicKey = 2048;  // bytes of DER: 8192 bits take hal
 
 constexpr Word<KeyUsage> kUsages[] = {
     {"general", KeyUsage::general}, {"signature", KeyUsage::signature}, {"encryption", KeyUsage::encryption}};
-constexpr Word<RevocationCheck> kRevocations[] = {{"crl", RevocationCheck::crl},
-                                                  {"crl-optional", RevocationCheck::crl_optional},
-                                                  {"none", RevocationCheck::none}};
 constexpr Word<ExtendedKeyUsage> kPurposes[] = {{"ike", ExtendedKeyUsage::ike},
                                                 {"any", ExtendedKeyUsage::any}};
 constexpr Word<EnrollmentMode> kModes[] = {{"ca", EnrollmentMode::ca}, {"ra", EnrollmentMode::ra}};

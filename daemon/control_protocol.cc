@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <utility>
@@ -19,6 +20,8 @@ struct VerbRow {
   bool needs_peer = false;
   bool needs_trustpoint = false;
 };
+constexpr std::size_t kMaxStagedName = 128;
+
 constexpr std::array kVerbs{
     VerbRow{ControlVerb::status, "status", Right::look},
     VerbRow{ControlVerb::up, "up", Right::change, true},
@@ -35,6 +38,7 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::show_running_config, "show running-config", Right::look},
     VerbRow{ControlVerb::explain, "explain", Right::look},
     VerbRow{ControlVerb::capture, "capture", Right::change, true},
+    VerbRow{ControlVerb::check, "check", Right::change},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -101,10 +105,15 @@ Right right_for(ControlVerb verb) {
 
 Error only_looks(ControlVerb verb) {
   return {ErrorCode::not_permitted,
-          fmt::format("\"{}\" is for root: you may look, and change nothing", to_string(verb)),
+          fmt::format("\"{}\" is not for you: you may look, and change nothing", to_string(verb)),
           "one of " + verb_names(Right::look),
-          "ask as root, with sudo",
+          "ask as root, with sudo; or be one of `change` under `ssh` in oakgate.yaml",
           {}};
+}
+
+bool is_staged_name(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxStagedName && name.front() != '.' && name.front() != '-' &&
+         std::all_of(name.begin(), name.end(), [](char c) { return c > 0x20 && c < 0x7f && c != '/'; });
 }
 
 Exit exit_for(ErrorCode code) {
@@ -156,6 +165,10 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
   if (!read_seconds(json, "seconds", Seconds(1), kMaxCapture, request.seconds)) {
     return bad(request.id, "\"seconds\" is not a time", fmt::format("from 1 to {}", kMaxCapture.count()));
   }
+  if (!read_text(json, "file", request.file) || (json.contains("file") && !is_staged_name(request.file))) {
+    return bad(request.id, "\"file\" is not a file that has come in",
+               "the name of a file in the folder `incoming`, without a path");
+  }
   if (!read_seconds(json, "confirm", kMinConfirm, kMaxConfirm, request.confirm)) {
     return bad(request.id, "\"confirm\" is not a time",
                fmt::format("seconds, from {} to {}", kMinConfirm.count(), kMaxConfirm.count()));
@@ -175,6 +188,7 @@ Json request_json(const ControlRequest& request) {
   if (!request.peer.empty()) json["peer"] = request.peer;
   if (!request.tunnel.empty()) json["tunnel"] = request.tunnel;
   if (!request.trustpoint.empty()) json["trustpoint"] = request.trustpoint;
+  if (!request.file.empty()) json["file"] = request.file;
   if (request.detail) json["detail"] = true;
   if (request.progress) json["progress"] = true;
   if (request.confirm) json["confirm"] = request.confirm->count();

@@ -40,11 +40,14 @@ enum class ControlVerb : std::uint8_t {
   show_running_config,
   explain,
   capture,
+  check,
 };
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
+// A file in the folder where configurations come in (`ssh: files`): a name, no path; no `.` first.
+[[nodiscard]] bool is_staged_name(std::string_view name);
 
-// What a client of the control socket may do: root (and whoever oakgated runs as) everything, others whom the
-// socket's permissions let in may look.
+// What a client of the control socket may do: root, whoever oakgated runs as, and the users of `ssh: change`
+// everything; others whom the socket's permissions let in may look.
 enum class Right : std::uint8_t { look, change };
 [[nodiscard]] Right right_for(ControlVerb verb);
 // ErrorCode::not_permitted, for a client that may only look.
@@ -60,7 +63,8 @@ struct ControlRequest {
   std::string peer;    // empty: all
   std::string tunnel;  // empty: all of the peer
   std::string trustpoint;
-  bool detail = false;               // status: more than the stable interface
+  std::string file;     // check, reload: one that has come in, instead of the configuration's; is_staged_name
+  bool detail = false;  // status: more than the stable interface
   bool progress = false;             // up, down: events of the peer before the answer
   std::optional<Seconds> confirm{};  // reload: undone after so long unless it is confirmed
   std::optional<Seconds> seconds{};  // capture: how long; none: kDefaultCapture

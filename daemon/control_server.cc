@@ -17,11 +17,12 @@ namespace {
 constexpr int kBacklog = 16;
 
 // Of whoever has connected. One that cannot be asked for may only look.
-Right right_of(int fd) {
+Right right_of(int fd, const std::set<uid_t>& changers) {
   ucred peer{};
   socklen_t size = sizeof peer;
   if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return Right::look;
-  return peer.uid == 0 || peer.uid == ::geteuid() ? Right::change : Right::look;
+  return peer.uid == 0 || peer.uid == ::geteuid() || changers.contains(peer.uid) ? Right::change
+                                                                                 : Right::look;
 }
 
 struct BufferFree {
@@ -81,7 +82,7 @@ const char* ControlServer::no_room_for(Right right) const {
 void ControlServer::accept_client() {
   UniqueFd fd(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
   if (!fd.valid()) return;
-  const Right right = right_of(fd.get());
+  const Right right = right_of(fd.get(), changers_);
   if (const char* full = no_room_for(right)) {
     const std::string line =
         error_line(0,

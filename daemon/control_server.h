@@ -4,11 +4,13 @@
 #pragma once
 
 #include <event2/bufferevent.h>
+#include <sys/types.h>
 
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "daemon/control_protocol.h"
@@ -50,6 +52,8 @@ class ControlServer {
   [[nodiscard]] static Result<std::unique_ptr<ControlServer>> open(Loop& loop, const std::string& path,
                                                                    const ControlLimits& limits = {},
                                                                    const std::string& group = {});
+  // Users who may change what runs, besides root and this process's. Of those who connect from now on.
+  void let_change(std::set<uid_t> users) { changers_ = std::move(users); }
   // Lets clients in: once, before the loop runs.
   void serve(ControlHandler& handler);
   ~ControlServer();  // removes the socket
@@ -85,6 +89,7 @@ class ControlServer {
   std::string path_;
   ControlHandler* handler_ = nullptr;
   ControlLimits limits_;
+  std::set<uid_t> changers_;
   UniqueFd listener_;
   std::unique_ptr<Watch> accept_watch_;
   std::map<ClientId, std::unique_ptr<Client>> clients_;

@@ -62,6 +62,7 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::request_crls, &ControlVerbs::request_crls},
       {ControlVerb::confirm, &ControlVerbs::confirm},
       {ControlVerb::show_running_config, &ControlVerbs::show_running_config},
+      {ControlVerb::check, &ControlVerbs::check},
       {ControlVerb::explain, &ControlVerbs::explain},
       {ControlVerb::capture, &ControlVerbs::begin_capture}};
   return table;
@@ -244,8 +245,9 @@ void ControlVerbs::up_or_down(ClientId client, const ControlRequest& request) {
 }
 
 void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
-  const ReloadOutcome outcome =
-      request.verb == ControlVerb::refresh_keys ? parts_.refresh_keys() : parts_.reload(request.confirm);
+  const ReloadOutcome outcome = request.verb == ControlVerb::refresh_keys ? parts_.refresh_keys()
+                                : request.file.empty()                    ? parts_.reload(request.confirm)
+                                                       : parts_.reload_staged(request.file, request.confirm);
   if (outcome.issues.empty() && !outcome.error) {
     Json json{{"version", kControlVersion}, {"reloaded", true}, {"needs_restart", outcome.needs_restart}};
     if (request.confirm) json["confirm_within_s"] = request.confirm->count();
@@ -262,6 +264,29 @@ void ControlVerbs::reload(ClientId client, const ControlRequest& request) {
   Json more;
   more["issues"] = issues_json(outcome.issues);
   server_->answer(client, error_line(request.id, error, more));
+}
+
+// `composed`, so that whoever asks can compare it with what runs: it holds no secret.
+void ControlVerbs::check(ClientId client, const ControlRequest& request) {
+  if (request.file.empty()) {
+    server_->answer(client, error_line(request.id, {ErrorCode::malformed,
+                                                    "\"check\" does not say which file",
+                                                    "\"file\": its name",
+                                                    "`oakgate check FILE` reads any other file itself",
+                                                    {}}));
+    return;
+  }
+  const Result<conf::LoadOutcome> loaded = parts_.load_staged(request.file);
+  if (!loaded) {
+    server_->answer(client, error_line(request.id, loaded.error()));
+    return;
+  }
+  Json json{{"version", kControlVersion}, {"file", request.file}, {"valid", loaded->config.has_value()}};
+  if (loaded->config) json["peers"] = loaded->config->peers.size();
+  json["issues"] = issues_json(loaded->issues);
+  json["warnings"] = issues_json(loaded->warnings);
+  json["composed"] = loaded->composed;
+  server_->answer(client, answer_line(request.id, json));
 }
 
 void ControlVerbs::confirm(ClientId client, const ControlRequest& request) {

@@ -13,6 +13,7 @@
 
 #include "conf/config.h"
 #include "conf/issue.h"
+#include "conf/load.h"
 #include "daemon/capture/captures.h"
 #include "daemon/control_server.h"
 #include "daemon/core_driver.h"
@@ -47,6 +48,9 @@ class ControlVerbs final : public ControlHandler {
     std::function<Result<std::string>()> running_config{};
     const ike::FailureBook* failures = nullptr;
     capture::Captures* captures = nullptr;
+    // Of a file that has come in: as it is; and as the configuration to come.
+    std::function<Result<conf::LoadOutcome>(const std::string& name)> load_staged{};
+    std::function<ReloadOutcome(const std::string& name, std::optional<Seconds> confirm)> reload_staged{};
   };
   explicit ControlVerbs(Parts parts) : parts_(std::move(parts)) {}
   void serve(ControlServer& server) {
@@ -74,6 +78,7 @@ class ControlVerbs final : public ControlHandler {
   void status(ClientId client, const ControlRequest& request);
   void up_or_down(ClientId client, const ControlRequest& request);
   void reload(ClientId client, const ControlRequest& request);
+  void check(ClientId client, const ControlRequest& request);
   void confirm(ClientId client, const ControlRequest& request);
   void show_running_config(ClientId client, const ControlRequest& request);
   void monitor(ClientId client, const ControlRequest& request);

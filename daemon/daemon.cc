@@ -1,6 +1,7 @@
 #include "daemon/daemon.h"
 
 #include <fmt/format.h>
+#include <pwd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -176,6 +177,7 @@ Result<void> Daemon::make_trust() {
   for (const Error& error : trust_->cache_errors()) log_.warning(printable(error_text(error), 1024));
   const auto errors = trust_->replace(config_.trustpoints, public_keys_of(loaded_keys_.private_keys));
   if (!errors.empty()) return fail(errors.front());
+  publication_ = std::make_unique<ssh::Publication>(log_, state_dir_);
   const auto fetcher = std::make_shared<pki::NetworkFetcher>();
   scep_lists_ = std::make_shared<ScepLists>(fetcher);
   Result<std::unique_ptr<Revocation>> revocation =
@@ -186,6 +188,7 @@ Result<void> Daemon::make_trust() {
                           *workers_,
                           *rng_,
                           [this](ike::PeerRevoked command) { driver_->on_command(std::move(command)); },
+                          [this] { publication_->lists_changed(*trust_); },
                           [this] { return peers_up(); }});
   if (!revocation) return fail(revocation.error());
   revocation_ = std::move(*revocation);
@@ -282,13 +285,12 @@ void Daemon::assemble() {
       [this](const std::string& trustpoint, ControlVerbs::Parts::ListsCame came) {
         return revocation_->request_lists(trustpoint, std::move(came));
       },
-      [this] {
-        Result<void> confirmed = reload_guard_->confirm();
-        if (confirmed) log_.notice("the configuration in use is confirmed");
-        return confirmed;
-      },
-      [this] { return reload_guard_->left(read_clocks().instant); },
-      [this] { return read_running_config(state_dir_); }, &failures_, captures_.get()});
+      [this] { return confirm_reload(); }, [this] { return reload_guard_->left(read_clocks().instant); },
+      [this] { return read_running_config(state_dir_); }, &failures_, captures_.get(),
+      [this](const std::string& name) { return load_staged(name); },
+      [this](const std::string& name, std::optional<Seconds> confirm) {
+        return reload_staged(name, confirm);
+      }});
   verbs_->serve(*server_);
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
@@ -360,6 +362,20 @@ std::set<std::string> Daemon::peers_up() const {
 void Daemon::configure_revocation() {
   scep_lists_->configure(config_.trustpoints, options_.environment);
   revocation_->configure(trustpoints_in_use(config_));
+  configure_logins();
+}
+
+void Daemon::configure_logins() {
+  publication_->configure(config_, *trust_);
+  std::set<uid_t> changers;
+  for (const std::string& user : config_.ssh ? config_.ssh->change : std::vector<std::string>()) {
+    if (const passwd* entry = ::getpwnam(user.c_str())) {
+      changers.insert(entry->pw_uid);
+    } else {
+      log_.warning(fmt::format("ssh.change: there is no user {} on this machine", printable(user)));
+    }
+  }
+  server_->let_change(std::move(changers));
 }
 
 void Daemon::look_for_enrollments() {

@@ -22,6 +22,7 @@
 #include "daemon/revocation.h"
 #include "daemon/scep_lists.h"
 #include "daemon/sockets.h"
+#include "daemon/ssh/publication.h"
 #include "daemon/system_rng.h"
 #include "daemon/wiring.h"
 #include "daemon/workers.h"
@@ -72,6 +73,13 @@ class Daemon final : private DataPlaneListener {
   void start_core();
   void watch_signals();
   [[nodiscard]] ReloadOutcome reload(std::optional<Seconds> confirm);
+  // Of a file that has come in: it takes the configuration file's place once it is in use for good.
+  [[nodiscard]] ReloadOutcome reload_staged(const std::string& name, std::optional<Seconds> confirm);
+  [[nodiscard]] ReloadOutcome reload_from(LoadedConfiguration loaded, std::optional<Seconds> confirm);
+  [[nodiscard]] std::optional<ReloadOutcome> unconfirmed();
+  [[nodiscard]] Result<conf::LoadOutcome> load_staged(const std::string& name);
+  [[nodiscard]] Result<void> install_staged(const std::string& text);
+  [[nodiscard]] Result<void> confirm_reload();
   [[nodiscard]] ReloadOutcome refresh_keys();
   // `before`, if there is one, gets what ran until now.
   [[nodiscard]] ReloadOutcome take_over(LoadedConfiguration loaded, LoadedConfiguration* before = nullptr);
@@ -85,6 +93,7 @@ class Daemon final : private DataPlaneListener {
   void on_hangup();
   [[nodiscard]] std::set<std::string> peers_up() const;
   void configure_revocation();
+  void configure_logins();
   void look_for_enrollments();
   void follow_on_exit(conf::OnExit before);
   void note_kept(const Result<void>& written);
@@ -136,8 +145,10 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<CoreDriver> driver_;
   std::unique_ptr<hooks::Hooks> hooks_;
   std::unique_ptr<WorkerPool> workers_;
+  std::unique_ptr<ssh::Publication> publication_;
   std::unique_ptr<Revocation> revocation_;
   std::unique_ptr<ReloadGuard> reload_guard_;
+  std::optional<std::string> staged_;  // what becomes the configuration file once it is confirmed
   std::unique_ptr<ControlVerbs> verbs_;
   std::unique_ptr<ControlServer> server_;
   std::unique_ptr<metrics::Service> metrics_;

@@ -1,10 +1,13 @@
 // Daemon: how a new configuration, or new keys, take over from what runs, and how that is undone.
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 #include <utility>
 
 #include "daemon/daemon.h"
+#include "daemon/ssh/staging.h"
 #include "daemon/text.h"
+#include "pki/files.h"
 
 namespace oakgate {
 
@@ -31,20 +34,27 @@ Result<LoadedKeys> Daemon::keep_keys(LoadedKeys keys) {
                     std::exchange(public_keys_, std::move(keys.public_keys))};
 }
 
+std::optional<ReloadOutcome> Daemon::unconfirmed() {
+  const auto left = reload_guard_->left(read_clocks().instant);
+  if (!left) return std::nullopt;
+  ReloadOutcome refused;
+  refused.error = Error{ErrorCode::in_use,
+                        fmt::format("the last reload is not confirmed: it is undone in {} s", left->count()),
+                        "one change at a time",
+                        "`oakgate confirm`, or wait",
+                        {}};
+  log_.error(printable(error_text(*refused.error), 1024));
+  return refused;
+}
+
 ReloadOutcome Daemon::reload(std::optional<Seconds> confirm) {
-  if (const auto left = reload_guard_->left(read_clocks().instant)) {
-    ReloadOutcome refused;
-    refused.error =
-        Error{ErrorCode::in_use,
-              fmt::format("the last reload is not confirmed: it is undone in {} s", left->count()),
-              "one change at a time",
-              "`oakgate confirm`, or wait",
-              {}};
-    log_.error(printable(error_text(*refused.error), 1024));
-    return refused;
-  }
+  if (auto refused = unconfirmed()) return std::move(*refused);
+  return reload_from(load_configuration(options_.config_file, options_.environment), confirm);
+}
+
+ReloadOutcome Daemon::reload_from(LoadedConfiguration loaded, std::optional<Seconds> confirm) {
   LoadedConfiguration before;
-  ReloadOutcome outcome = take_over(load_configuration(options_.config_file, options_.environment), &before);
+  ReloadOutcome outcome = take_over(std::move(loaded), &before);
   if (confirm && outcome.issues.empty() && !outcome.error) {
     log_.notice(fmt::format("the new configuration is undone in {} s unless `oakgate confirm` comes first",
                             confirm->count()));
@@ -53,10 +63,58 @@ ReloadOutcome Daemon::reload(std::optional<Seconds> confirm) {
   return outcome;
 }
 
+// ---- Configurations that have come in --------------------------------------------------------------------
+
+Result<conf::LoadOutcome> Daemon::load_staged(const std::string& name) {
+  const auto text = ssh::read_staged(config_.ssh ? config_.ssh->files : "", name);
+  if (!text) return fail(text.error());
+  return take_keys(conf::load_config_text(*text, name, options_.config_file, options_.environment)).outcome;
+}
+
+ReloadOutcome Daemon::reload_staged(const std::string& name, std::optional<Seconds> confirm) {
+  if (auto refused = unconfirmed()) return std::move(*refused);
+  ReloadOutcome outcome;
+  auto text = ssh::read_staged(config_.ssh ? config_.ssh->files : "", name);
+  if (!text) {
+    outcome.error = std::move(text.error());
+    return outcome;
+  }
+  log_.notice(fmt::format("reloading {}, which has come in", printable(name)));
+  outcome = reload_from(
+      take_keys(conf::load_config_text(*text, name, options_.config_file, options_.environment)), confirm);
+  if (!outcome.issues.empty() || outcome.error) return outcome;
+  if (confirm) {
+    staged_ = std::move(*text);
+  } else if (auto installed = install_staged(*text); !installed) {
+    outcome.error = std::move(installed.error());
+  }
+  return outcome;
+}
+
+Result<void> Daemon::install_staged(const std::string& text) {
+  struct stat status {};
+  const bool there = ::stat(options_.config_file.c_str(), &status) == 0;
+  const mode_t mode = there ? status.st_mode & 0777 : mode_t{0640};
+  auto written = pki::write_file(options_.config_file, as_bytes(text), mode);
+  if (!written) {
+    written.error().text = "what runs is not in the file: " + written.error().text;
+    log_.error(printable(error_text(written.error()), 1024));
+  }
+  return written;
+}
+
+Result<void> Daemon::confirm_reload() {
+  if (Result<void> confirmed = reload_guard_->confirm(); !confirmed) return confirmed;
+  log_.notice("the configuration in use is confirmed");
+  if (!staged_) return {};
+  return install_staged(*std::exchange(staged_, std::nullopt));
+}
+
 void Daemon::undo_reload(LoadedConfiguration before) {
   log_.warning(
       fmt::format("nobody has confirmed the reload: what ran before comes back, and {} is not what runs",
-                  options_.config_file));
+                  staged_ ? "what has come in" : options_.config_file));
+  staged_.reset();
   [[maybe_unused]] const ReloadOutcome undone = take_over(std::move(before));  // what fails is logged
   // Keys that have changed meanwhile, by `oakgate pki`, are wanted as they are.
   if (!shutting_down_) [[maybe_unused]]

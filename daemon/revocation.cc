@@ -319,8 +319,13 @@ void Revocation::refreshed(const RevocationSource& source, const FetchOutcome& o
     schedule(source);
   }
   if (!outcome.fresh) return;
-  ++generation_;
+  lists_are_new();
   recheck(false, true);
+}
+
+void Revocation::lists_are_new() {
+  ++generation_;
+  if (parts_.lists_changed) parts_.lists_changed();
 }
 
 void Revocation::schedule(const RevocationSource& source) {
@@ -367,7 +372,7 @@ void Revocation::rechecked(const Findings& findings) {
   rechecking_ = false;
   log_file_errors(findings.file_errors);
   if (findings.files_changed) {
-    ++generation_;
+    lists_are_new();
     again_peers_ = true;
   }
   for (const auto& [peer, error] : findings.refused) {

@@ -36,6 +36,7 @@ class Revocation {
     WorkerPool& workers;
     Rng& rng;
     std::function<void(ike::PeerRevoked)> revoked;
+    std::function<void()> lists_changed{};              // a list is new
     std::function<std::set<std::string>()> peers_up{};  // by configured name; empty: all that are remembered
   };
   [[nodiscard]] static Result<std::unique_ptr<Revocation>> create(Parts parts,
@@ -103,6 +104,7 @@ class Revocation {
   void refreshed(const RevocationSource& source, const FetchOutcome& outcome);
   // A fetch whose outcome goes to refreshed() first, then to `then`.
   [[nodiscard]] bool fetch_again(const RevocationSource& source, FetchQueue::Done then);
+  void lists_are_new();
   void schedule(const RevocationSource& source);
   [[nodiscard]] Milliseconds until_refresh(const pki::CrlToRefresh& crl) const;
   [[nodiscard]] Milliseconds jittered(Milliseconds time);

@@ -32,7 +32,8 @@ std::vector<TrustpointConfig> trustpoints_in_use(const conf::Config& config) {
     const bool by_peer =
         std::any_of(config.peers.begin(), config.peers.end(),
                     [&](const conf::PeerConfig& peer) { return peer.trustpoint == trustpoint.name; });
-    if (by_peer) used.push_back(trustpoint);
+    const bool by_logins = config.ssh && config.ssh->trustpoint == trustpoint.name;
+    if (by_peer || by_logins) used.push_back(trustpoint);
   }
   return used;
 }

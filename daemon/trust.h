@@ -11,7 +11,7 @@ namespace oakgate {
 
 [[nodiscard]] ike::TrustpointState trustpoint_state(pki::TrustpointFacts facts);
 
-// Those that a peer proves itself by.
+// Those that a peer proves itself by, or an operator who logs in.
 [[nodiscard]] std::vector<TrustpointConfig> trustpoints_in_use(const conf::Config& config);
 
 }  // namespace oakgate

@@ -204,11 +204,21 @@ Result<Fetched> value_of(const FetchRequest& request, LDAP* session, LDAPMessage
   for (const std::string& name : attributes) {
     const std::unique_ptr<berval*, ValuesFree> values(ldap_get_values_len(session, entry, name.c_str()));
     if (!values || *values.get() == nullptr || (*values.get())->bv_len == 0) continue;
-    const berval& value = **values.get();
-    if (value.bv_len > request.max_bytes) {
-      return failure(request, fmt::format("more than {} bytes", request.max_bytes));
+    Fetched fetched;
+    std::size_t total = 0;
+    for (berval** value = values.get(); *value != nullptr; ++value) {
+      total += (*value)->bv_len;
+      if (total > request.max_bytes)
+        return failure(request, fmt::format("more than {} bytes", request.max_bytes));
+      Bytes bytes = to_bytes(as_bytes({(*value)->bv_val, (*value)->bv_len}));
+      if (value == values.get()) {
+        fetched.body = std::move(bytes);
+      } else {
+        fetched.more.push_back(std::move(bytes));
+      }
+      if (!request.all_values) break;
     }
-    return Fetched{to_bytes(as_bytes({value.bv_val, value.bv_len})), {}};
+    return fetched;
   }
   return failure(request, fmt::format("the entry has no {}", printable(attributes[1])));
 }

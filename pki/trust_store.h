@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "ike/base/login.h"
 #include "ike/base/result.h"
 #include "ike/base/trust.h"
 #include "ike/ports/peer_verifier.h"
@@ -82,6 +83,18 @@ struct OcspToRefresh : CrlToRefresh {
   Bytes certificate;
 };
 
+// A certificate that has proved nothing yet: whoever logs in with it signs later, for somebody else to check.
+struct LoginProof {
+  std::string trustpoint;
+  std::vector<Bytes> certificates;  // DER: the one in question, then what may lead to its CA
+  LoginUsage usage = LoginUsage::ssh;
+};
+struct LoginVerification {
+  // Without an identity: login_names() of pki/login.h tells whose it is.
+  Result<VerifiedPeer> certificate = fail(ErrorCode::internal, "not verified");
+  std::vector<RevocationSource> missing;  // as Verification has it
+};
+
 struct TrustStoreParts;
 class TrustStore final : public PeerVerifier {
  public:
@@ -102,6 +115,8 @@ class TrustStore final : public PeerVerifier {
   [[nodiscard]] std::vector<Error> reread_crl_files(bool& changed);
 
   [[nodiscard]] Verification verify(const PeerProof& proof, WallTime now, bool last) const override;
+  // Chain, dates, usages, strength and revocation, as verify() looks at them.
+  [[nodiscard]] LoginVerification verify_login(const LoginProof& proof, WallTime now, bool last) const;
   // Again for VerifiedPeer::chain, when revocation lists are new: the errors of verify but those of the
   // signature and the identity. Information that is missing is no error here.
   [[nodiscard]] Result<void> recheck(const std::vector<Bytes>& chain, const std::string& trustpoint,
@@ -121,6 +136,11 @@ class TrustStore final : public PeerVerifier {
   // Where the lists of a trustpoint may be had, as configured and as its own CAs' and our certificates name
   // them: for `pki crl request`. If they name nothing: its authority by SCEP, if that knows us.
   [[nodiscard]] std::vector<RevocationSource> crl_sources(const std::string& trustpoint) const;
+
+  // Of a trustpoint, as it is trusted now: its CAs' certificates, and every list at hand that may speak of
+  // what they issued, from files and from the cache. DER.
+  [[nodiscard]] std::vector<Bytes> ca_certificates(const std::string& trustpoint) const;
+  [[nodiscard]] std::vector<Bytes> lists(const std::string& trustpoint) const;
 
   [[nodiscard]] std::optional<TrustpointFacts> make_state(std::string_view trustpoint, WallTime now) const;
   [[nodiscard]] std::vector<CertificateView> certificates(WallTime now) const;

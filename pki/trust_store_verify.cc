@@ -8,6 +8,7 @@
 
 #include "ike/crypto/public_key.h"
 #include "pki/identity.h"
+#include "pki/login.h"
 #include "pki/revocation.h"
 #include "pki/revocation_sources.h"
 #include "pki/trust_store_parts.h"
@@ -116,25 +117,32 @@ Leaf find_leaf(const PeerProof& proof, const Received& received, const std::opti
            {}}};
 }
 
-// Steps that need no revocation information. The path, or why there is none.
-Result<std::vector<Certificate>> check_chain(const Trustpoint& trustpoint, const Certificate& leaf,
-                                             const PathSettings& settings, WallTime now) {
+// Steps that need no revocation information. `check_use`: whether the leaf may be used for what it is shown
+// for. The path, or why there is none.
+template <typename CheckUse>
+Result<std::vector<Certificate>> check_chain_for(const Trustpoint& trustpoint, const Certificate& leaf,
+                                                 const PathSettings& settings, WallTime now,
+                                                 CheckUse check_use) {
   if (!trustpoint.ca_missing.empty()) {
     return fail(ErrorCode::no_certificate,
                 fmt::format("trustpoint {}: {}", trustpoint.config.name, trustpoint.ca_missing));
   }
   auto path = build_path(leaf, settings, now);
   if (!path) return path;
-  if (auto good = check_usage(leaf, trustpoint.config.extended_key_usage); !good)
-    return tl::unexpected(good.error());
+  if (Result<void> good = check_use(); !good) return tl::unexpected(good.error());
   if (auto good = check_strength(*path, settings.allow_weak, now); !good) return tl::unexpected(good.error());
   return path;
 }
 
-VerifiedPeer describe(const PeerProof& proof, const std::vector<Certificate>& path) {
+Result<std::vector<Certificate>> check_chain(const Trustpoint& trustpoint, const Certificate& leaf,
+                                             const PathSettings& settings, WallTime now) {
+  return check_chain_for(trustpoint, leaf, settings, now,
+                         [&] { return check_usage(leaf, trustpoint.config.extended_key_usage); });
+}
+
+VerifiedPeer describe(const Identity& claimed, const std::vector<Certificate>& path) {
   const Certificate& leaf = path.front();
-  VerifiedPeer out{proof.claimed, leaf.subject_text(), leaf.issuer_text(),
-                   leaf.serial(), leaf.not_after(),    {}};
+  VerifiedPeer out{claimed, leaf.subject_text(), leaf.issuer_text(), leaf.serial(), leaf.not_after(), {}};
   for (const Certificate& certificate : path) out.chain.push_back(certificate.der());
   return out;
 }
@@ -274,7 +282,49 @@ Verification TrustStore::verify(const PeerProof& proof, WallTime now, bool last)
   parts_->learn(proof.trustpoint, proof.claimed, *path);
   const Inquiry inquiry{trustpoint, *path, settings, now};
   if (auto error = check_revocation_of(*parts_, inquiry, received, last, out.missing)) return refuse(*error);
-  out.verdict.peer = describe(proof, *path);
+  out.verdict.peer = describe(proof.claimed, *path);
+  return out;
+}
+
+LoginVerification TrustStore::verify_login(const LoginProof& proof, WallTime now, bool last) const {
+  LoginVerification out;
+  const auto trustpoints = parts_->trustpoints();
+  const auto found = trustpoints->find(proof.trustpoint);
+  if (found == trustpoints->end()) {
+    out.certificate = fail(ErrorCode::not_found, "there is no trustpoint " + printable(proof.trustpoint));
+    return out;
+  }
+  Received received;
+  for (const Bytes& der : proof.certificates) {
+    auto certificate = Certificate::parse(der);
+    if (certificate) {
+      received.certificates.push_back(std::move(*certificate));
+    } else if (received.certificates.empty()) {
+      out.certificate = fail(std::move(certificate.error()));
+      return out;
+    }
+  }
+  if (received.certificates.empty()) {
+    out.certificate = fail(ErrorCode::no_certificate, "there is no certificate");
+    return out;
+  }
+  const Trustpoint& trustpoint = found->second;
+  const Certificate& leaf = received.certificates.front();
+  const PathSettings settings = trustpoint.path_settings(received.certificates);
+  const auto path =
+      check_chain_for(trustpoint, leaf, settings, now, [&] { return check_login_usage(leaf, proof.usage); });
+  if (!path) {
+    out.certificate = fail(path.error());
+    return out;
+  }
+  const Identity subject{IdentityKind::dn, {}, leaf.subject_text(), leaf.subject()};
+  parts_->learn(proof.trustpoint, subject, *path);
+  const Inquiry inquiry{trustpoint, *path, settings, now};
+  if (auto error = check_revocation_of(*parts_, inquiry, received, last, out.missing)) {
+    out.certificate = fail(std::move(*error));
+    return out;
+  }
+  out.certificate = describe(Identity{}, *path);
   return out;
 }
 

@@ -116,6 +116,36 @@ std::vector<CrlView> TrustStore::crls(WallTime now) const {
   return out;
 }
 
+std::vector<Bytes> TrustStore::ca_certificates(const std::string& trustpoint) const {
+  std::vector<Bytes> out;
+  const auto trustpoints = parts_->trustpoints();
+  const auto found = trustpoints->find(trustpoint);
+  if (found == trustpoints->end()) return out;
+  for (const Certificate& ca : found->second.cas) out.push_back(ca.der());
+  return out;
+}
+
+std::vector<Bytes> TrustStore::lists(const std::string& trustpoint) const {
+  std::vector<Bytes> out;
+  const auto add = [&out](const Crl& crl) {
+    if (std::find(out.begin(), out.end(), crl.der()) == out.end()) out.push_back(crl.der());
+  };
+  const auto trustpoints = parts_->trustpoints();
+  const auto found = trustpoints->find(trustpoint);
+  if (found == trustpoints->end()) return out;
+  const std::vector<Certificate>& cas = found->second.cas;
+  for (const CrlCache::Item& item : parts_->cache.all()) {
+    const bool of_a_ca = std::any_of(cas.begin(), cas.end(), [&item](const Certificate& ca) {
+      return item.crl.is_of(X509_get_subject_name(ca.native()));
+    });
+    if (of_a_ca || item.source.trustpoint == trustpoint) add(item.crl);
+  }
+  for (const CrlFile& file : found->second.crl_files) {
+    for (const Crl& crl : file.crls) add(crl);
+  }
+  return out;
+}
+
 std::vector<TrustpointView> TrustStore::trustpoints(WallTime now) const {
   std::vector<TrustpointView> out;
   const auto trustpoints = parts_->trustpoints();

@@ -14,13 +14,14 @@ print(next(o["value"] for o in json.load(sys.stdin) if o["name"] == "prefix"))')
 
 for file in sbin/oakgated bin/oakgate lib/systemd/system/oakgated.service share/man/man8/oakgated.8 share/man/man8/oakgate.8 \
   share/man/man7/oakgate-control.7 share/man/man7/oakgate-metrics.7 share/oakgate/grafana-dashboard.json share/oakgate/prometheus-alerts.yml \
-  share/man/man5/oakgate.yaml.5 share/bash-completion/completions/oakgate share/doc/oakgate/README.md \
+  share/man/man8/oakgate-authorized-keys.8 share/man/man7/oakgate-ssh.7 libexec/oakgate/oakgate-authorized-keys bin/oakgate-shell \
+  share/doc/oakgate/samples/sshd-oakgate.conf share/man/man5/oakgate.yaml.5 share/bash-completion/completions/oakgate share/doc/oakgate/README.md \
   share/doc/oakgate/CHANGELOG.md share/doc/oakgate/LICENSE share/oakgate/oakgate.schema.json; do
   [ -s "$prefix/$file" ] || [ -s "$prefix/$file.gz" ] || bad "not installed: $file"
 done
 [ -n "$(find "$prefix/share/doc/oakgate/samples" -name '*.yaml' 2>/dev/null)" ] || bad "no example configuration"
 # Nothing of the tests, nothing unforeseen.
-stray=$(cd "$prefix" && find . -type f | grep -Ev '^\./(sbin/oakgated|bin/oakgate|lib/systemd/system/oakgated\.service|share/(man/man[578]/oakgat|bash-completion/completions/oakgate|doc/oakgate/|oakgate/))')
+stray=$(cd "$prefix" && find . -type f | grep -Ev '^\./(sbin/oakgated|bin/oakgate|libexec/oakgate/oakgate-authorized-keys|lib/systemd/system/oakgated\.service|share/(man/man[578]/oakgat|bash-completion/completions/oakgate|doc/oakgate/|oakgate/))')
 [ -z "$stray" ] || bad "stray files: $stray"
 
 "$prefix/sbin/oakgated" --version >/dev/null || bad "oakgated does not run"

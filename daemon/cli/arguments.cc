@@ -33,6 +33,8 @@ enum class Operand : std::uint8_t {
   new_key,
   old_key,
   import,
+  host_key,
+  known_hosts,
   authenticate,
   enroll,
   trustpoint,  // the daemon's
@@ -112,6 +114,8 @@ constexpr std::array kVerbs{
     VerbRow{
         Verb::pki_show_trustpoints, {"pki", "show", "trustpoints"}, Operand::pki, "what each has and lacks"},
     VerbRow{Verb::pki_import, {"pki", "import"}, Operand::import, "certificates and keys out of a file"},
+    VerbRow{Verb::pki_export_ssh_host_key, {"pki", "export-ssh-host-key"}, Operand::host_key, "for sshd"},
+    VerbRow{Verb::pki_known_hosts, {"pki", "known-hosts"}, Operand::known_hosts, "of certificates"},
     VerbRow{
         Verb::pki_show_certificates, {"show", "crypto", "ca", "certificates"}, Operand::pki, "CAs' and ours"},
     VerbRow{Verb::pki_show_crls, {"show", "crypto", "ca", "crls"}, Operand::pki, "revocation lists at hand"},
@@ -214,6 +218,15 @@ void add_pki_operand(CLI::App& verb, Operand operand, PkiArguments& pki) {
           ->check(CLI::IsMember({"signature", "encryption"}));
       verb.add_flag("--force", pki.force, "overwrite what is there");
       return;
+    case Operand::host_key:
+      verb.add_option("TRUSTPOINT", pki.name, "whose key")->required();
+      verb.add_option("FILE", pki.file, "where to: sshd's HostKey")->required();
+      verb.add_flag("--force", pki.force, "overwrite what is there");
+      return;
+    case Operand::known_hosts:
+      verb.add_option("TRUSTPOINT", pki.name, "what the certificates must chain to")->required();
+      verb.add_option("FILE", pki.files, "hosts' certificates, PEM or DER")->required();
+      return;
     default:
       return;
   }
@@ -276,11 +289,16 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       return;
     case Operand::shell:
       verb.add_flag("--look", arguments.look_only, "only verbs that change nothing");
+      verb.add_option("--login", arguments.login_folder, "a login by SSH: folder of its settings");
+      verb.add_option("--operator", arguments.login_subject, "of a login: its certificate's subject");
+      verb.add_option("--line", arguments.line, "type this line and end");
       return;
     case Operand::map:
       verb.add_option("TAG", arguments.map, "a peer's name, or PEER/TUNNEL");
       return;
     case Operand::reload:
+      verb.add_option("FILE", arguments.staged,
+                      "a file that has come in by scp or sftp; default: oakgate.yaml");
       verb.add_option("--confirm", arguments.confirm,
                       "seconds: undone after so long unless `oakgate confirm` comes first")
           ->check(CLI::Range(static_cast<int>(kMinConfirm.count()), static_cast<int>(kMaxConfirm.count())));
@@ -397,6 +415,8 @@ std::string_view operand_name(Operand operand) {
     case Operand::authenticate:
     case Operand::enroll:
     case Operand::import:
+    case Operand::host_key:
+    case Operand::known_hosts:
       return "TRUSTPOINT";
     case Operand::key:
     case Operand::new_key:

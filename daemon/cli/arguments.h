@@ -34,6 +34,8 @@ enum class Verb : std::uint8_t {
   pki_show_crls,
   pki_show_trustpoints,
   pki_import,
+  pki_export_ssh_host_key,
+  pki_known_hosts,
   pki_zeroize,
   pki_crl_request,
   import_cisco,
@@ -71,9 +73,10 @@ struct ScepArguments {
 
 // Of the verbs of `oakgate pki`.
 struct PkiArguments {
-  std::string config;  // --config
-  std::string name;    // of a key or a trustpoint
-  std::string file;    // what to import
+  std::string config;              // --config
+  std::string name;                // of a key or a trustpoint
+  std::string file;                // what to import, or to export to
+  std::vector<std::string> files;  // known-hosts: certificates
   std::string password_file;
   std::string type = "rsa";
   int bits = 0;       // 0: the usual one of the type
@@ -139,8 +142,12 @@ struct Arguments {
   CaptureArguments captured;
   DecodeArguments decoded;
   PingArguments pinged;
-  bool look_only = false;  // shell
-  std::string printed;     // --help or --version: what to print instead of doing anything
+  bool look_only = false;     // shell
+  std::string login_folder;   // shell: the settings of a login by SSH; empty: it is none
+  std::string login_subject;  // shell: of the login's certificate, ssh::encode_subject
+  std::string line;           // shell: one line to be typed, instead of a prompt
+  std::string staged;         // check, diff, reload: a file that has come in, by its name
+  std::string printed;        // --help or --version: what to print instead of doing anything
 };
 
 // What may stand behind words of a verb, which may be cut: `show cr` is followed by `isakmp`, `ipsec`, ...

@@ -205,6 +205,7 @@ ControlRequest request_of(const Arguments& arguments) {
   request.peer = arguments.peer;
   request.tunnel = arguments.tunnel;
   request.trustpoint = arguments.trustpoint;
+  request.file = arguments.staged;
   if (arguments.confirm > 0) request.confirm = Seconds(arguments.confirm);
   request.detail = arguments.verb == Verb::status && !arguments.json;
   request.progress = row.progress && !arguments.json;
@@ -252,7 +253,30 @@ int run_over_socket(const Arguments& arguments) {
   return static_cast<int>(Exit::done);
 }
 
+// A file that has come in: the daemon reads it, with what it names.
+int check_incoming(const Arguments& arguments) {
+  const Outcome<Json> found = check_staged(arguments);
+  if (!found) return report(found.error(), arguments.json);
+  const bool valid = found->value("valid", false);
+  if (arguments.json) {
+    Json json = *found;
+    json.erase("composed");
+    print_line(json);
+    return static_cast<int>(valid ? Exit::done : Exit::configuration);
+  }
+  const Json issues = found->value("issues", Json::array());
+  for (const Json& issue : issues) fmt::print(stderr, "{}\n", issue.value("text", ""));
+  for (const Json& warning : found->value("warnings", Json::array()))
+    fmt::print(stderr, "warning: {}\n", warning.value("text", ""));
+  const std::size_t peers = found->value("peers", std::size_t{0});
+  print(valid ? fmt::format("{}: valid, {} peer{}\n", arguments.staged, peers, peers == 1 ? "" : "s")
+              : fmt::format("{}: {} error{}\n", arguments.staged, issues.size(),
+                            issues.size() == 1 ? "" : "s"));
+  return static_cast<int>(valid ? Exit::done : Exit::configuration);
+}
+
 int check(const Arguments& arguments) {
+  if (!arguments.staged.empty()) return check_incoming(arguments);
   const char* credentials = std::getenv("CREDENTIALS_DIRECTORY");
   const conf::LoadOutcome loaded =
       load_configuration(arguments.file, {credentials != nullptr ? credentials : "", ::geteuid()}).outcome;

@@ -60,12 +60,44 @@ void print_json(const std::string& file, const std::vector<conf::Difference>& di
 
 }  // namespace
 
+Outcome<Json> check_staged(const Arguments& arguments) {
+  Outcome<ControlClient> client = ControlClient::connect(arguments.socket);
+  if (!client) return tl::unexpected(client.error());
+  ControlRequest request;
+  request.id = 1;
+  request.verb = ControlVerb::check;
+  request.file = arguments.staged;
+  return client->request(request, kPatience);
+}
+
+namespace {
+
+// The text of what is compared with what runs.
+Outcome<std::string> composed(const Arguments& arguments) {
+  if (arguments.staged.empty()) {
+    const conf::LoadOutcome loaded = conf::load_without_keys(arguments.file);
+    if (!loaded.config) return tl::unexpected(invalid(arguments.file, loaded.issues));
+    return loaded.composed;
+  }
+  const Outcome<Json> checked = check_staged(arguments);
+  if (!checked) return tl::unexpected(checked.error());
+  if (!checked->value("valid", false)) {
+    Failure failure = invalid(arguments.staged, {});
+    failure.text = fmt::format("{} has errors", arguments.staged);
+    failure.more["issues"] = checked->value("issues", Json::array());
+    return tl::unexpected(std::move(failure));
+  }
+  return checked->value("composed", "");
+}
+
+}  // namespace
+
 int diff(const Arguments& arguments) {
-  const conf::LoadOutcome loaded = conf::load_without_keys(arguments.file);
-  if (!loaded.config) return report(invalid(arguments.file, loaded.issues), arguments.json);
+  const Outcome<std::string> text = composed(arguments);
+  if (!text) return report(text.error(), arguments.json);
   const Outcome<std::string> running = running_config(arguments.socket);
   if (!running) return report(running.error(), arguments.json);
-  const auto differences = conf::differences(*running, loaded.composed);
+  const auto differences = conf::differences(*running, *text);
   if (!differences) return report(failure_of(differences.error()), arguments.json);
   arguments.json ? print_json(arguments.file, *differences) : print_plain(arguments.file, *differences);
   return static_cast<int>(Exit::done);

@@ -12,4 +12,7 @@ namespace oakgate::cli {
 // them.
 [[nodiscard]] int diff(const Arguments& arguments);
 
+// What the daemon finds of `arguments.staged`: the answer to the control verb `check`.
+[[nodiscard]] Outcome<Json> check_staged(const Arguments& arguments);
+
 }  // namespace oakgate::cli

@@ -23,7 +23,8 @@ Result<Bytes> public_key_in(const KeyConfig& config) {
   return key->public_key();
 }
 
-// The files of the configuration and the cache of its state folder, read anew.
+}  // namespace
+
 Outcome<std::unique_ptr<pki::TrustStore>> open_store(const PkiContext& context) {
   auto store = std::make_unique<pki::TrustStore>(context.config.gateway.state_dir);
   const std::vector<Error> errors = store->replace(context.config.trustpoints, public_key_in);
@@ -33,6 +34,8 @@ Outcome<std::unique_ptr<pki::TrustStore>> open_store(const PkiContext& context) 
   for (const Error& error : errors) failure.more["errors"].push_back(error_json(error));
   return tl::unexpected(std::move(failure));
 }
+
+namespace {
 
 std::string_view word(pki::CertificateView::Kind kind) {
   switch (kind) {

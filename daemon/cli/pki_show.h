@@ -2,9 +2,15 @@
 // as IOS prints it. Nothing here is secret.
 #pragma once
 
+#include <memory>
+
 #include "daemon/cli/pki.h"
+#include "pki/trust_store.h"
 
 namespace oakgate::cli {
+
+// The files of the configuration and the cache of its state folder, read anew.
+[[nodiscard]] Outcome<std::unique_ptr<pki::TrustStore>> open_store(const PkiContext& context);
 
 [[nodiscard]] Outcome<Json> show_certificates(const PkiContext& context);
 [[nodiscard]] Outcome<Json> show_crls(const PkiContext& context);

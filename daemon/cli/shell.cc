@@ -7,8 +7,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
+#include <cstdlib>
 
 #include "daemon/cli/commands.h"
+#include "daemon/cli/session.h"
 #include "daemon/cli/terminal.h"
 #include "daemon/text.h"
 
@@ -88,7 +90,7 @@ Failure refuse(std::string text, std::string expected) {
 }
 
 // In a process of its own: its end, and what ends it, are not ours.
-void run_apart(const Arguments& arguments) {
+int run_apart(const Arguments& arguments) {
   std::fflush(stdout);
   const pid_t child = ::fork();
   if (child == 0) {
@@ -98,57 +100,80 @@ void run_apart(const Arguments& arguments) {
     ::_exit(code);
   }
   if (child < 0) {
-    (void)report(refuse("no process can be started", "fewer of them"), false);
-    return;
+    return report(refuse("no process can be started", "fewer of them"), false);
   }
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (WIFSIGNALED(status)) fmt::print("\n");
+  if (!WIFSIGNALED(status)) return WEXITSTATUS(status);
+  fmt::print("\n");
+  return static_cast<int>(Exit::failed);
 }
 
-void run_words(const Words& words, const Arguments& outer) {
+int run_words(const Words& words, std::string_view line, const Session& session) {
   std::vector<const char*> argv{"oakgate"};
   for (const std::string& word : words) argv.push_back(word.c_str());
   Arguments arguments;
-  const auto understood =
-      parse_arguments(static_cast<int>(argv.size()), argv.data(), outer.socket, arguments);
-  if (!understood) {
-    (void)report(understood.error(), arguments.json);
-  } else if (!arguments.printed.empty()) {
+  auto understood = parse_arguments(static_cast<int>(argv.size()), argv.data(), session.socket, arguments);
+  if (understood && arguments.printed.empty()) understood = confine(session, arguments);
+  log_command(session, line, !understood);
+  if (!understood) return report(understood.error(), arguments.json);
+  if (!arguments.printed.empty()) {
     fmt::print("{}", arguments.printed);
-  } else if (arguments.socket != outer.socket) {
-    (void)report(refuse("this shell is for one gateway", "no --socket"), arguments.json);
-  } else if (arguments.verb == Verb::shell || (outer.look_only && !only_looks(arguments.verb))) {
-    (void)report(refuse("that is not for this shell",
-                        outer.look_only ? "verbs that change nothing: `?` lists all" : "another verb"),
-                 arguments.json);
-  } else {
-    run_apart(arguments);
+    return static_cast<int>(Exit::done);
   }
+  return run_apart(arguments);
 }
 
-// False: the shell ends.
-bool take_line(const std::string& line, const Arguments& outer) {
+// What a line has come to; none: the shell ends.
+std::optional<int> take_line(const std::string& line, const Session& session) {
+  constexpr int kDone = static_cast<int>(Exit::done);
   const std::size_t end = line.find_last_not_of(' ');
-  if (end == std::string::npos) return true;
+  if (end == std::string::npos) return kDone;
   if (line[end] == '?') {  // typed where no key is bound to it
     fmt::print("{}", help_for(std::string_view(line).substr(0, end)));
-    return true;
+    return kDone;
   }
   const Outcome<Words> words = split_line(line);
-  if (!words) {
-    (void)report(words.error(), false);
-    return true;
-  }
+  if (!words) return report(words.error(), false);
+  if (words->empty()) return kDone;
   const std::string& first = words->front();
-  if (first == "exit" || first == "quit" || first == "logout") return false;
+  if (first == "exit" || first == "quit" || first == "logout") return std::nullopt;
   if (first == "help") {
     fmt::print("{}", help_for(""));
-  } else {
-    run_words(*words, outer);
+    return kDone;
   }
-  return true;
+  return run_words(*words, line, session);
+}
+
+// Instead of a prompt: `ssh gateway show crypto isakmp sa`, which sshd hands a forced command this way.
+std::optional<std::string> line_instead(const Arguments& arguments, const Session& session) {
+  if (!arguments.line.empty()) return arguments.line;
+  const char* original = session.login ? std::getenv("SSH_ORIGINAL_COMMAND") : nullptr;
+  if (original == nullptr) return std::nullopt;
+  return std::string(original).substr(0, Terminal::kMaxLine);
+}
+
+int prompt(const Session& session) {
+  if (!session.banner.empty()) fmt::print("{}\n", session.banner);
+  const std::string text = gateway_of(session.socket) + (session.look_only ? "> " : "# ");
+  Terminal terminal(text,
+                    {[&](const std::string& line) {
+                       const auto next = next_words(cut(line).before);
+                       const bool names = std::any_of(next.begin(), next.end(), is_operand);
+                       return completion_of(line, names ? known_targets(session.socket) : Words{});
+                     },
+                     [](const std::string& line) { return help_for(line); }},
+                    session.idle);
+  std::signal(SIGINT, SIG_IGN);  // of the verb that runs, not of the shell
+  while (const auto line = terminal.read_line()) {
+    if (!take_line(*line, session)) break;
+  }
+  if (terminal.timed_out()) {
+    fmt::print("\n% Nothing was typed for {}: the session ends\n", duration_text(session.idle));
+    log_command(session, "(idle time-out)", false);
+  }
+  return static_cast<int>(Exit::done);
 }
 
 }  // namespace
@@ -200,39 +225,16 @@ std::string completion_of(std::string_view line, const std::vector<std::string>&
   return common.substr(at.word.size()) + (fitting.size() == 1 ? " " : "");
 }
 
-bool only_looks(Verb verb) {
-  switch (verb) {
-    case Verb::status:
-    case Verb::explain:
-    case Verb::monitor:
-    case Verb::show_isakmp_sa:
-    case Verb::show_ipsec_sa:
-    case Verb::show_crypto_engine:
-    case Verb::show_dropped_packets:
-    case Verb::show_running_config:
-    case Verb::show_isakmp_policy:
-    case Verb::show_transform_sets:
-    case Verb::show_crypto_map:
-    case Verb::show_sa_lifetime:
-      return true;
-    default:
-      return false;
-  }
-}
-
 int shell(const Arguments& arguments) {
-  const std::string prompt = gateway_of(arguments.socket) + (arguments.look_only ? "> " : "# ");
-  Terminal terminal(prompt, {[&](const std::string& line) {
-                               const auto next = next_words(cut(line).before);
-                               const bool names = std::any_of(next.begin(), next.end(), is_operand);
-                               return completion_of(line, names ? known_targets(arguments.socket) : Words{});
-                             },
-                             [](const std::string& line) { return help_for(line); }});
-  std::signal(SIGINT, SIG_IGN);  // of the verb that runs, not of the shell
-  while (const auto line = terminal.read_line()) {
-    if (!take_line(*line, arguments)) break;
+  const Outcome<Session> session = open_session(arguments);
+  if (!session) return report(session.error(), arguments.json);
+  if (const auto line = line_instead(arguments, *session)) {
+    return take_line(*line, *session).value_or(static_cast<int>(Exit::done));
   }
-  return static_cast<int>(Exit::done);
+  log_command(*session, "(session begins)", false);
+  const int code = prompt(*session);
+  log_command(*session, "(session ends)", false);
+  return code;
 }
 
 }  // namespace oakgate::cli

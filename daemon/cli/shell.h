@@ -1,6 +1,6 @@
 // `oakgate shell`: verbs at a prompt, as on a router. Words may be cut, Tab completes, `?` lists what may
 // follow, and a verb runs in a process of its own, so that Ctrl-C ends it and not the shell. There is no way
-// from it to another program.
+// from it to another program. Logins by SSH end here: see daemon/cli/session.h.
 #pragma once
 
 #include <string>
@@ -11,7 +11,8 @@
 
 namespace oakgate::cli {
 
-// Until `exit`, or the end of the input. Returns the exit code: 0.
+// Until `exit`, the end of the input, or the session's idle time-out; of one line instead of a prompt, what
+// it came to. Returns the exit code.
 [[nodiscard]] int shell(const Arguments& arguments);
 
 // ---- Its parts, for tests
@@ -23,7 +24,5 @@ namespace oakgate::cli {
 [[nodiscard]] std::string help_for(std::string_view line);
 // What Tab adds to `line`; empty: nothing fits, or several do and share no more.
 [[nodiscard]] std::string completion_of(std::string_view line, const std::vector<std::string>& targets);
-// Whether the verb changes nothing, and tells of nothing but what oakgated does.
-[[nodiscard]] bool only_looks(Verb verb);
 
 }  // namespace oakgate::cli

@@ -1,11 +1,12 @@
 #include "daemon/cli/terminal.h"
 
 #include <histedit.h>
+#include <poll.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <iostream>
 
 namespace oakgate::cli {
 
@@ -18,6 +19,7 @@ constexpr int kHistory = 200;  // lines
 struct Terminal::Editor {
   std::string prompt;
   TerminalKeys keys;
+  Terminal* terminal = nullptr;
   EditLine* line = nullptr;
   History* history = nullptr;
   HistEvent event{};
@@ -37,9 +39,10 @@ struct Terminal::Editor {
   }
 };
 
-Terminal::Terminal(std::string prompt, TerminalKeys keys) {
+Terminal::Terminal(std::string prompt, TerminalKeys keys, Seconds idle) : idle_(idle) {
   if (::isatty(STDIN_FILENO) != 1) return;
   editor_ = std::make_unique<Editor>();
+  editor_->terminal = this;
   editor_->prompt = std::move(prompt);
   editor_->keys = std::move(keys);
   EditLine* const line = editor_->line = el_init("oakgate", stdin, stdout, stderr);
@@ -51,7 +54,17 @@ Terminal::Terminal(std::string prompt, TerminalKeys keys) {
   using Prompt = char* (*)(EditLine*);
   const Prompt show_prompt = [](EditLine* self) { return Editor::of(self).prompt.data(); };
   el_set(line, EL_PROMPT, show_prompt);
+  using GetChar = int (*)(EditLine*, wchar_t*);
+  const GetChar get_char = [](EditLine* self, wchar_t* out) {
+    const std::optional<char> byte = Editor::of(self).terminal->next_byte();
+    if (!byte) return 0;
+    *out = static_cast<unsigned char>(*byte);
+    return 1;
+  };
+  el_set(line, EL_GETCFN, get_char);
   el_set(line, EL_EDITOR, "emacs");
+  // Libedit's own commands are behind these: from there one gets to its vi mode, and from that to an editor.
+  for (const char* key : {"M-x", "M-X"}) el_set(line, EL_BIND, key, "ed-unassigned", nullptr);
   // While a line is typed, Ctrl-C gives it up, and Ctrl-Z and Ctrl-\ are nothing.
   el_set(line, EL_SETTY, "-d", "-isig", nullptr);
   using Key = unsigned char (*)(EditLine*, int);
@@ -92,10 +105,32 @@ Terminal::Terminal(std::string prompt, TerminalKeys keys) {
 
 Terminal::~Terminal() = default;
 
+std::optional<char> Terminal::next_byte() {
+  const int patience = idle_.count() == 0 ? -1 : static_cast<int>(Milliseconds(idle_).count());
+  while (true) {
+    pollfd input{STDIN_FILENO, POLLIN, 0};
+    const int ready = ::poll(&input, 1, patience);
+    timed_out_ = ready == 0;
+    char byte = 0;
+    if (ready > 0) {
+      const ssize_t got = ::read(STDIN_FILENO, &byte, 1);
+      if (got == 1) return byte;
+      if (got == 0 || errno != EINTR) return std::nullopt;
+    } else if (ready == 0 || errno != EINTR) {
+      return std::nullopt;
+    }
+  }
+}
+
 std::optional<std::string> Terminal::read_line() {
   std::string text;
   if (!editor_) {
-    if (!std::getline(std::cin, text)) return std::nullopt;
+    std::optional<char> byte = next_byte();
+    if (!byte) return std::nullopt;
+    for (; byte && *byte != '\n'; byte = next_byte()) {
+      if (text.size() < kMaxLine) text += *byte;
+    }
+    if (timed_out_) return std::nullopt;
   } else {
     int count = 0;
     const char* const line = el_gets(editor_->line, &count);

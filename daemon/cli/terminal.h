@@ -7,6 +7,8 @@
 #include <optional>
 #include <string>
 
+#include "ike/base/types.h"
+
 namespace oakgate::cli {
 
 struct TerminalKeys {
@@ -16,7 +18,8 @@ struct TerminalKeys {
 
 class Terminal {
  public:
-  Terminal(std::string prompt, TerminalKeys keys);
+  // `idle`: how long a line is waited for; 0: for ever.
+  Terminal(std::string prompt, TerminalKeys keys, Seconds idle = Seconds{0});
   ~Terminal();
   Terminal(const Terminal&) = delete;
   Terminal& operator=(const Terminal&) = delete;
@@ -25,10 +28,18 @@ class Terminal {
   // gives up the line.
   [[nodiscard]] std::optional<std::string> read_line();
 
+  // Why there are no more lines.
+  [[nodiscard]] bool timed_out() const { return timed_out_; }
+
   static constexpr std::size_t kMaxLine = 4096;
 
  private:
   struct Editor;
+  // A byte of standard input; nothing: its end, or nothing came in time.
+  [[nodiscard]] std::optional<char> next_byte();
+
+  Seconds idle_;
+  bool timed_out_ = false;
   std::unique_ptr<Editor> editor_;  // none: standard input is no terminal
 };
 

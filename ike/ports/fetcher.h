@@ -21,6 +21,7 @@ struct FetchRequest {
   std::string url;
   Bytes body;
   std::string body_type;                    // Content-Type of the body
+  bool all_values = false;                  // ldap: every value of that attribute, for Fetched::more
   std::vector<std::string> accepted_types;  // Content-Types of the answer; empty: any
   std::size_t max_bytes = kMaxFetchedBytes;
   Milliseconds timeout{10000};  // for the whole of it, name look-up, redirections and all
@@ -31,7 +32,8 @@ struct FetchRequest {
 
 struct Fetched {
   Bytes body;
-  std::string content_type;  // lower case, without parameters; empty for LDAP
+  std::string content_type;   // lower case, without parameters; empty for LDAP
+  std::vector<Bytes> more{};  // the other values, if all were asked for; within `max_bytes` with `body`
 };
 
 class Fetcher {

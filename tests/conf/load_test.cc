@@ -180,16 +180,16 @@ TEST(Parse, RootIsAMapOfKnownSections) {
       errors("peers"),
       ElementsAre(
           "f.yaml:1:1: is a single value; expected a map with the keys include, gateway, isakmp_policies, "
-          "transform_sets, trustpoints, keys, public_keys, templates or peers"));
+          "transform_sets, trustpoints, keys, public_keys, ssh, templates or peers"));
   EXPECT_THAT(
       errors("trustpoint: {}\nper: {}\n<<: {}\n"),
-      ElementsAre(
-          "f.yaml:1:1: trustpoint: `trustpoint` is not a known key; expected include, gateway, "
-          "isakmp_policies, "
-          "transform_sets, trustpoints, keys, public_keys, templates or peers; did you mean `trustpoints`?",
-          "f.yaml:2:1: per: `per` is not a known key; expected include, gateway, isakmp_policies, "
-          "transform_sets, trustpoints, keys, public_keys, templates or peers",
-          "f.yaml:3:1: <<: merge keys (`<<`) are not supported; expected the values written out"));
+      ElementsAre("f.yaml:1:1: trustpoint: `trustpoint` is not a known key; expected include, gateway, "
+                  "isakmp_policies, "
+                  "transform_sets, trustpoints, keys, public_keys, ssh, templates or peers; did you mean "
+                  "`trustpoints`?",
+                  "f.yaml:2:1: per: `per` is not a known key; expected include, gateway, isakmp_policies, "
+                  "transform_sets, trustpoints, keys, public_keys, ssh, templates or peers",
+                  "f.yaml:3:1: <<: merge keys (`<<`) are not supported; expected the values written out"));
 }
 
 TEST(Parse, WithoutPoliciesOrSetsPeersSaySo) {
@@ -228,9 +228,10 @@ TEST(Parse, IssuesAreData) {
   EXPECT_EQ(issue.column, 1);
   EXPECT_EQ(issue.key_path, "gatway");
   EXPECT_EQ(issue.message, "`gatway` is not a known key");
-  EXPECT_EQ(issue.expected,
-            "include, gateway, isakmp_policies, transform_sets, trustpoints, keys, public_keys, templates or "
-            "peers");
+  EXPECT_EQ(
+      issue.expected,
+      "include, gateway, isakmp_policies, transform_sets, trustpoints, keys, public_keys, ssh, templates or "
+      "peers");
   EXPECT_EQ(issue.nearest, "gateway");
 }
 

@@ -50,7 +50,8 @@ TEST(Manual, HasEveryKey) {
         std::string("peers: {b: {tunnels: {l: {lifetime: {?: 1}}}}}"),
         std::string("trustpoints: {c: {?: 1}}"), std::string("trustpoints: {c: {crl: {?: 1}}}"),
         std::string("trustpoints: {c: {enrollment: {?: 1}}}"), std::string("keys: {k: {?: 1}}"),
-        std::string("public_keys: {k: {?: 1}}"), std::string("peers: {b: {rsa_encr: {?: 1}}}")}) {
+        std::string("public_keys: {k: {?: 1}}"), std::string("ssh: {?: 1}"),
+        std::string("ssh: {certificates: {?: 1}}"), std::string("peers: {b: {rsa_encr: {?: 1}}}")}) {
     std::string asked = probe;
     asked.replace(asked.find('?'), 1, "zzzz");
     int keys = 0;

@@ -58,6 +58,8 @@ const Section kSections[] = {
     {"trustpoints: {c: {?: 1}}", "/definitions/trustpoint"},
     {"trustpoints: {c: {crl: {?: 1}}}", "/definitions/trustpoint/properties/crl"},
     {"trustpoints: {c: {enrollment: {?: 1}}}", "/definitions/trustpoint/properties/enrollment"},
+    {"ssh: {?: 1}", "/definitions/ssh"},
+    {"ssh: {certificates: {?: 1}}", "/definitions/ssh/properties/certificates"},
     {"peers: {b: {?: 1}}", "/definitions/peer"},
     {"peers: {b: {dpd: {?: 1}}}", "/definitions/peer/properties/dpd/anyOf/1"},
     {"peers: {b: {allow_weak: {?: 1}}}", "/definitions/allow_weak"},

@@ -62,6 +62,7 @@ TEST(ControlProtocol, WritesWhatItReads) {
   request.confirm = Seconds{120};
   request.seconds = Seconds{30};
   request.keys = true;
+  request.file = "new.yaml";
   const auto again = parse_request(dump(request_json(request)));
   ASSERT_TRUE(again);
   EXPECT_EQ(again->id, request.id);
@@ -72,6 +73,7 @@ TEST(ControlProtocol, WritesWhatItReads) {
   EXPECT_EQ(again->peer, request.peer);
   EXPECT_EQ(again->tunnel, request.tunnel);
   EXPECT_EQ(again->trustpoint, request.trustpoint);
+  EXPECT_EQ(again->file, request.file);
   EXPECT_TRUE(again->detail);
 }
 
@@ -100,6 +102,11 @@ TEST(ControlProtocol, RefusesEverythingElse) {
                        R"({"id":1,"version":1,"verb":"reload","confirm":4})",
                        R"({"id":1,"version":1,"verb":"reload","confirm":86401})",
                        R"({"id":1,"version":1,"verb":"reload","confirm":-5})",
+                       R"({"id":1,"version":1,"verb":"check","file":""})",
+                       R"({"id":1,"version":1,"verb":"check","file":7})",
+                       R"({"id":1,"version":1,"verb":"reload","file":"../o.yaml"})",
+                       R"({"id":1,"version":1,"verb":"reload","file":"/etc/passwd"})",
+                       R"({"id":1,"version":1,"verb":"reload","file":".hidden"})",
                        R"({"id":1,"version":1,"verb":"status","detail":1})"};
   for (const char* line : bad) {
     const auto request = parse_request(line);

@@ -156,11 +156,24 @@ TEST_F(ControlServerTest, WhoIsNotRootMayLookOnly) {
   EXPECT_NE(answers.find("{\"id\":1,\"ok\":true"), std::string::npos) << answers;
   EXPECT_NE(
       answers.find(
-          "{\"id\":2,\"ok\":false,\"error\":{\"code\":\"not-permitted\",\"text\":\"\\\"reload\\\" is for "
-          "root: you may look, and change nothing\",\"expected\":\"one of \\\"status\\\", "),
+          "{\"id\":2,\"ok\":false,\"error\":{\"code\":\"not-permitted\",\"text\":\"\\\"reload\\\" is not "
+          "for you: you may look, and change nothing\",\"expected\":\"one of \\\"status\\\", "),
       std::string::npos)
       << answers;
   EXPECT_EQ(recorder.requests.size(), 2U) << "the reload is nobody's to do";
+}
+
+TEST_F(ControlServerTest, SomeMayChange) {
+  if (::geteuid() != 0) FAIL() << "needs root, to be somebody else";
+  open();
+  server->let_change({65534});
+  Looker changer(path);
+  changer.client->send(request(1, "reload"));
+  EXPECT_TRUE(until([&] { return changer.client->receive().find("\"ok\":true") != std::string::npos; }));
+  server->let_change({});
+  Looker looker(path);
+  looker.client->send(request(1, "reload"));
+  EXPECT_TRUE(until([&] { return looker.client->receive().find("not-permitted") != std::string::npos; }));
 }
 
 TEST_F(ControlServerTest, LookersLeaveRoomForRoot) {

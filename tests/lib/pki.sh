@@ -305,6 +305,20 @@ certificateRevocationList;binary:: $(base64 -w 0 "$work/pki/$2/crl.der")
 LDIF
 }
 
+# directory_user NAMESPACE USER CERTIFICATE: an entry of that uid, with the certificate
+directory_user() {
+  quietly at "$1" ldapadd -x -H "$(cat "$work/directory-$1/url")" -D cn=admin,c=us -w "$directory_password" <<LDIF
+dn: cn=$2,o=cisco,c=us
+objectClass: person
+objectClass: uidObject
+objectClass: pkiUser
+cn: $2
+sn: $2
+uid: $2
+userCertificate;binary:: $(openssl x509 -in "$3" -outform DER | base64 -w 0)
+LDIF
+}
+
 # responder NAMESPACE CA [NAME]: OCSP; it reads the CA's index at its start
 responder() {
   local folder=$work/pki/$2

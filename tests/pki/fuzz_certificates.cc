@@ -1,5 +1,6 @@
 // Any bytes as a certificate file or PKCS#7: refused, or every field readable and every bound kept.
 #include "pki/certificate.h"
+#include "pki/login.h"
 #include "pki/path.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -25,6 +26,13 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     static_cast<void>(certificate.signature_digest());
     static_cast<void>(certificate.self_signed());
     static_cast<void>(check_usage(certificate, oakgate::ExtendedKeyUsage::ike));
+    static_cast<void>(check_login_usage(certificate, oakgate::LoginUsage::ssh));
+    using oakgate::LoginName;
+    for (const LoginName field : {LoginName::subject_common_name, LoginName::subject_serial_number,
+                                  LoginName::san_email, LoginName::san_upn}) {
+      const auto names = login_names(certificate, field, "corp");
+      if (names && names->empty()) __builtin_trap();
+    }
     static_cast<void>(build_path(certificate, {bundle->certificates, {}, {}}, certificate.not_before()));
   }
   if (!bundle->certificates.empty())

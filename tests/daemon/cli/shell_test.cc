@@ -1,11 +1,15 @@
 // The parts of `oakgate shell`, and the whole with its input from a file.
 #include "daemon/cli/shell.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 
+#include "daemon/cli/session.h"
+#include "daemon/cli/terminal.h"
 #include "tests/daemon/cli/programs.h"
 
 namespace oakgate::cli {
@@ -54,6 +58,12 @@ TEST(Shell, LookersDoNotChange) {
   EXPECT_TRUE(only_looks(Verb::show_ipsec_sa));
 }
 
+std::string typed_with_status(const std::string& options, int status) {
+  const test::Ran ran = test::run_oakgate("shell " + options);
+  EXPECT_EQ(ran.exit, status);
+  return ran.out + ran.err;
+}
+
 std::string typed(const std::string& options, const std::string& lines) {
   const test::Folder folder;
   const std::string input = (folder.path() / "input").string();
@@ -89,6 +99,94 @@ TEST(Shell, WhoOnlyLooksCannotChange) {
   EXPECT_EQ(refused, 4U) << said;
   EXPECT_THAT(said, HasSubstr("/nonexistent/sock"));
   EXPECT_THAT(said, Not(HasSubstr("root:")));
+}
+
+// ---- Logins
+
+const char* const kSettings =
+    "gateway: {control_socket: /nonexistent/sock}\ntrustpoints: {corp: {ca: ca.pem}}\n"
+    "ssh: {trustpoint: corp, certificates: {folder: users}, username: subject-commonname, change: [root], "
+    "files: /nonexistent/files, banner: Authorized operators only}\n";
+
+std::string logged_in(const std::string& options, const std::string& lines, const char* environment = "") {
+  const test::Folder folder;
+  std::ofstream(folder.path() / "ssh.yaml") << kSettings;
+  std::ofstream(folder.path() / "input") << lines;
+  const char* root = std::getenv("OAKGATE_BUILD_ROOT");
+  const std::string command = fmt::format(
+      "{1} {2}/daemon/oakgate shell --login {0} --operator CN=alice%20smith {3} <{0}/input >{0}/output 2>&1",
+      folder.path().string(), environment, root != nullptr ? root : ".", options);
+  (void)std::system(command.c_str());
+  return test::read_text((folder.path() / "output").string());
+}
+
+// Nothing of the machine is to be reached, whatever the level.
+TEST(Shell, ALoginReachesTheGatewayAlone) {
+  for (const char* line :
+       {"check /etc/passwd", "diff ../../etc/passwd", "reload /etc/passwd", "check .hidden", "check"}) {
+    EXPECT_THAT(logged_in("", std::string(line) + "\n"), HasSubstr("is no file that has come in")) << line;
+  }
+  for (const char* line : {"import cisco /etc/passwd", "pki show keys", "pki zeroize corp --yes",
+                           "export cisco b", "shell", "pki known-hosts corp /etc/passwd"}) {
+    const std::string said = logged_in("", std::string(line) + "\n");
+    EXPECT_THAT(said, HasSubstr("that is not for this shell")) << line;
+    EXPECT_THAT(said, Not(HasSubstr("root:"))) << line;
+  }
+  EXPECT_THAT(logged_in("", "status\n"), HasSubstr("Authorized operators only"));
+  EXPECT_THAT(logged_in("", "down b\n"), HasSubstr("/nonexistent/sock"));
+  EXPECT_THAT(logged_in("--look", "down b\n"), HasSubstr("that is not for this shell"));
+  EXPECT_THAT(logged_in("", "check new.yaml\n"), HasSubstr("/nonexistent/sock"));
+}
+
+TEST(Shell, SshsCommandIsOneLine) {
+  const std::string said = logged_in("--look", "", "SSH_ORIGINAL_COMMAND='reload; id'");
+  EXPECT_THAT(said, Not(HasSubstr("uid=")));
+  EXPECT_THAT(said, Not(HasSubstr("Authorized")));
+  EXPECT_THAT(logged_in("", "", "SSH_ORIGINAL_COMMAND='down b'"), HasSubstr("/nonexistent/sock"));
+  EXPECT_THAT(logged_in("--look", "", "SSH_ORIGINAL_COMMAND='down b'"), HasSubstr("not for this shell"));
+}
+
+TEST(Shell, WithoutSettingsThereIsNoLogin) {
+  const std::string said = typed_with_status("--login /nonexistent", 4);
+  EXPECT_THAT(said, HasSubstr("there are no settings for logins"));
+}
+
+// What sshd hands a login shell: our own command line as it is, everything else as a line to be typed.
+TEST(Shell, AsALoginShell) {
+  EXPECT_TRUE(is_login_shell("-oakgate-shell"));
+  EXPECT_TRUE(is_login_shell("/usr/bin/oakgate-shell"));
+  EXPECT_FALSE(is_login_shell("/usr/bin/oakgate"));
+  const auto words = [](const char* command) {
+    const char* argv[] = {"oakgate-shell", "-c", command};
+    return login_shell_words(3, argv);
+  };
+  EXPECT_THAT(words("/usr/bin/oakgate shell --look --login /x --operator CN=a"),
+              ElementsAre("/usr/bin/oakgate", "shell", "--look", "--login", "/x", "--operator", "CN=a"));
+  EXPECT_THAT(words("oakgate shell"), ElementsAre("oakgate", "shell", "--login", "/var/lib/oakgate-ssh"));
+  EXPECT_THAT(
+      words("oakgate pki show keys"),
+      ElementsAre("oakgate", "shell", "--login", "/var/lib/oakgate-ssh", "--line", "oakgate pki show keys"));
+  EXPECT_THAT(words("/bin/sh"),
+              ElementsAre("oakgate", "shell", "--login", "/var/lib/oakgate-ssh", "--line", "/bin/sh"));
+  const char* argv[] = {"-oakgate-shell"};
+  EXPECT_THAT(login_shell_words(1, argv), ElementsAre("oakgate", "shell", "--login", "/var/lib/oakgate-ssh"));
+}
+
+TEST(Shell, ALineIsWaitedForSoLongAndNoLonger) {
+  int ends[2];
+  ASSERT_EQ(::pipe(ends), 0);
+  const int before = ::dup(STDIN_FILENO);
+  ::dup2(ends[0], STDIN_FILENO);
+  ASSERT_EQ(::write(ends[1], "show\nhalf", 9), 9);
+  Terminal terminal("", {}, Seconds{1});
+  EXPECT_EQ(terminal.read_line(), "show");
+  EXPECT_EQ(terminal.read_line(), std::nullopt);
+  EXPECT_TRUE(terminal.timed_out());
+  ::close(ends[1]);
+  EXPECT_EQ(terminal.read_line(), std::nullopt);
+  EXPECT_FALSE(terminal.timed_out());
+  ::dup2(before, STDIN_FILENO);
+  for (const int fd : {before, ends[0]}) ::close(fd);
 }
 
 }  // namespace
