@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 #include <optional>
 #include <utility>
 
@@ -39,6 +40,12 @@ constexpr std::array kVerbs{
     VerbRow{ControlVerb::explain, "explain", Right::look},
     VerbRow{ControlVerb::capture, "capture", Right::change, true},
     VerbRow{ControlVerb::check, "check", Right::change},
+    VerbRow{ControlVerb::clear_sas, "clear crypto sa", Right::change},
+    VerbRow{ControlVerb::clear_counters, "clear crypto sa counters", Right::change},
+    VerbRow{ControlVerb::clear_isakmp, "clear crypto isakmp", Right::change},
+    VerbRow{ControlVerb::clear_connection, "clear crypto connection", Right::change},
+    VerbRow{ControlVerb::debug, "debug crypto", Right::look},
+    VerbRow{ControlVerb::show_debug, "show debugging", Right::look},
 };
 
 tl::unexpected<BadRequest> bad(std::uint64_t id, std::string text, std::string expected) {
@@ -91,6 +98,69 @@ bool read_seconds(const Json& json, const char* name, Seconds min, Seconds max, 
   }
   out = Seconds(static_cast<std::int64_t>(seconds));
   return true;
+}
+
+constexpr std::array kProtocols{std::pair{std::string_view("esp"), IpsecProtocol::esp},
+                                std::pair{std::string_view("ah"), IpsecProtocol::ah},
+                                std::pair{std::string_view("pcp"), IpsecProtocol::comp}};
+
+// {"destination", "protocol", "spi"}: all of them, or the member is not there.
+bool read_sa(const Json& json, std::optional<SaId>& out) {
+  const auto found = json.find("sa");
+  if (found == json.end()) return true;
+  std::string destination;
+  std::string protocol;
+  if (!found->is_object() || !read_text(*found, "destination", destination) ||
+      !read_text(*found, "protocol", protocol))
+    return false;
+  const auto address = IpAddress::parse(destination);
+  const auto* const known = std::find_if(kProtocols.begin(), kProtocols.end(),
+                                         [&](const auto& one) { return one.first == protocol; });
+  const auto spi = found->find("spi");
+  if (!address || known == kProtocols.end() || spi == found->end() || !spi->is_number_unsigned() ||
+      spi->get<std::uint64_t>() > std::numeric_limits<std::uint32_t>::max()) {
+    return false;
+  }
+  out = SaId{*address, known->second, Spi{spi->get<std::uint32_t>()}};
+  return true;
+}
+
+bool read_connection(const Json& json, std::uint32_t& out) {
+  const auto found = json.find("connection");
+  if (found == json.end()) return true;
+  if (!found->is_number_unsigned()) return false;
+  const auto number = found->get<std::uint64_t>();
+  if (number == 0 || number > kMaxConnection) return false;
+  out = static_cast<std::uint32_t>(number);
+  return true;
+}
+
+// What some verbs take and others do not; none: nothing is wrong with it.
+std::optional<std::string> read_particulars(const Json& json, ControlRequest& request,
+                                            std::string& expected) {
+  if (!read_sa(json, request.sa)) {
+    expected =
+        "an object of \"destination\" (an address), \"protocol\" (esp, ah or pcp) and \"spi\" (a number)";
+    return "\"sa\" is not an SA";
+  }
+  if (!read_connection(json, request.connection)) {
+    expected = fmt::format("from 1 to {}", kMaxConnection);
+    return "\"connection\" is not the number of an SA";
+  }
+  if (request.verb == ControlVerb::clear_connection && request.connection == 0) {
+    expected = "\"connection\": its number";
+    return fmt::format("\"{}\" does not say which SA", to_string(request.verb));
+  }
+  if (request.verb != ControlVerb::debug) return std::nullopt;
+  std::string facility;
+  const bool text = read_text(json, "facility", facility);
+  const auto known = find_facility(facility);
+  if (!text || !known) {
+    expected = "\"facility\": one of " + facility_names();
+    return fmt::format("\"{}\" does not say what", to_string(request.verb));
+  }
+  request.facility = *known;
+  return std::nullopt;
 }
 
 }  // namespace
@@ -173,6 +243,9 @@ tl::expected<ControlRequest, BadRequest> parse_request(std::string_view line) {
     return bad(request.id, "\"confirm\" is not a time",
                fmt::format("seconds, from {} to {}", kMinConfirm.count(), kMaxConfirm.count()));
   }
+  std::string expected;
+  if (auto wrong = read_particulars(json, request, expected))
+    return bad(request.id, std::move(*wrong), std::move(expected));
   if (request.peer.empty() && (row->needs_peer || !request.tunnel.empty())) {
     return bad(request.id, fmt::format("\"{}\" does not say which peer", row->name), "\"peer\": its name");
   }
@@ -194,6 +267,16 @@ Json request_json(const ControlRequest& request) {
   if (request.confirm) json["confirm"] = request.confirm->count();
   if (request.seconds) json["seconds"] = request.seconds->count();
   if (request.keys) json["keys"] = true;
+  if (request.sa) {
+    const auto* const protocol = std::find_if(kProtocols.begin(), kProtocols.end(), [&](const auto& one) {
+      return one.second == request.sa->protocol;
+    });
+    json["sa"] = {{"destination", request.sa->destination.to_string()},
+                  {"protocol", protocol->first},
+                  {"spi", request.sa->spi.value}};
+  }
+  if (request.connection != 0) json["connection"] = request.connection;
+  if (request.verb == ControlVerb::debug) json["facility"] = to_string(request.facility);
   return json;
 }
 

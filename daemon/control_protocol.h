@@ -8,8 +8,10 @@
 #include <string>
 #include <string_view>
 
+#include "daemon/facility.h"
 #include "ike/base/result.h"
 #include "ike/base/types.h"
+#include "ike/ports/data_plane.h"
 
 namespace oakgate {
 
@@ -19,6 +21,7 @@ using Json = nlohmann::ordered_json;
 inline constexpr int kControlVersion = 1;
 inline constexpr std::size_t kMaxRequestLine = 4096;
 inline constexpr std::size_t kMaxTarget = 512;
+inline constexpr std::uint32_t kMaxConnection = 0x7fffffff;
 inline constexpr Seconds kMinConfirm{5};
 inline constexpr Seconds kMaxConfirm{86400};
 inline constexpr Seconds kDefaultCapture{60};
@@ -41,7 +44,14 @@ enum class ControlVerb : std::uint8_t {
   explain,
   capture,
   check,
+  clear_sas,
+  clear_counters,
+  clear_isakmp,
+  clear_connection,
+  debug,
+  show_debug,
 };
+inline constexpr ControlVerb kLastControlVerb = ControlVerb::show_debug;
 [[nodiscard]] std::string_view to_string(ControlVerb verb);
 // A file in the folder where configurations come in (`ssh: files`): a name, no path; no `.` first.
 [[nodiscard]] bool is_staged_name(std::string_view name);
@@ -60,7 +70,7 @@ enum class Exit : int { done = 0, failed = 1, usage = 2, unreachable = 3, config
 struct ControlRequest {
   std::uint64_t id = 0;
   ControlVerb verb{};
-  std::string peer;    // empty: all
+  std::string peer;    // empty: all; of `clear` and `debug` an address, too
   std::string tunnel;  // empty: all of the peer
   std::string trustpoint;
   std::string file;     // check, reload: one that has come in, instead of the configuration's; is_staged_name
@@ -69,6 +79,9 @@ struct ControlRequest {
   std::optional<Seconds> confirm{};  // reload: undone after so long unless it is confirmed
   std::optional<Seconds> seconds{};  // capture: how long; none: kDefaultCapture
   bool keys = false;                 // capture: those that decrypt it, too
+  std::optional<SaId> sa{};          // clear_sas: the one that goes, with those negotiated with it
+  std::uint32_t connection = 0;      // clear_isakmp, clear_connection: IOS's number of an SA; 0: all
+  Facility facility{};               // debug
 };
 
 // Why a line is not a request; `id` is what the answer carries, 0 if the line gives none.

@@ -180,6 +180,12 @@ void ControlServer::write_line(Client& client, const std::string& line) {
   evbuffer_add(output, "\n", 1);
 }
 
+std::size_t ControlServer::unread(ClientId client) const {
+  const auto found = clients_.find(client);
+  return found == clients_.end() ? 0
+                                 : evbuffer_get_length(bufferevent_get_output(found->second->buffer.get()));
+}
+
 bool ControlServer::lags(const Client& client) const {
   return evbuffer_get_length(bufferevent_get_output(client.buffer.get())) > limits_.backlog;
 }

@@ -68,6 +68,8 @@ class ControlServer {
   void stream_secret(ClientId client, SecretBytes line);
   // Nothing: it is gone.
   [[nodiscard]] std::optional<ClientCredentials> credentials(ClientId client) const;
+  // Bytes that wait for a client to read them; 0 if it is gone.
+  [[nodiscard]] std::size_t unread(ClientId client) const;
   [[nodiscard]] Loop& loop() { return loop_; }
   // Hands what is waiting to the kernel, as far as it takes it without blocking: before the daemon ends.
   void flush();

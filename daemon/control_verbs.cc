@@ -64,12 +64,22 @@ const std::map<ControlVerb, ControlVerbs::Verb>& ControlVerbs::verbs() {
       {ControlVerb::show_running_config, &ControlVerbs::show_running_config},
       {ControlVerb::check, &ControlVerbs::check},
       {ControlVerb::explain, &ControlVerbs::explain},
-      {ControlVerb::capture, &ControlVerbs::begin_capture}};
+      {ControlVerb::capture, &ControlVerbs::begin_capture},
+      {ControlVerb::clear_sas, &ControlVerbs::clear},
+      {ControlVerb::clear_counters, &ControlVerbs::clear_counters},
+      {ControlVerb::clear_isakmp, &ControlVerbs::clear},
+      {ControlVerb::clear_connection, &ControlVerbs::clear},
+      {ControlVerb::debug, &ControlVerbs::debug},
+      {ControlVerb::show_debug, &ControlVerbs::show_debug}};
   return table;
 }
 
 void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
-  const Result<void> known = check_target(request);
+  // Of these the peer may be an address.
+  const bool called = request.verb == ControlVerb::debug || request.verb == ControlVerb::clear_sas ||
+                      request.verb == ControlVerb::clear_isakmp;
+  const bool named = !called || !request.tunnel.empty();
+  const Result<void> known = named ? check_target(request) : Result<void>{};
   if (!known) {
     server_->answer(client, error_line(request.id, known.error()));
     return;
@@ -80,6 +90,7 @@ void ControlVerbs::on_request(ClientId client, const ControlRequest& request) {
 void ControlVerbs::on_gone(ClientId client) {
   long_answers_->forget(client);
   if (parts_.captures != nullptr) parts_.captures->client_gone(client);
+  debugs_->forget(client);
   std::erase_if(waiting_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(waiting_for_crls_, [&](const auto& entry) { return entry.second.client == client; });
   std::erase_if(monitors_, [&](const auto& entry) { return entry.first == client; });
@@ -126,6 +137,7 @@ StatusInput ControlVerbs::status_input(std::span<const LongAnswers::Peer> peers,
   if (const auto counters = parts_.plane.counters(ids)) {
     for (const SaCounters& one : *counters) input.counters.emplace(one.id, one);
   }
+  input.cleared = &cleared_counters_;
   input.now = read_clocks();
   if (!whole) return input;
   if (const auto drops = parts_.plane.drops()) input.drops = *drops;
@@ -309,8 +321,13 @@ void ControlVerbs::monitor(ClientId client, const ControlRequest& request) {
 }
 
 void ControlVerbs::on_event(const ike::Event& event, WallTime at) {
-  if (server_ == nullptr || (monitors_.empty() && waiting_.empty())) return;
+  if (server_ == nullptr || (monitors_.empty() && waiting_.empty() && debugs_->none())) return;
   const Json json = event_json(event, at);
+  if (!debugs_->none()) {
+    // Before the responder's cookie is known it is not yet the SA that gets a number.
+    const bool whole = event.cookies && event.cookies->responder != Cookie{};
+    debugs_->on_event(event, json, whole ? numbers_.number(connection_name(*event.cookies)) : 0);
+  }
   // A client that lags is dropped, which changes the sets.
   const auto monitors = monitors_;
   for (const auto& [client, request] : monitors) server_->stream(client, event_line(request, json));

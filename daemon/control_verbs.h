@@ -17,6 +17,7 @@
 #include "daemon/capture/captures.h"
 #include "daemon/control_server.h"
 #include "daemon/core_driver.h"
+#include "daemon/debug_streams.h"
 #include "daemon/long_answers.h"
 #include "daemon/revocation.h"
 #include "daemon/status_json.h"
@@ -56,6 +57,7 @@ class ControlVerbs final : public ControlHandler {
   void serve(ControlServer& server) {
     server_ = &server;
     long_answers_ = std::make_unique<LongAnswers>(server.loop(), server);
+    debugs_ = std::make_unique<DebugStreams>(server.loop(), server);
     server.serve(*this);
   }
 
@@ -64,6 +66,8 @@ class ControlVerbs final : public ControlHandler {
 
   // From the core, by way of the daemon.
   void on_event(const ike::Event& event, WallTime at);
+  // A line of the log that `debug crypto` shows.
+  void on_line(Facility facility, LogLevel level, std::string_view text);
   // False: the command was not given by a client.
   bool on_outcome(ike::CommandId id, const Result<void>& result);
 
@@ -87,11 +91,24 @@ class ControlVerbs final : public ControlHandler {
   void explain(ClientId client, const ControlRequest& request);
   void begin_capture(ClientId client, const ControlRequest& request);
   void show_drops(ClientId client, const ControlRequest& request);
+  void clear(ClientId client, const ControlRequest& request);
+  void clear_one(ClientId client, const ControlRequest& request);
+  void clear_counters(ClientId client, const ControlRequest& request);
+  void debug(ClientId client, const ControlRequest& request);
+  void show_debug(ClientId client, const ControlRequest& request);
+  [[nodiscard]] Json clear_of(const ControlRequest& request, const std::optional<IpAddress>& remote,
+                              std::span<const LongAnswers::Peer> peers);
   void request_crls(ClientId client, const ControlRequest& request);
   void crls_came(std::uint64_t number, const Revocation::Requested& lists);
 
   // ErrorCode::not_found names what there is.
   [[nodiscard]] Result<void> check_target(const ControlRequest& request) const;
+  // A peer by name, or an address and the peers that are there. ErrorCode::not_found likewise.
+  struct Called {
+    std::set<std::string> names;
+    std::optional<IpAddress> address;
+  };
+  [[nodiscard]] Result<Called> peers_called(const std::string& text) const;
   // `whole`: with what is not a peer's, too.
   [[nodiscard]] StatusInput status_input(std::span<const LongAnswers::Peer> peers, bool whole) const;
   [[nodiscard]] std::vector<LongAnswers::Peer> peers_meant(const std::string& name) const;  // empty: all
@@ -101,7 +118,9 @@ class ControlVerbs final : public ControlHandler {
   std::unique_ptr<LongAnswers> long_answers_;
   std::map<ike::CommandId, Waiting> waiting_;
   std::set<std::pair<ClientId, std::uint64_t>> monitors_;  // with the request's id
+  std::unique_ptr<DebugStreams> debugs_;
   ConnectionNumbers numbers_;
+  std::map<SaId, SaCounters> cleared_counters_;  // as they were at `clear crypto sa counters`
   std::map<std::uint64_t, Waiting> waiting_for_crls_;
   std::uint64_t next_command_ = 1;
 };

@@ -194,7 +194,9 @@ void CoreDriver::run(ike::RemoveSas& effect) {
   }
   if (parts_.key_watch != nullptr) parts_.key_watch->gone(effect.sas);
   const Result<void> removed = parts_.plane.remove(effect.sas);
-  if (!removed) parts_.log.error("[-] removing SAs: " + printable(error_text(removed.error()), 1024));
+  if (!removed)
+    parts_.log.write(Facility::engine, LogLevel::error,
+                     "[-] removing SAs: " + printable(error_text(removed.error()), 1024));
 }
 
 void CoreDriver::run(ike::MoveSas& effect) {
@@ -218,15 +220,17 @@ void CoreDriver::run(ike::CountTraffic& effect) {
 void CoreDriver::run(ike::Protect& effect) {
   const Result<void> guarded = parts_.plane.protect(effect.policy);
   if (guarded) return;
-  parts_.log.error(fmt::format("[{}] {} is not guarded: {}", name_of(effect.policy.reqid),
-                               effect.policy.selectors.to_string(),
-                               printable(error_text(guarded.error()), 1024)));
+  parts_.log.write(
+      Facility::engine, LogLevel::error,
+      fmt::format("[{}] {} is not guarded: {}", name_of(effect.policy.reqid),
+                  effect.policy.selectors.to_string(), printable(error_text(guarded.error()), 1024)));
 }
 
 void CoreDriver::run(ike::Unprotect& effect) {
   const Result<void> released = parts_.plane.unprotect(effect.reqid);
   if (released) return;
-  parts_.log.error(
+  parts_.log.write(
+      Facility::engine, LogLevel::error,
       fmt::format("[{}] {}", name_of(effect.reqid), printable(error_text(released.error()), 1024)));
 }
 

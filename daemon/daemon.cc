@@ -56,6 +56,7 @@ Result<std::unique_ptr<Daemon>> Daemon::create(DaemonOptions options, LoadedConf
 }
 
 Daemon::~Daemon() {
+  log_.listen({});
   if (plane_) leave_plane();
 }
 
@@ -292,6 +293,9 @@ void Daemon::assemble() {
         return reload_staged(name, confirm);
       }});
   verbs_->serve(*server_);
+  log_.listen([this](Facility facility, LogLevel level, std::string_view text) {
+    verbs_->on_line(facility, level, text);
+  });
   addresses_ = std::make_unique<PeerAddresses>(PeerAddresses::Parts{
       *loop_, *resolvers_, log_, resolve_by_system,
       [this](const IpAddress& destination) { return find_source(destination); },
@@ -515,7 +519,7 @@ void Daemon::on_unknown_spi(const SaId& id, const IpAddress& remote) {
 }
 
 void Daemon::on_warning(const Error& error) {
-  log_.warning("data plane: " + printable(error_text(error), 1024));
+  log_.write(Facility::engine, LogLevel::warning, "data plane: " + printable(error_text(error), 1024));
 }
 
 }  // namespace oakgate

@@ -79,7 +79,8 @@ void Enrollment::look(const std::string& trustpoint) {
 }
 
 void Enrollment::on_round(const std::string& trustpoint, EnrollmentRound round) {
-  for (const EnrollmentRound::Line& line : round.lines) parts_.log.write(line.level, line.text);
+  for (const EnrollmentRound::Line& line : round.lines)
+    parts_.log.write(Facility::pki, line.level, line.text);
   if (const auto known = entries_.find(trustpoint); known != entries_.end()) {
     Entry& entry = known->second;
     entry.at_work = false;

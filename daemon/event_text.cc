@@ -203,14 +203,16 @@ std::string event_subject(const Event& event) {
   return event.remote ? event.remote->to_string() : "-";
 }
 
-std::string event_text(const Event& event) {
-  const EventRow& row = event_row(event.id);
-  std::string text =
-      fmt::format("[{}] {}: {}", event_subject(event), ike::to_string(event.id), expand(event, row.format));
+std::string event_words(const Event& event) {
+  std::string text = expand(event, event_row(event.id).format);
   if (event.error) {
     text += fmt::format(": {}: {}", to_string(event.error->code), printable(error_text(*event.error), 1024));
   }
   return text;
+}
+
+std::string event_text(const Event& event) {
+  return fmt::format("[{}] {}: {}", event_subject(event), ike::to_string(event.id), event_words(event));
 }
 
 std::vector<LogField> event_log_fields(const Event& event) {

@@ -30,6 +30,9 @@ struct EventRow {
 // address.
 [[nodiscard]] std::string event_text(const ike::Event& event);
 
+// The same without its beginning: "IPSEC: ...".
+[[nodiscard]] std::string event_words(const ike::Event& event);
+
 // "branch-7/lan", "branch-7", "192.0.2.9:500", or "-" where nobody is known.
 [[nodiscard]] std::string event_subject(const ike::Event& event);
 

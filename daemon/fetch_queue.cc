@@ -125,8 +125,9 @@ bool FetchQueue::ask(const RevocationSource& source, Again again, Done done) {
   }
   if (again == Again::no && was_in_vain(source)) return false;
   if (order_.size() >= bounds_.waiting) {
-    parts_.log.warning(fmt::format("CRYPTO_PKI: {} is not asked: {} fetches are waiting already",
-                                   printable(source.url), order_.size()));
+    parts_.log.write(Facility::pki, LogLevel::warning,
+                     fmt::format("CRYPTO_PKI: {} is not asked: {} fetches are waiting already",
+                                 printable(source.url), order_.size()));
     return false;
   }
   wanted_[source].askers.push_back(std::move(done));
@@ -192,12 +193,14 @@ void FetchQueue::log_outcome(const RevocationSource& source, const FetchOutcome&
   const char* what = source.kind == RevocationSource::Kind::ocsp ? "OCSP answer" : "CRL";
   const std::string head = fmt::format("CRYPTO_PKI: trustpoint {}: ", printable(source.trustpoint));
   if (outcome.error) {
-    parts_.log.warning(fmt::format("{}no usable {} from {}: {}", head, what, printable(source.url),
-                                   printable(error_text(*outcome.error), 1024)));
+    parts_.log.write(Facility::pki, LogLevel::warning,
+                     fmt::format("{}no usable {} from {}: {}", head, what, printable(source.url),
+                                 printable(error_text(*outcome.error), 1024)));
   } else if (outcome.fresh) {
-    parts_.log.notice(fmt::format("{}new {} received from {}", head, what, printable(source.url)));
+    parts_.log.write(Facility::pki, LogLevel::notice,
+                     fmt::format("{}new {} received from {}", head, what, printable(source.url)));
   } else {
-    parts_.log.write(LogLevel::info,
+    parts_.log.write(Facility::pki, LogLevel::info,
                      fmt::format("{}the {} from {} says nothing new", head, what, printable(source.url)));
   }
 }

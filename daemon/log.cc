@@ -87,6 +87,11 @@ void Log::write(LogLevel level, std::string_view text, std::span<const LogField>
   sink_->write(level, clean ? text : printable(text, kMaxLine), fields);
 }
 
+void Log::write(Facility facility, LogLevel level, std::string_view text) const {
+  write(level, text);
+  if (*listener_) (*listener_)(facility, level, text);
+}
+
 std::unique_ptr<LogSink> make_stderr_sink() {
   return std::make_unique<StderrSink>();
 }

@@ -146,7 +146,7 @@ void Revocation::ask_for(InquiryId id, const std::vector<RevocationSource>& miss
         });
     if (!asked) continue;
     inquiry.waiting.insert(source);
-    parts_.fetch.log.write(LogLevel::info,
+    parts_.fetch.log.write(Facility::pki, LogLevel::info,
                            fmt::format("CRYPTO_PKI: [{}] its certificate's revocation is asked for at {}",
                                        printable(inquiry.proof->peer), printable(source.url)));
   }
@@ -378,7 +378,8 @@ void Revocation::rechecked(const Findings& findings) {
   for (const auto& [peer, error] : findings.refused) {
     // What else may be wrong by now (an expired certificate, say) the next negotiation finds.
     if (error.code != ErrorCode::certificate_revoked || std::erase(peers_, peer) == 0) continue;
-    parts_.fetch.log.warning(
+    parts_.fetch.log.write(
+        Facility::pki, LogLevel::warning,
         fmt::format("CRYPTO_PKI: [{}] {}", printable(peer.peer), printable(error_text(error), 1024)));
     parts_.revoked({peer.peer, error});
   }
@@ -389,7 +390,8 @@ void Revocation::log_file_errors(const std::vector<Error>& errors) {
   std::set<std::string> now;
   for (const Error& error : errors) {
     std::string text = printable(error_text(error), 1024);
-    if (!file_errors_.contains(text)) parts_.fetch.log.warning("CRYPTO_PKI: " + text);
+    if (!file_errors_.contains(text))
+      parts_.fetch.log.write(Facility::pki, LogLevel::warning, "CRYPTO_PKI: " + text);
     now.insert(std::move(text));
   }
   file_errors_ = std::move(now);

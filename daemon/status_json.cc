@@ -112,7 +112,8 @@ std::string_view protocol_word(IpsecProtocol protocol) {
   return {};
 }
 
-// ESP, or AH where that is alone, first; then the AH over it and the IPComp inside.
+}  // namespace
+
 std::vector<SaId> inbound_of(const SaPairSnapshot& sa) {
   std::vector<SaId> ids{sa.in};
   for (const auto& other : {sa.ah_in, sa.comp_in}) {
@@ -120,6 +121,7 @@ std::vector<SaId> inbound_of(const SaPairSnapshot& sa) {
   }
   return ids;
 }
+
 std::vector<SaId> outbound_of(const SaPairSnapshot& sa) {
   std::vector<SaId> ids{sa.out};
   for (const auto& other : {sa.ah_out, sa.comp_out}) {
@@ -137,10 +139,27 @@ Json spi_json(const std::vector<SaId>& ids) {
   return spis;
 }
 
+namespace {
+
 const SaCounters& counters_of(const StatusInput& input, const SaId& id) {
   static const SaCounters none;
   const auto found = input.counters.find(id);
   return found == input.counters.end() ? none : found->second;
+}
+
+// What the `show` commands count: from `clear crypto sa counters` on.
+SaCounters shown_counters(const StatusInput& input, const SaId& id) {
+  SaCounters counters = counters_of(input, id);
+  if (input.cleared == nullptr) return counters;
+  const auto found = input.cleared->find(id);
+  if (found == input.cleared->end()) return counters;
+  const SaCounters& before = found->second;
+  if (counters.packets < before.packets) return counters;  // another SA, by the same name
+  counters.packets -= before.packets;
+  counters.replayed -= std::min(counters.replayed, before.replayed);
+  counters.not_authentic -= std::min(counters.not_authentic, before.not_authentic);
+  counters.selector_mismatch -= std::min(counters.selector_mismatch, before.selector_mismatch);
+  return counters;
 }
 
 // Names in RFC 4514's form have their own escapes, which are not escaped again.
@@ -265,18 +284,17 @@ std::string transform_of(const TransformSet& set, IpsecProtocol protocol) {
 
 Json ipsec_sa(const StatusInput& input, const SaPairSnapshot& sa, const SaId& id,
               ConnectionNumbers& numbers) {
-  const std::string name =
-      fmt::format("{} {} {:08x}", id.destination.to_string(), static_cast<int>(id.protocol), id.spi.value);
   return {{"protocol", protocol_word(id.protocol)},
           {"spi", fmt::format("0x{:08x}", id.spi.value)},
           {"transform", transform_of(sa.set, id.protocol)},
           {"mode", sa.set.mode == EncapsulationMode::transport ? "transport" : "tunnel"},
           {"role", sa.role == ike::SaRole::current ? "current" : "old"},
-          {"conn_id", numbers.number(name)},
+          {"conn_id", numbers.number(connection_name(id))},
           {"udp_encapsulation", sa.encapsulation.has_value()},
           {"kilobytes_left", kilobytes_left(sa, counters_of(input, id))},
           {"packets_left", packets_left(sa, id, counters_of(input, id))},
           {"expires_in_s", seconds_until(sa.expires_at, input.now)},
+          {"packets", shown_counters(input, id).packets},
           {"replay_window", sa.replay_window},
           {"sequence", counters_of(input, id).sequence},
           {"esn", sa.esn && id.protocol != IpsecProtocol::comp}};
@@ -306,15 +324,15 @@ Json ident_block(const StatusInput& input, const PeerSnapshot& peer, const Tunne
   Json outbound = Json::array();
   for (const SaPairSnapshot& sa : tunnel.sas) {
     if (sa.selectors != pair.selectors) continue;
-    const SaCounters& received = counters_of(input, sa.in);
-    const SaCounters& sent = counters_of(input, sa.out);
+    const SaCounters received = shown_counters(input, sa.in);
+    const SaCounters sent = shown_counters(input, sa.out);
     in.packets += received.packets;
     in.not_authentic += errors_of(received);
     out.packets += sent.packets;
-    if (sa.ah_in) in.not_authentic += errors_of(counters_of(input, *sa.ah_in));
+    if (sa.ah_in) in.not_authentic += errors_of(shown_counters(input, *sa.ah_in));
     if (sa.comp_in) {
-      decompressed += counters_of(input, *sa.comp_in).packets;
-      compressed += counters_of(input, *sa.comp_out).packets;
+      decompressed += shown_counters(input, *sa.comp_in).packets;
+      compressed += shown_counters(input, *sa.comp_out).packets;
     }
     for (const SaId& id : inbound_of(sa)) inbound.push_back(ipsec_sa(input, sa, id, numbers));
     for (const SaId& id : outbound_of(sa)) outbound.push_back(ipsec_sa(input, sa, id, numbers));
@@ -341,6 +359,19 @@ int ConnectionNumbers::number(const std::string& sa) {
   const auto [entry, added] = numbers_.try_emplace(sa, next_);
   if (added) ++next_;
   return entry->second;
+}
+
+int ConnectionNumbers::find(const std::string& sa) const {
+  const auto found = numbers_.find(sa);
+  return found == numbers_.end() ? 0 : found->second;
+}
+
+std::string connection_name(const SaId& id) {
+  return fmt::format("{} {} {:08x}", id.destination.to_string(), static_cast<int>(id.protocol), id.spi.value);
+}
+
+std::string connection_name(const CookiePair& cookies) {
+  return to_hex(cookies.initiator) + to_hex(cookies.responder);
 }
 
 std::vector<SaId> sa_ids(const std::vector<PeerSnapshot>& peers) {
@@ -404,7 +435,7 @@ Json isakmp_sa_json(const StatusInput& input, ConnectionNumbers& numbers) {
                      {"dst", destination.to_string()},
                      {"src", source.to_string()},
                      {"state", sa.state},
-                     {"conn_id", numbers.number(to_hex(sa.cookies.initiator) + to_hex(sa.cookies.responder))},
+                     {"conn_id", numbers.number(connection_name(sa.cookies))},
                      {"status", sa.established && !sa.current ? "ACTIVE (replaced)" : "ACTIVE"}});
     }
   }

@@ -106,6 +106,11 @@ void take_down(Core& core, Peer& peer, const std::vector<Reqid>& reqids, const c
   }
 }
 
+bool has(const SaPair& sas, const SaId& sa) {
+  const std::vector<SaId> ids = sas.ids();
+  return std::find(ids.begin(), ids.end(), sa) != ids.end();
+}
+
 void take_down_phase1(Core& core, Peer& peer, const char* why) {
   peer.negotiating.reset();
   const std::vector<IkeSaId> ids = peer.ike_sas;
@@ -125,6 +130,50 @@ void on(Core& core, const Down& down) {
   take_down(core, *peer, meant, "taken down by command");
   if (down.tunnel.empty()) take_down_phase1(core, *peer, "taken down by command");
   done(core, down.id, {});
+}
+
+constexpr const char* kCleared = "cleared by command";
+
+void on(Core& core, const ClearSas& clear) {
+  Peer* peer = core.find_peer(clear.peer);
+  if (peer == nullptr) return;
+  for (const Reqid reqid : pairs_meant(*peer, clear.tunnel)) {
+    Pair* pair = core.find_pair(reqid);  // a narrowed one may have gone with those before it
+    if (pair == nullptr) continue;
+    std::vector<SaPairId> ids;
+    for (const SaPair& sas : pair->sas) {
+      if (!clear.sa || has(sas, *clear.sa)) ids.push_back(sas.id);
+    }
+    // The newest last, as in take_down.
+    for (auto id = ids.rbegin(); id != ids.rend(); ++id) {
+      const SaPair* sas = find_sa_pair(core, *id);
+      if (sas == nullptr) continue;
+      if (sas->peer_told) {
+        remove_sa_pair(core, *pair, *id, "us", kCleared);
+      } else {
+        delete_sa_pair(core, *peer, *pair, *id, kCleared);
+      }
+    }
+  }
+}
+
+void on(Core& core, const ClearIkeSas& clear) {
+  Peer* peer = core.find_peer(clear.peer);
+  if (peer == nullptr) return;
+  bool lost = false;  // the negotiation that pairs wait for
+  for (const IkeSaId id : std::vector(peer->ike_sas)) {
+    IkeSa* sa = core.find_sa(id);
+    if (sa == nullptr || (clear.cookies && sa->cookies != *clear.cookies)) continue;
+    lost = lost || peer->negotiating == id;
+    delete_ike_sa(core, *sa, kCleared);
+  }
+  if (!lost) return;
+  phase1_lost(core, *peer,
+              {ErrorCode::cancelled,
+               "the negotiation was cleared by command",
+               "that nobody clears it",
+               "`oakgate up` begins anew",
+               {}});
 }
 
 void on(Core& core, SetPeerAddresses set) {
@@ -311,8 +360,7 @@ SaPairId pair_with(Core& core, Reqid reqid, const SaId& sa) {
   const Pair* pair = core.find_pair(reqid);
   if (pair == nullptr) return {};
   for (const SaPair& sas : pair->sas) {
-    const std::vector<SaId> ids = sas.ids();
-    if (std::find(ids.begin(), ids.end(), sa) != ids.end()) return sas.id;
+    if (has(sas, sa)) return sas.id;
   }
   return {};
 }

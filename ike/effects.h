@@ -170,6 +170,18 @@ struct Down {
   std::string peer;
   std::string tunnel;  // empty: all, and phase 1
 };
+// Delete SA pairs and tell the peer, but hold nothing down: what starts by itself, or on traffic, comes up
+// again. With `sa` only the pair that has it, a bundle's other SAs included.
+struct ClearSas {
+  std::string peer;
+  std::string tunnel{};  // empty: all
+  std::optional<SaId> sa{};
+};
+// The same of IKE SAs, negotiations under way included; the SA pairs stay. With `cookies` only that one.
+struct ClearIkeSas {
+  std::string peer;
+  std::optional<CookiePair> cookies{};
+};
 // Where a peer is and which local address reaches it. Absent: not known (now), so nothing is started.
 // `called_from` replaces the configuration's for a peer named by host name.
 struct SetPeerAddresses {
@@ -226,7 +238,8 @@ struct PeerMoved {
   Reqid reqid;
   Endpoint remote;
 };
-using Command = std::variant<Up, Down, SetPeerAddresses, SetTrustpoint, PeerRevoked, Reconfigure, Shutdown,
-                             Suspend, Acquire, SoftLimitReached, SaExpired, UnknownSpi, PeerMoved>;
+using Command =
+    std::variant<Up, Down, ClearSas, ClearIkeSas, SetPeerAddresses, SetTrustpoint, PeerRevoked, Reconfigure,
+                 Shutdown, Suspend, Acquire, SoftLimitReached, SaExpired, UnknownSpi, PeerMoved>;
 
 }  // namespace oakgate::ike

@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <charconv>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -27,6 +29,15 @@ enum class Operand : std::uint8_t {
   reload,
   map,
   shell,
+  // the IOS words' own
+  called,  // PEER, or an address
+  tag,     // of a map: has to be there
+  interface,
+  sa,          // ADDRESS PROTOCOL SPI
+  connection,  // the number of an SA
+  any_connection,
+  key_name,
+  key_address,
   // of `pki`; each takes --config as well
   pki,
   key,
@@ -49,11 +60,11 @@ enum class Operand : std::uint8_t {
 // A verb is a path of words; those before the last are groups.
 struct VerbRow {
   Verb verb;
-  std::array<const char*, 5> words;
+  std::array<const char*, 6> words;
   Operand operand;
   const char* help;
 };
-constexpr std::array kVerbs{
+constexpr std::array kOperatorVerbs{
     VerbRow{Verb::status, {"status"}, Operand::status, "the tunnels, of one peer or all (the default verb)"},
     VerbRow{Verb::up, {"up"}, Operand::target, "bring a peer's tunnels up, wait for the outcome"},
     VerbRow{Verb::down, {"down"}, Operand::target, "take a peer's tunnels down until `oakgate up`"},
@@ -66,6 +77,8 @@ constexpr std::array kVerbs{
     VerbRow{Verb::diff, {"diff"}, Operand::file, "how a configuration file differs from what runs"},
     VerbRow{Verb::reload, {"reload"}, Operand::reload, "read the configuration anew"},
     VerbRow{Verb::confirm, {"confirm"}, Operand::none, "keep what `reload --confirm` has brought"},
+};
+constexpr std::array kShowVerbs{
     VerbRow{Verb::show_running_config, {"show", "running-config"}, Operand::none, "the configuration in use"},
     VerbRow{Verb::show_isakmp_sa, {"show", "crypto", "isakmp", "sa"}, Operand::none, "as IOS prints it"},
     VerbRow{Verb::show_ipsec_sa, {"show", "crypto", "ipsec", "sa"}, Operand::none, "as IOS prints it"},
@@ -93,6 +106,120 @@ constexpr std::array kVerbs{
             {"show", "crypto", "map"},
             Operand::map,
             "the tunnels, as entries of crypto maps"},
+    VerbRow{Verb::show_crypto_map, {"show", "crypto", "map", "tag"}, Operand::tag, "one of them"},
+    VerbRow{Verb::show_crypto_map,
+            {"show", "crypto", "map", "interface"},
+            Operand::interface,
+            "those whose local address a network device of this host has"},
+    VerbRow{Verb::show_dynamic_map,
+            {"show", "crypto", "dynamic-map"},
+            Operand::map,
+            "the tunnels of peers that may call from several addresses"},
+    VerbRow{Verb::show_session_key,
+            {"show", "crypto", "ipsec", "session-key"},
+            Operand::none,
+            "security-association, as IOS 11.3 has it"},
+    VerbRow{Verb::show_transform_proposals,
+            {"show", "crypto", "ipsec", "transform-proposal"},
+            Operand::none,
+            "transform-set, as IOS 11.3 has it"},
+    VerbRow{Verb::show_connections,
+            {"show", "crypto", "engine", "connections", "active"},
+            Operand::none,
+            "the packets that each SA has carried"},
+    VerbRow{Verb::show_clock, {"show", "clock"}, Operand::none, "the time, by which certificates are judged"},
+    VerbRow{Verb::show_debugging, {"show", "debugging"}, Operand::none, "who debugs what"},
+};
+constexpr std::array kShowKeyVerbs{
+    VerbRow{
+        Verb::pki_show_keys, {"show", "crypto", "key", "mypubkey", "rsa"}, Operand::pki, "our public keys"},
+    VerbRow{
+        Verb::pki_show_certificates, {"show", "crypto", "ca", "certificates"}, Operand::pki, "CAs' and ours"},
+    VerbRow{Verb::pki_show_crls, {"show", "crypto", "ca", "crls"}, Operand::pki, "revocation lists at hand"},
+    VerbRow{Verb::pki_show_certificates,
+            {"show", "ca", "certificates"},
+            Operand::pki,
+            "CAs' and ours, as PIX has it"},
+    VerbRow{
+        Verb::pki_show_crls, {"show", "ca", "crl"}, Operand::pki, "revocation lists at hand, as PIX has it"},
+    VerbRow{Verb::pki_show_keys,
+            {"show", "ca", "mypubkey", "rsa"},
+            Operand::pki,
+            "our public keys, as PIX has it"},
+    VerbRow{Verb::show_pubkey_chain,
+            {"show", "crypto", "key", "pubkey-chain", "rsa"},
+            Operand::pki,
+            "the peers' public keys that are configured"},
+    VerbRow{Verb::show_pubkey_chain,
+            {"show", "crypto", "key", "pubkey-chain", "rsa", "name"},
+            Operand::key_name,
+            "one of them"},
+    VerbRow{Verb::show_pubkey_chain,
+            {"show", "crypto", "key", "pubkey-chain", "rsa", "address"},
+            Operand::key_address,
+            "those of the peer at an address"},
+};
+constexpr std::array kClearVerbs{
+    VerbRow{Verb::clear_sas,
+            {"clear", "crypto", "sa"},
+            Operand::none,
+            "delete all IPsec SAs; traffic brings them up again"},
+    VerbRow{Verb::clear_sas, {"clear", "crypto", "sa", "peer"}, Operand::called, "those with one peer"},
+    VerbRow{Verb::clear_sas, {"clear", "crypto", "sa", "map"}, Operand::tag, "those of one tunnel, or peer"},
+    VerbRow{Verb::clear_sas, {"clear", "crypto", "sa", "entry"}, Operand::sa, "one, and its counterpart"},
+    VerbRow{Verb::clear_sas, {"clear", "crypto", "sa", "spi"}, Operand::sa, "entry, as IOS 11.3 has it"},
+    VerbRow{Verb::clear_counters,
+            {"clear", "crypto", "sa", "counters"},
+            Operand::none,
+            "delete none, but count their packets anew"},
+    VerbRow{Verb::clear_sas, {"clear", "crypto", "ipsec", "sa"}, Operand::none, "sa, as PIX has it"},
+    VerbRow{
+        Verb::clear_sas, {"clear", "crypto", "ipsec", "sa", "peer"}, Operand::called, "those with one peer"},
+    VerbRow{Verb::clear_sas,
+            {"clear", "crypto", "ipsec", "sa", "map"},
+            Operand::tag,
+            "those of one tunnel, or peer"},
+    VerbRow{Verb::clear_sas,
+            {"clear", "crypto", "ipsec", "sa", "entry"},
+            Operand::sa,
+            "one, and its counterpart"},
+    VerbRow{Verb::clear_counters,
+            {"clear", "crypto", "ipsec", "sa", "counters"},
+            Operand::none,
+            "delete none, but count their packets anew"},
+    VerbRow{Verb::clear_isakmp,
+            {"clear", "crypto", "isakmp"},
+            Operand::any_connection,
+            "delete all ISAKMP SAs, or one"},
+    VerbRow{
+        Verb::clear_isakmp, {"clear", "crypto", "isakmp", "sa"}, Operand::none, "all of them, as PIX has it"},
+    VerbRow{Verb::clear_connection,
+            {"clear", "crypto", "connection"},
+            Operand::connection,
+            "delete the SA with this number, of either kind"},
+};
+constexpr std::array kDebugVerbs{
+    VerbRow{Verb::debug_isakmp, {"debug", "crypto", "isakmp"}, Operand::none, "phase 1, until Ctrl-C"},
+    VerbRow{Verb::debug_isakmp, {"debug", "crypto", "isakmp", "peer"}, Operand::called, "with one peer"},
+    VerbRow{Verb::debug_ipsec, {"debug", "crypto", "ipsec"}, Operand::none, "phase 2, until Ctrl-C"},
+    VerbRow{Verb::debug_ipsec, {"debug", "crypto", "ipsec", "peer"}, Operand::called, "with one peer"},
+    VerbRow{Verb::debug_engine,
+            {"debug", "crypto", "engine"},
+            Operand::none,
+            "what the data plane has and cannot do, until Ctrl-C"},
+    VerbRow{Verb::debug_engine, {"debug", "crypto", "engine", "peer"}, Operand::called, "with one peer"},
+    VerbRow{Verb::debug_pki,
+            {"debug", "crypto", "pki", "transactions"},
+            Operand::none,
+            "certificates, revocation lists, enrollment, until Ctrl-C"},
+    VerbRow{Verb::debug_pki,
+            {"debug", "crypto", "pki"},
+            Operand::none,
+            "certificates, revocation lists, enrollment, until Ctrl-C"},
+    VerbRow{Verb::debug_pki, {"debug", "crypto", "pki", "peer"}, Operand::called, "with one peer"},
+    VerbRow{Verb::debug_pki, {"debug", "crypto", "ca"}, Operand::none, "pki, as PIX has it"},
+};
+constexpr std::array kOtherVerbs{
     VerbRow{Verb::shell, {"shell"}, Operand::shell, "type verbs at a prompt, with completion and `?`"},
     VerbRow{Verb::pki_authenticate,
             {"pki", "authenticate"},
@@ -102,8 +229,6 @@ constexpr std::array kVerbs{
             {"pki", "enroll"},
             Operand::enroll,
             "request a certificate from a trustpoint's authority"},
-    VerbRow{
-        Verb::pki_show_keys, {"show", "crypto", "key", "mypubkey", "rsa"}, Operand::pki, "our public keys"},
     VerbRow{Verb::pki_generate_key, {"pki", "generate-key"}, Operand::new_key, "make a private key"},
     VerbRow{
         Verb::pki_show_key, {"pki", "show", "key"}, Operand::key, "one public key of ours, ready to paste"},
@@ -116,9 +241,6 @@ constexpr std::array kVerbs{
     VerbRow{Verb::pki_import, {"pki", "import"}, Operand::import, "certificates and keys out of a file"},
     VerbRow{Verb::pki_export_ssh_host_key, {"pki", "export-ssh-host-key"}, Operand::host_key, "for sshd"},
     VerbRow{Verb::pki_known_hosts, {"pki", "known-hosts"}, Operand::known_hosts, "of certificates"},
-    VerbRow{
-        Verb::pki_show_certificates, {"show", "crypto", "ca", "certificates"}, Operand::pki, "CAs' and ours"},
-    VerbRow{Verb::pki_show_crls, {"show", "crypto", "ca", "crls"}, Operand::pki, "revocation lists at hand"},
     VerbRow{Verb::pki_crl_request,
             {"pki", "crl", "request"},
             Operand::trustpoint,
@@ -133,11 +255,23 @@ constexpr std::array kVerbs{
     VerbRow{Verb::pki_zeroize, {"pki", "zeroize"}, Operand::old_key, "destroy a private key"},
 };
 
+template <std::size_t... Sizes>
+constexpr auto joined(const std::array<VerbRow, Sizes>&... tables) {
+  std::array<VerbRow, (Sizes + ...)> all{};
+  auto* to = all.begin();
+  ((to = std::copy(tables.begin(), tables.end(), to)), ...);
+  return all;
+}
+constexpr std::array kVerbs =
+    joined(kOperatorVerbs, kShowVerbs, kShowKeyVerbs, kClearVerbs, kDebugVerbs, kOtherVerbs);
+
 struct GroupRow {
   std::string_view word;
   const char* help;
 };
 constexpr std::array kGroups{
+    GroupRow{"clear", "the IOS words that delete SAs, which come up again"},
+    GroupRow{"debug", "what happens, as it happens, in the manner of IOS"},
     GroupRow{"export", "the other end's configuration"},
     GroupRow{"import", "a configuration out of another device's or program's"},
     GroupRow{"pki", "keys and certificates"},
@@ -265,12 +399,51 @@ bool add_inside_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   }
 }
 
+// Of the IOS words.
+void add_ios_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
+  switch (operand) {
+    case Operand::called:
+      verb.add_option("PEER", arguments.peer, "a peer's name, or its address")->required();
+      return;
+    case Operand::tag:
+      verb.add_option("TAG", arguments.clear.tag, "a peer's name, or PEER/TUNNEL")->required();
+      return;
+    case Operand::interface:
+      verb.add_option("INTERFACE", arguments.interface, "a network device: `ip link` lists them")->required();
+      return;
+    case Operand::sa:
+      verb.add_option("ADDRESS", arguments.clear.address, "where the SA's packets go")->required();
+      verb.add_option("PROTOCOL", arguments.clear.protocol, "of the SA")
+          ->required()
+          ->check(CLI::IsMember({"esp", "ah", "pcp"}));
+      verb.add_option("SPI", arguments.clear.spi, "0x and hexadecimal digits, or a number")->required();
+      return;
+    case Operand::connection:
+    case Operand::any_connection:
+      verb.add_option("ID", arguments.clear.connection, "the `conn id` that the `show` commands print")
+          ->required(operand == Operand::connection)
+          ->check(CLI::Range(1U, kMaxConnection));
+      return;
+    case Operand::key_name:
+      add_pki_operand(verb, Operand::pki, arguments.pki);
+      verb.add_option("NAME", arguments.pki.name, "of `public_keys`")->required();
+      return;
+    case Operand::key_address:
+      add_pki_operand(verb, Operand::pki, arguments.pki);
+      verb.add_option("ADDRESS", arguments.pki.address, "of a peer")->required();
+      return;
+    default:
+      add_pki_operand(verb, operand, arguments.pki);
+      return;
+  }
+}
+
 void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   switch (operand) {
     case Operand::none:
       return;
     default:
-      if (!add_inside_operand(verb, operand, arguments)) add_pki_operand(verb, operand, arguments.pki);
+      if (!add_inside_operand(verb, operand, arguments)) add_ios_operand(verb, operand, arguments);
       return;
     case Operand::status:
       add_watch(verb, arguments);
@@ -337,16 +510,33 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   }
 }
 
+std::size_t length_of(const VerbRow& row) {
+  std::size_t length = 0;
+  while (length < row.words.size() && row.words[length] != nullptr) ++length;
+  return length;
+}
+
+// Whether the first words of a row are a verb themselves.
+bool is_verb(const VerbRow& row, std::size_t words) {
+  return std::any_of(kVerbs.begin(), kVerbs.end(), [&](const VerbRow& other) {
+    return length_of(other) == words &&
+           std::equal(row.words.begin(), row.words.begin() + words, other.words.begin());
+  });
+}
+
 void add_verbs(CLI::App& app, Arguments& arguments) {
   for (const VerbRow& row : kVerbs) {
     CLI::App* at = &app;
     for (std::size_t i = 0; i < row.words.size() && row.words[i] != nullptr; ++i) {
       const bool last = i + 1 == row.words.size() || row.words[i + 1] == nullptr;
       at = child(*at, row.words[i], last ? row.help : group_help(row.words[0]));
-      if (!last) at->require_subcommand(1);
+      // A verb's own words may go on: `clear crypto sa`, `clear crypto sa counters`.
+      if (!last) at->require_subcommand(is_verb(row, i + 1) ? 0 : 1, 1);
     }
     add_operand(*at, row.operand, arguments);
-    at->callback([&arguments, verb = row.verb] { arguments.verb = verb; });
+    at->callback([&arguments, at, verb = row.verb] {
+      if (at->get_subcommands().empty()) arguments.verb = verb;
+    });
   }
   app.require_subcommand(0, 1);
 }
@@ -359,12 +549,6 @@ Failure usage(std::string text) {
 
 using Words = std::vector<std::string>;
 
-std::size_t length_of(const VerbRow& row) {
-  std::size_t length = 0;
-  while (length < row.words.size() && row.words[length] != nullptr) ++length;
-  return length;
-}
-
 // The words that may follow `before`.
 std::set<std::string_view> words_after(const Words& before) {
   std::set<std::string_view> next;
@@ -376,6 +560,9 @@ std::set<std::string_view> words_after(const Words& before) {
   return next;
 }
 
+// IOS 11.3's word makes way for the newer one: `tr` is `transform-set`.
+constexpr std::string_view kOldWord = "transform-proposal";
+constexpr std::string_view kNewWord = "transform-set";
 constexpr std::string_view kNeverCut = "shell";  // `sh` is `show` to whoever knows IOS
 
 // `word` in full, if it is the beginning of one of `known`; as it stands if it is of none.
@@ -385,6 +572,7 @@ Outcome<std::string> in_full(const std::string& word, const std::set<std::string
   std::string_view found;
   for (const std::string_view candidate : known) {
     if (!candidate.starts_with(word) || candidate == kNeverCut) continue;
+    if (candidate == kOldWord && kNewWord.starts_with(word)) continue;
     all += (found.empty() ? "" : ", ") + std::string(candidate);
     found = candidate;
   }
@@ -405,7 +593,18 @@ std::string_view operand_name(Operand operand) {
     case Operand::ping:
       return "PEER/TUNNEL";
     case Operand::map:
+    case Operand::tag:
       return "TAG";
+    case Operand::called:
+      return "PEER";
+    case Operand::interface:
+      return "INTERFACE";
+    case Operand::sa:
+    case Operand::key_address:
+      return "ADDRESS";
+    case Operand::connection:
+    case Operand::any_connection:
+      return "ID";
     case Operand::file:
     case Operand::foreign:
     case Operand::capture_file:
@@ -421,6 +620,7 @@ std::string_view operand_name(Operand operand) {
     case Operand::key:
     case Operand::new_key:
     case Operand::old_key:
+    case Operand::key_name:
       return "NAME";
     default:
       return {};
@@ -434,6 +634,17 @@ std::string watch_option(std::string_view next) {
   return "--watch=" + std::string(number ? next : kWatchAlone);
 }
 
+// What stands last behind such a verb may be its operand: `show crypto map t` asks for the tag t.
+bool takes_operand(const Words& verb) {
+  return std::any_of(kVerbs.begin(), kVerbs.end(), [&](const VerbRow& row) {
+    return row.operand == Operand::map && length_of(row) == verb.size() &&
+           std::equal(verb.begin(), verb.end(), row.words.begin());
+  });
+}
+bool nothing_follows(int argc, const char* const* argv, int word) {
+  return std::all_of(argv + word + 1, argv + argc, [](const char* next) { return next[0] == '-'; });
+}
+
 // The command line with its verb's words in full.
 Outcome<Words> expand(int argc, const char* const* argv) {
   Words out;
@@ -442,12 +653,13 @@ Outcome<Words> expand(int argc, const char* const* argv) {
     const std::string word = argv[i];
     out.push_back(word);
     const std::set<std::string_view> known = words_after(verb);
+    const bool operand = takes_operand(verb) && nothing_follows(argc, argv, i);
     if (word == "--socket" && i + 1 < argc) {
       out.emplace_back(argv[++i]);
     } else if (word == "--watch") {
       out.back() = watch_option(i + 1 < argc ? argv[i + 1] : "");
       if (i + 1 < argc && out.back() == "--watch=" + std::string(argv[i + 1])) ++i;
-    } else if (!word.empty() && !word.starts_with("-") && !known.empty()) {
+    } else if (!word.empty() && !word.starts_with("-") && !known.empty() && !operand) {
       Outcome<std::string> full = in_full(word, known);
       if (!full) return tl::unexpected(full.error());
       out.back() = *full;
@@ -464,7 +676,10 @@ Outcome<void> only_status_is_watched(const Arguments& arguments) {
 }
 
 Outcome<void> split_target(Arguments& arguments) {
-  if (arguments.verb != Verb::up && arguments.verb != Verb::down && arguments.verb != Verb::ping) return {};
+  if (arguments.verb == Verb::clear_sas && !arguments.clear.tag.empty()) arguments.peer = arguments.clear.tag;
+  const bool map = arguments.verb == Verb::clear_sas && !arguments.clear.tag.empty();
+  if (arguments.verb != Verb::up && arguments.verb != Verb::down && arguments.verb != Verb::ping && !map)
+    return {};
   const std::size_t slash = arguments.peer.find('/');
   if (slash == std::string::npos) return {};
   arguments.tunnel = arguments.peer.substr(slash + 1);
@@ -472,6 +687,31 @@ Outcome<void> split_target(Arguments& arguments) {
   if (arguments.peer.empty() || arguments.tunnel.empty()) {
     return tl::unexpected(usage("PEER/TUNNEL needs a name on both sides of the slash"));
   }
+  return {};
+}
+
+std::optional<std::uint32_t> read_spi(std::string_view text) {
+  const bool hex = text.starts_with("0x") || text.starts_with("0X");
+  if (hex) text.remove_prefix(2);
+  std::uint32_t spi = 0;
+  const auto read = std::from_chars(text.data(), text.data() + text.size(), spi, hex ? 16 : 10);
+  if (read.ec != std::errc() || read.ptr != text.data() + text.size()) return std::nullopt;
+  return spi;
+}
+
+Outcome<void> read_sa(Arguments& arguments) {
+  ClearArguments& clear = arguments.clear;
+  if (clear.address.empty()) return {};
+  const auto address = IpAddress::parse(clear.address);
+  if (!address) return tl::unexpected(usage("`" + clear.address + "` is no address"));
+  const auto spi = read_spi(clear.spi);
+  if (!spi) {
+    return tl::unexpected(usage("`" + clear.spi + "` is no SPI: 0x and hexadecimal digits, or a number"));
+  }
+  const IpsecProtocol protocol = clear.protocol == "ah"    ? IpsecProtocol::ah
+                                 : clear.protocol == "pcp" ? IpsecProtocol::comp
+                                                           : IpsecProtocol::esp;
+  clear.sa = SaId{*address, protocol, Spi{*spi}};
   return {};
 }
 
@@ -539,6 +779,9 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   }
   arguments.socket_given = app.count("--socket") > 0 || !environment_socket.empty();
   if (auto watched = only_status_is_watched(arguments); !watched) return watched;
+  if (auto read = read_sa(arguments); !read) return read;
+  if (arguments.verb == Verb::show_crypto_map && !arguments.clear.tag.empty())
+    arguments.map = arguments.clear.tag;
   return split_target(arguments);
 }
 

@@ -1,6 +1,7 @@
 // The command line of `oakgate`: verbs and options, before or after one another. oakgate(8).
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -49,6 +50,21 @@ enum class Verb : std::uint8_t {
   show_transform_sets,
   show_crypto_map,
   show_sa_lifetime,
+  show_session_key,
+  show_transform_proposals,
+  show_dynamic_map,
+  show_connections,
+  show_pubkey_chain,
+  show_clock,
+  show_debugging,
+  clear_sas,
+  clear_counters,
+  clear_isakmp,
+  clear_connection,
+  debug_isakmp,
+  debug_ipsec,
+  debug_engine,
+  debug_pki,
   shell,
   explain,
   capture,
@@ -75,6 +91,7 @@ struct ScepArguments {
 struct PkiArguments {
   std::string config;              // --config
   std::string name;                // of a key or a trustpoint
+  std::string address;             // of a peer: show crypto key pubkey-chain
   std::string file;                // what to import, or to export to
   std::vector<std::string> files;  // known-hosts: certificates
   std::string password_file;
@@ -122,6 +139,16 @@ struct PingArguments {
   int count = 5;
 };
 
+// Of `clear`; the peer and its tunnel are Arguments::peer and tunnel.
+struct ClearArguments {
+  std::string tag;         // map: PEER or PEER/TUNNEL, which becomes those
+  std::optional<SaId> sa;  // entry, spi
+  std::uint32_t connection = 0;
+  std::string address;  // of the SA, as it was written; likewise
+  std::string protocol;
+  std::string spi;
+};
+
 struct Arguments {
   Verb verb = Verb::status;
   bool json = false;
@@ -130,10 +157,12 @@ struct Arguments {
   std::string tunnel;      // up, down, ping: behind the slash
   std::string trustpoint;  // pki crl request
   std::string map;         // show crypto map: its tag; empty: all
-  int watch = 0;           // status: seconds between two screens; 0: one screen
-  std::string file;        // check, diff
-  int confirm = 0;         // reload: seconds; 0: it needs no confirmation
-  bool probe = false;      // check: ask the kernel and the network, too
+  std::string interface;   // show crypto map interface
+  ClearArguments clear;
+  int watch = 0;       // status: seconds between two screens; 0: one screen
+  std::string file;    // check, diff
+  int confirm = 0;     // reload: seconds; 0: it needs no confirmation
+  bool probe = false;  // check: ask the kernel and the network, too
   ScepArguments scep;
   bool socket_given = false;
   PkiArguments pki;

@@ -12,13 +12,15 @@
 
 #include "conf/load.h"
 #include "daemon/cli/capture.h"
+#include "daemon/cli/configured.h"
+#include "daemon/cli/debug.h"
 #include "daemon/cli/decode.h"
 #include "daemon/cli/diff.h"
 #include "daemon/cli/explain_screen.h"
 #include "daemon/cli/export.h"
 #include "daemon/cli/import.h"
-#include "daemon/cli/ios_config.h"
 #include "daemon/cli/ios_layout.h"
+#include "daemon/cli/ios_words.h"
 #include "daemon/cli/ping.h"
 #include "daemon/cli/pki.h"
 #include "daemon/cli/probe.h"
@@ -90,6 +92,17 @@ void print_crypto_engine(const Json& result) {
 void print_dropped_packets(const Json& result) {
   print(ios_dropped_packets(result));
 }
+
+void print_connections(const Json& result) {
+  print(ios_connections(result));
+}
+
+void print_debugging(const Json& result) {
+  print(ios_debugging(result));
+}
+
+// IOS says nothing either.
+void print_nothing(const Json& /*result*/) {}
 
 void print_tunnels(const Json& result) {
   for (const Json& tunnel : result["tunnels"]) {
@@ -164,37 +177,16 @@ const std::map<Verb, VerbRow>& verbs() {
       {Verb::show_isakmp_sa, {ControlVerb::show_isakmp_sa, kPatience, false, print_isakmp_sa}},
       {Verb::show_ipsec_sa, {ControlVerb::show_ipsec_sa, kPatience, false, print_ipsec_sa}},
       {Verb::show_crypto_engine, {ControlVerb::show_crypto_engine, kPatience, false, print_crypto_engine}},
+      {Verb::show_connections, {ControlVerb::show_ipsec_sa, kPatience, false, print_connections}},
+      {Verb::show_debugging, {ControlVerb::show_debug, kPatience, false, print_debugging}},
+      {Verb::clear_sas, {ControlVerb::clear_sas, kPatience, false, print_nothing}},
+      {Verb::clear_counters, {ControlVerb::clear_counters, kPatience, false, print_nothing}},
+      {Verb::clear_isakmp, {ControlVerb::clear_isakmp, kPatience, false, print_nothing}},
+      {Verb::clear_connection, {ControlVerb::clear_connection, kPatience, false, print_nothing}},
       {Verb::show_dropped_packets,
        {ControlVerb::show_dropped_packets, kPatience, false, print_dropped_packets}},
   };
   return table;
-}
-
-// What is configured, from the configuration in use.
-int show_configured(const Arguments& arguments) {
-  const Outcome<std::string> text = running_config(arguments.socket);
-  if (!text) return report(text.error(), arguments.json);
-  const conf::LoadOutcome running = conf::parse_config(*text, "running-config");
-  if (!running.config) {
-    return report(
-        failure_of(Error{ErrorCode::internal, "the running configuration cannot be read", {}, {}, {}}),
-        arguments.json);
-  }
-  const std::string shown =
-      arguments.verb == Verb::show_isakmp_policy    ? ios_isakmp_policies(*running.config)
-      : arguments.verb == Verb::show_transform_sets ? ios_transform_sets(*running.config)
-      : arguments.verb == Verb::show_crypto_map     ? ios_crypto_maps(*running.config, arguments.map)
-                                                    : ios_sa_lifetime();
-  if (shown.empty()) {
-    return report(failure_of(Error{ErrorCode::not_found,
-                                   "there is no crypto map " + printable(arguments.map),
-                                   "a peer's name, or PEER/TUNNEL",
-                                   "`oakgate show crypto map` shows all",
-                                   {}}),
-                  arguments.json);
-  }
-  arguments.json ? print_line({{"version", kControlVersion}, {"text", shown}}) : print(shown);
-  return static_cast<int>(Exit::done);
 }
 
 ControlRequest request_of(const Arguments& arguments) {
@@ -206,6 +198,8 @@ ControlRequest request_of(const Arguments& arguments) {
   request.tunnel = arguments.tunnel;
   request.trustpoint = arguments.trustpoint;
   request.file = arguments.staged;
+  request.sa = arguments.clear.sa;
+  request.connection = arguments.clear.connection;
   if (arguments.confirm > 0) request.confirm = Seconds(arguments.confirm);
   request.detail = arguments.verb == Verb::status && !arguments.json;
   request.progress = row.progress && !arguments.json;
@@ -303,6 +297,12 @@ int check(const Arguments& arguments) {
   return static_cast<int>(valid ? Exit::done : Exit::configuration);
 }
 
+int show_clock(const Arguments& arguments) {
+  const std::string text = ios_clock(std::chrono::system_clock::now());
+  arguments.json ? print_line({{"version", kControlVersion}, {"text", text}}) : print(text);
+  return static_cast<int>(Exit::done);
+}
+
 }  // namespace
 
 int report(const Failure& failure, bool json) {
@@ -322,6 +322,8 @@ int report(const Failure& failure, bool json) {
 
 int run(const Arguments& arguments) {
   if (is_pki(arguments.verb)) return run_pki(arguments);
+  if (is_of_configuration(arguments.verb)) return show_configured(arguments);
+  if (is_debug(arguments.verb)) return debug(arguments);
   switch (arguments.verb) {
     case Verb::check:
       return check(arguments);
@@ -329,11 +331,8 @@ int run(const Arguments& arguments) {
       return shell(arguments);
     case Verb::diff:
       return diff(arguments);
-    case Verb::show_isakmp_policy:
-    case Verb::show_transform_sets:
-    case Verb::show_crypto_map:
-    case Verb::show_sa_lifetime:
-      return show_configured(arguments);
+    case Verb::show_clock:
+      return show_clock(arguments);
     case Verb::export_cisco:
       return export_cisco(arguments);
     case Verb::capture:

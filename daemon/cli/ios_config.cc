@@ -58,10 +58,11 @@ std::string mode_text(EncapsulationMode mode) {
   return mode == EncapsulationMode::transport ? "Transport" : "Tunnel";
 }
 
-std::string map_entry(const PeerConfig& peer, const TunnelConfig& tunnel, int number) {
+std::string map_entry(const PeerConfig& peer, const TunnelConfig& tunnel, int number, bool dynamic) {
   const std::string tag = printable(peer.name) + "/" + printable(tunnel.name);
   const std::string address = printable(peer.address.to_string());
-  std::string out = fmt::format("Crypto Map \"{}\" {} ipsec-isakmp\n", tag, number);
+  std::string out = dynamic ? fmt::format("Crypto Map Template\"{}\" {}\n", tag, number)
+                            : fmt::format("Crypto Map \"{}\" {} ipsec-isakmp\n", tag, number);
   out += fmt::format("        Peer = {}\n", address);
   out += fmt::format("        Extended IP access list {}\n", tag);
   for (const SelectorPair& pair : tunnel.pairs) {
@@ -108,18 +109,46 @@ std::string ios_transform_sets(const conf::Config& config) {
   return out;
 }
 
-std::string ios_crypto_maps(const conf::Config& config, const std::string& tag) {
+namespace {
+
+std::string maps(const conf::Config& config, const std::string& tag, bool dynamic) {
   std::string out;
   for (const PeerConfig& peer : config.peers) {
     int number = 0;
+    if (dynamic && peer.address.callable()) continue;
     for (const TunnelConfig& tunnel : peer.tunnels) {
       number += 10;
       if (tag.empty() || tag == peer.name || tag == peer.name + "/" + tunnel.name) {
-        out += map_entry(peer, tunnel, number) + "\n";
+        out += map_entry(peer, tunnel, number, dynamic) + "\n";
       }
     }
   }
   return out;
+}
+
+}  // namespace
+
+std::string ios_crypto_maps(const conf::Config& config, const std::string& tag) {
+  return maps(config, tag, false);
+}
+
+std::string ios_dynamic_maps(const conf::Config& config, const std::string& tag) {
+  return maps(config, tag, true);
+}
+
+std::string ios_transform_proposals(const conf::Config& config) {
+  std::string out;
+  for (const TransformSet& set : config.transform_sets) {
+    const std::string mode = mode_text(set.mode);
+    out += fmt::format("Transform proposal {}:{}\n", printable(set.name), transforms_text(set));
+    out += "   supported settings = { Tunnel, Transport,  },\n";
+    out += fmt::format("   default settings = {{ {0},  }},\n   will negotiate = {{ {0},  }},\n\n", mode);
+  }
+  return out;
+}
+
+std::string ios_session_key() {
+  return "Session key lifetime: " + lifetime_text(Lifetime{}) + "\n";
 }
 
 std::string ios_sa_lifetime() {

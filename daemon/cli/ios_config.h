@@ -14,6 +14,11 @@ namespace oakgate::cli {
 // Of the map named `tag`, or of all (empty).
 [[nodiscard]] std::string ios_crypto_maps(const conf::Config& config, const std::string& tag);
 // Of tunnels that have no life time of their own.
+// The same of the peers that may call from several addresses.
+[[nodiscard]] std::string ios_dynamic_maps(const conf::Config& config, const std::string& tag);
 [[nodiscard]] std::string ios_sa_lifetime();
+// As IOS 11.3 has them.
+[[nodiscard]] std::string ios_transform_proposals(const conf::Config& config);
+[[nodiscard]] std::string ios_session_key();
 
 }  // namespace oakgate::cli

@@ -16,6 +16,7 @@
 #include "daemon/cli/pki_keys.h"
 #include "daemon/cli/pki_show.h"
 #include "daemon/cli/pki_ssh.h"
+#include "daemon/cli/pubkey_chain.h"
 #include "daemon/issue_json.h"
 #include "daemon/text.h"
 #include "pki/files.h"
@@ -40,6 +41,7 @@ const std::map<Verb, PkiRow>& rows() {
       {Verb::pki_show_certificates, {show_certificates, ios_certificates, false}},
       {Verb::pki_show_crls, {show_crls, ios_crls, false}},
       {Verb::pki_show_trustpoints, {show_trustpoints, ios_trustpoints, false}},
+      {Verb::show_pubkey_chain, {show_pubkey_chain, ios_pubkey_chain, false}},
       {Verb::pki_import, {import_file, nullptr, true}},
       {Verb::pki_export_ssh_host_key, {export_ssh_host_key, nullptr, false}},
       {Verb::pki_known_hosts, {known_hosts, known_hosts_text, false}},

@@ -82,6 +82,10 @@ Use use_of(Verb verb) {
   switch (verb) {
     case Verb::up:
     case Verb::down:
+    case Verb::clear_sas:
+    case Verb::clear_counters:
+    case Verb::clear_isakmp:
+    case Verb::clear_connection:
     case Verb::check:
     case Verb::diff:
     case Verb::reload:
@@ -107,6 +111,16 @@ bool only_looks(Verb verb) {
     case Verb::show_transform_sets:
     case Verb::show_crypto_map:
     case Verb::show_sa_lifetime:
+    case Verb::show_session_key:
+    case Verb::show_transform_proposals:
+    case Verb::show_dynamic_map:
+    case Verb::show_connections:
+    case Verb::show_clock:
+    case Verb::show_debugging:
+    case Verb::debug_isakmp:  // its lines are what `monitor` prints, bounded, and hold no secret
+    case Verb::debug_ipsec:
+    case Verb::debug_engine:
+    case Verb::debug_pki:
       return true;
     default:
       return false;

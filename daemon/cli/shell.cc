@@ -10,6 +10,8 @@
 #include <cstdlib>
 
 #include "daemon/cli/commands.h"
+#include "daemon/cli/debug.h"
+#include "daemon/cli/debug_jobs.h"
 #include "daemon/cli/session.h"
 #include "daemon/cli/terminal.h"
 #include "daemon/text.h"
@@ -40,7 +42,8 @@ Cut cut(std::string_view line) {
 }
 
 std::vector<NextWord> own_words() {
-  return {{"exit", "leave the shell"}, {"help", "what may be typed"}};
+  return {
+      {"exit", "leave the shell"}, {"help", "what may be typed"}, {"undebug", "all: end what `debug` began"}};
 }
 
 std::vector<NextWord> possible(const Cut& at) {
@@ -110,7 +113,25 @@ int run_apart(const Arguments& arguments) {
   return static_cast<int>(Exit::failed);
 }
 
-int run_words(const Words& words, std::string_view line, const Session& session) {
+void undebug(Words words, DebugJobs& debugs) {
+  if (words.size() == 1 && words[0] == "all") {
+    debugs.end_all();
+    return;
+  }
+  words.insert(words.begin(), {"oakgate", "debug"});
+  std::vector<const char*> argv;
+  for (const std::string& word : words) argv.push_back(word.c_str());
+  Arguments arguments;
+  const auto understood = parse_arguments(static_cast<int>(argv.size()), argv.data(), "", arguments);
+  if (!understood || !is_debug(arguments.verb)) {
+    (void)report(refuse("that is nothing to turn off", "`undebug all`, `no debug crypto isakmp`"), false);
+    return;
+  }
+  debugs.end(arguments.verb, arguments.peer);
+}
+
+// `debugs`: what runs beside the prompt; none: there is no prompt, and debugging lasts until it is given up.
+int run_words(const Words& words, std::string_view line, const Session& session, DebugJobs* debugs) {
   std::vector<const char*> argv{"oakgate"};
   for (const std::string& word : words) argv.push_back(word.c_str());
   Arguments arguments;
@@ -122,11 +143,13 @@ int run_words(const Words& words, std::string_view line, const Session& session)
     fmt::print("{}", arguments.printed);
     return static_cast<int>(Exit::done);
   }
-  return run_apart(arguments);
+  if (debugs == nullptr || !is_debug(arguments.verb)) return run_apart(arguments);
+  const auto started = debugs->start(arguments);
+  return started ? static_cast<int>(Exit::done) : report(started.error(), arguments.json);
 }
 
 // What a line has come to; none: the shell ends.
-std::optional<int> take_line(const std::string& line, const Session& session) {
+std::optional<int> take_line(const std::string& line, const Session& session, DebugJobs* debugs) {
   constexpr int kDone = static_cast<int>(Exit::done);
   const std::size_t end = line.find_last_not_of(' ');
   if (end == std::string::npos) return kDone;
@@ -143,7 +166,12 @@ std::optional<int> take_line(const std::string& line, const Session& session) {
     fmt::print("{}", help_for(""));
     return kDone;
   }
-  return run_words(*words, line, session);
+  if (auto off = undebug_words(*words); off && debugs != nullptr) {
+    undebug(std::move(*off), *debugs);
+    log_command(session, line, false);
+    return kDone;
+  }
+  return run_words(*words, line, session, debugs);
 }
 
 // Instead of a prompt: `ssh gateway show crypto isakmp sa`, which sshd hands a forced command this way.
@@ -157,17 +185,18 @@ std::optional<std::string> line_instead(const Arguments& arguments, const Sessio
 int prompt(const Session& session) {
   if (!session.banner.empty()) fmt::print("{}\n", session.banner);
   const std::string text = gateway_of(session.socket) + (session.look_only ? "> " : "# ");
+  DebugJobs debugs;
   Terminal terminal(text,
                     {[&](const std::string& line) {
                        const auto next = next_words(cut(line).before);
                        const bool names = std::any_of(next.begin(), next.end(), is_operand);
                        return completion_of(line, names ? known_targets(session.socket) : Words{});
                      },
-                     [](const std::string& line) { return help_for(line); }},
+                     [](const std::string& line) { return help_for(line); }, [&] { debugs.given_up(); }},
                     session.idle);
   std::signal(SIGINT, SIG_IGN);  // of the verb that runs, not of the shell
   while (const auto line = terminal.read_line()) {
-    if (!take_line(*line, session)) break;
+    if (!take_line(*line, session, &debugs)) break;
   }
   if (terminal.timed_out()) {
     fmt::print("\n% Nothing was typed for {}: the session ends\n", duration_text(session.idle));
@@ -229,7 +258,7 @@ int shell(const Arguments& arguments) {
   const Outcome<Session> session = open_session(arguments);
   if (!session) return report(session.error(), arguments.json);
   if (const auto line = line_instead(arguments, *session)) {
-    return take_line(*line, *session).value_or(static_cast<int>(Exit::done));
+    return take_line(*line, *session, nullptr).value_or(static_cast<int>(Exit::done));
   }
   log_command(*session, "(session begins)", false);
   const int code = prompt(*session);

@@ -88,6 +88,7 @@ Terminal::Terminal(std::string prompt, TerminalKeys keys, Seconds idle) : idle_(
     el_deletestr(self, static_cast<int>(info->lastchar - info->buffer));
     std::fputs("^C\n", stdout);
     std::fflush(stdout);
+    if (const auto& told = Editor::of(self).keys.given_up) told();
     return el_insertstr(self, "\n") == 0 ? CC_NEWLINE : CC_ERROR;
   };
   el_set(line, EL_ADDFN, "oakgate-give-up", "give the line up", give_up);

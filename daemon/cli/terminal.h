@@ -14,6 +14,7 @@ namespace oakgate::cli {
 struct TerminalKeys {
   std::function<std::string(const std::string& before_cursor)> complete;  // what Tab adds
   std::function<std::string(const std::string& before_cursor)> help;      // what `?` shows
+  std::function<void()> given_up;                                         // a line was, by Ctrl-C
 };
 
 class Terminal {

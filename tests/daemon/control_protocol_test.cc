@@ -16,7 +16,11 @@ TEST(ControlProtocol, ReadsEveryVerb) {
       {"confirm", ControlVerb::confirm},
       {"explain", ControlVerb::explain},
       {"show running-config", ControlVerb::show_running_config},
-      {"show crypto engine connections dropped-packet", ControlVerb::show_dropped_packets}};
+      {"show crypto engine connections dropped-packet", ControlVerb::show_dropped_packets},
+      {"clear crypto sa", ControlVerb::clear_sas},
+      {"clear crypto sa counters", ControlVerb::clear_counters},
+      {"clear crypto isakmp", ControlVerb::clear_isakmp},
+      {"show debugging", ControlVerb::show_debug}};
   for (const auto& [name, verb] : verbs) {
     const auto request = parse_request(R"({"id":7,"version":1,"verb":")" + std::string(name) + "\"}");
     ASSERT_TRUE(request) << name;
@@ -51,6 +55,43 @@ TEST(ControlProtocol, ACaptureHasABoundAndAPeer) {
   EXPECT_FALSE(parse_request(R"({"id":1,"version":1,"verb":"capture"})"));
 }
 
+// What only some verbs take.
+TEST(ControlProtocol, ReadsParticulars) {
+  const auto entry = parse_request(
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{"destination":"2001:db8::1","protocol":"ah","spi":4294967295}})");
+  ASSERT_TRUE(entry);
+  ASSERT_TRUE(entry->sa);
+  EXPECT_EQ(entry->sa->destination.to_string(), "2001:db8::1");
+  EXPECT_EQ(entry->sa->protocol, IpsecProtocol::ah);
+  EXPECT_EQ(entry->sa->spi, Spi{0xffffffff});
+  const auto connection =
+      parse_request(R"({"id":1,"version":1,"verb":"clear crypto connection","connection":1001})");
+  ASSERT_TRUE(connection);
+  EXPECT_EQ(connection->connection, 1001U);
+  const auto debug =
+      parse_request(R"({"id":1,"version":1,"verb":"debug crypto","facility":"pki","peer":"192.0.2.9"})");
+  ASSERT_TRUE(debug);
+  EXPECT_EQ(debug->facility, Facility::pki);
+  EXPECT_EQ(debug->peer, "192.0.2.9");
+  for (const ControlRequest& request : {*entry, *connection, *debug}) {
+    const auto again = parse_request(dump(request_json(request)));
+    ASSERT_TRUE(again) << dump(request_json(request));
+    EXPECT_EQ(again->sa, request.sa);
+    EXPECT_EQ(again->connection, request.connection);
+    EXPECT_EQ(again->facility, request.facility);
+  }
+}
+
+// What deletes SAs is not for those who may only look; what tells of them is.
+TEST(ControlProtocol, ClearingIsChangingAndDebuggingIsLooking) {
+  for (const ControlVerb verb : {ControlVerb::clear_sas, ControlVerb::clear_counters,
+                                 ControlVerb::clear_isakmp, ControlVerb::clear_connection}) {
+    EXPECT_EQ(right_for(verb), Right::change) << to_string(verb);
+  }
+  EXPECT_EQ(right_for(ControlVerb::debug), Right::look);
+  EXPECT_EQ(right_for(ControlVerb::show_debug), Right::look);
+}
+
 TEST(ControlProtocol, WritesWhatItReads) {
   ControlRequest request;
   request.id = 18446744073709551615U;
@@ -78,36 +119,50 @@ TEST(ControlProtocol, WritesWhatItReads) {
 }
 
 TEST(ControlProtocol, RefusesEverythingElse) {
-  const char* bad[] = {"",
-                       "{",
-                       "null",
-                       "[]",
-                       "{}",
-                       R"({"version":1,"verb":"status"})",
-                       R"({"id":-1,"version":1,"verb":"status"})",
-                       R"({"id":"1","version":1,"verb":"status"})",
-                       R"({"id":1,"verb":"status"})",
-                       R"({"id":1,"version":2,"verb":"status"})",
-                       R"({"id":1,"version":"1","verb":"status"})",
-                       R"({"id":1,"version":1})",
-                       R"({"id":1,"version":1,"verb":[]})",
-                       R"({"id":1,"version":1,"verb":"restart"})",
-                       R"({"id":1,"version":1,"verb":"up"})",
-                       R"({"id":1,"version":1,"verb":"up","peer":""})",
-                       R"({"id":1,"version":1,"verb":"up","peer":7})",
-                       R"({"id":1,"version":1,"verb":"status","tunnel":"lan"})",
-                       R"({"id":1,"version":1,"verb":"pki crl request"})",
-                       R"({"id":1,"version":1,"verb":"pki crl request","trustpoint":[]})",
-                       R"({"id":1,"version":1,"verb":"reload","confirm":"120"})",
-                       R"({"id":1,"version":1,"verb":"reload","confirm":4})",
-                       R"({"id":1,"version":1,"verb":"reload","confirm":86401})",
-                       R"({"id":1,"version":1,"verb":"reload","confirm":-5})",
-                       R"({"id":1,"version":1,"verb":"check","file":""})",
-                       R"({"id":1,"version":1,"verb":"check","file":7})",
-                       R"({"id":1,"version":1,"verb":"reload","file":"../o.yaml"})",
-                       R"({"id":1,"version":1,"verb":"reload","file":"/etc/passwd"})",
-                       R"({"id":1,"version":1,"verb":"reload","file":".hidden"})",
-                       R"({"id":1,"version":1,"verb":"status","detail":1})"};
+  const char* bad[] = {
+      "",
+      "{",
+      "null",
+      "[]",
+      "{}",
+      R"({"version":1,"verb":"status"})",
+      R"({"id":-1,"version":1,"verb":"status"})",
+      R"({"id":"1","version":1,"verb":"status"})",
+      R"({"id":1,"verb":"status"})",
+      R"({"id":1,"version":2,"verb":"status"})",
+      R"({"id":1,"version":"1","verb":"status"})",
+      R"({"id":1,"version":1})",
+      R"({"id":1,"version":1,"verb":[]})",
+      R"({"id":1,"version":1,"verb":"restart"})",
+      R"({"id":1,"version":1,"verb":"up"})",
+      R"({"id":1,"version":1,"verb":"up","peer":""})",
+      R"({"id":1,"version":1,"verb":"up","peer":7})",
+      R"({"id":1,"version":1,"verb":"status","tunnel":"lan"})",
+      R"({"id":1,"version":1,"verb":"pki crl request"})",
+      R"({"id":1,"version":1,"verb":"pki crl request","trustpoint":[]})",
+      R"({"id":1,"version":1,"verb":"reload","confirm":"120"})",
+      R"({"id":1,"version":1,"verb":"reload","confirm":4})",
+      R"({"id":1,"version":1,"verb":"reload","confirm":86401})",
+      R"({"id":1,"version":1,"verb":"reload","confirm":-5})",
+      R"({"id":1,"version":1,"verb":"check","file":""})",
+      R"({"id":1,"version":1,"verb":"check","file":7})",
+      R"({"id":1,"version":1,"verb":"reload","file":"../o.yaml"})",
+      R"({"id":1,"version":1,"verb":"reload","file":"/etc/passwd"})",
+      R"({"id":1,"version":1,"verb":"reload","file":".hidden"})",
+      R"({"id":1,"version":1,"verb":"status","detail":1})",
+      R"({"id":1,"version":1,"verb":"debug crypto"})",
+      R"({"id":1,"version":1,"verb":"debug crypto","facility":"ike"})",
+      R"({"id":1,"version":1,"verb":"debug crypto","facility":7})",
+      R"({"id":1,"version":1,"verb":"clear crypto connection"})",
+      R"({"id":1,"version":1,"verb":"clear crypto connection","connection":0})",
+      R"({"id":1,"version":1,"verb":"clear crypto isakmp","connection":-1})",
+      R"({"id":1,"version":1,"verb":"clear crypto isakmp","connection":2147483648})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":"0x1"})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{}})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{"destination":"b","protocol":"esp","spi":1}})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{"destination":"::1","protocol":"tcp","spi":1}})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{"destination":"::1","protocol":"esp","spi":-1}})",
+      R"({"id":1,"version":1,"verb":"clear crypto sa","sa":{"destination":"::1","protocol":"esp","spi":4294967296}})"};
   for (const char* line : bad) {
     const auto request = parse_request(line);
     ASSERT_FALSE(request) << line;

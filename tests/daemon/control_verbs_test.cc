@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "daemon/cli/client.h"
+#include "daemon/event_text.h"
 #include "daemon/key_store.h"
 #include "daemon/process.h"
 #include "daemon/system_rng.h"
@@ -277,6 +278,207 @@ TEST_F(ControlVerbsTest, MonitorStreamsEvents) {
   ASSERT_EQ(seen.size(), 1U);
   EXPECT_EQ(seen[0]["event"], "endpoint-changed");
   EXPECT_EQ(seen[0]["peer"], "c");
+}
+
+// ---- clear crypto, debug crypto ------------------------------------------------------------------------
+
+TEST_F(ControlVerbsTest, ClearTellsWhatWent) {
+  const auto nothing = ask(ControlVerb::clear_sas);
+  ASSERT_TRUE(nothing) << nothing.error().text;
+  EXPECT_EQ(nothing->dump(), R"({"version":1,"verb":"clear crypto sa","cleared":[]})");
+  const IpAddress here = *IpAddress::parse("127.0.0.1");
+  driver->on_command(ike::SetPeerAddresses{"b", here, here, {}});
+  driver->on_command(ike::Up{{0}, "b", {}});
+  const auto isakmp = ask(ControlVerb::clear_isakmp);
+  ASSERT_TRUE(isakmp) << isakmp.error().text;
+  ASSERT_EQ((*isakmp)["cleared"].size(), 1U) << "the negotiation under way";
+  EXPECT_EQ((*isakmp)["cleared"][0]["peer"], "b");
+  EXPECT_EQ(driver->load().isakmp_sas, 0U);
+  EXPECT_TRUE(ask(ControlVerb::clear_sas, "b", "lan"));
+  EXPECT_TRUE(ask(ControlVerb::clear_sas, "127.0.0.1")) << "an address is a peer's, too";
+  EXPECT_TRUE(ask(ControlVerb::clear_counters));
+}
+
+TEST_F(ControlVerbsTest, ClearKnowsWhatIsNotThere) {
+  ControlRequest request;
+  request.id = 1;
+  request.verb = ControlVerb::clear_sas;
+  request.sa = SaId{*IpAddress::parse("127.0.0.1"), IpsecProtocol::esp, {0x1925112f}};
+  const auto sa = ask(request);
+  ASSERT_FALSE(sa);
+  EXPECT_EQ(sa.error().exit, Exit::not_found);
+  EXPECT_EQ(sa.error().text, "there is no SA of 127.0.0.1 with the SPI 0x1925112f");
+  request.sa.reset();
+  for (const ControlVerb verb : {ControlVerb::clear_isakmp, ControlVerb::clear_connection}) {
+    request.verb = verb;
+    request.connection = 4711;
+    const auto connection = ask(request);
+    ASSERT_FALSE(connection);
+    EXPECT_EQ(connection.error().text, "there is no connection 4711");
+  }
+  for (const auto& [peer, tunnel] : {std::pair{"d", ""}, std::pair{"192.0.2.9", ""}, std::pair{"b", "dmz"},
+                                     std::pair{"127.0.0.1", "lan"}}) {
+    const auto named = ask(ControlVerb::clear_sas, peer, tunnel);
+    ASSERT_FALSE(named) << peer;
+    EXPECT_EQ(named.error().exit, Exit::not_found) << peer;
+  }
+}
+
+// To who asked for this, and this peer, alone.
+TEST_F(ControlVerbsTest, DebugStreamsWhatWasAskedFor) {
+  on_poke = [&] {
+    ike::Event event = event_of("c");
+    events->on_event(event);
+    event.peer = "b";
+    events->on_event(event);
+    event.id = ike::EventId::phase2_expired;  // of another part
+    events->on_event(event);
+    log.write(Facility::isakmp, LogLevel::debug, "of no peer");
+    server->flush();
+    server.reset();
+  };
+  log.listen([this](Facility facility, LogLevel level, std::string_view text) {
+    verbs->on_line(facility, level, text);
+  });
+  std::vector<Json> seen;
+  with_client([&](cli::ControlClient& client) {
+    ControlRequest request;
+    request.id = 1;
+    request.verb = ControlVerb::debug;
+    request.facility = Facility::isakmp;
+    request.peer = "b";
+    const auto started = client.request(request, Seconds(5));
+    EXPECT_TRUE(started);
+    if (started) EXPECT_EQ(started->dump(), R"({"version":1,"debugging":"isakmp","peer":"b"})");
+    poke();
+    const cli::Failure end = client.follow([&](const Json& event) { seen.push_back(event); });
+    EXPECT_EQ(end.exit, Exit::unreachable);
+  });
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0]["event"], "endpoint-changed");
+  EXPECT_EQ(seen[0]["peer"], "b");
+  EXPECT_EQ(seen[0]["connection"], 0);
+  EXPECT_EQ(seen[0]["line"], "ISAKMP: the peer moved from - to -");
+}
+
+TEST_F(ControlVerbsTest, DebugTellsLinesOfTheLogBelowItsThreshold) {
+  log.listen([this](Facility facility, LogLevel level, std::string_view text) {
+    verbs->on_line(facility, level, text);
+  });
+  on_poke = [&] {
+    log.write(Facility::engine, LogLevel::error, "data plane: not this one");
+    log.write(Facility::pki, LogLevel::info, "CRYPTO_PKI: the CRL says nothing new");
+    server->flush();
+    server.reset();
+  };
+  std::vector<Json> seen;
+  with_client([&](cli::ControlClient& client) {
+    ControlRequest request;
+    request.id = 1;
+    request.verb = ControlVerb::debug;
+    request.facility = Facility::pki;
+    EXPECT_TRUE(client.request(request, Seconds(5)));
+    poke();
+    (void)client.follow([&](const Json& event) { seen.push_back(event); });
+  });
+  ASSERT_EQ(seen.size(), 1U);
+  EXPECT_EQ(seen[0]["line"], "CRYPTO_PKI: the CRL says nothing new");
+}
+
+// A flood leaves lines out, and says how many: the daemon neither waits nor keeps them, and the stream goes
+// on.
+TEST_F(ControlVerbsTest, DebugIsBoundedInAFlood) {
+  constexpr std::uint64_t kFlood = 20000;
+  int pokes = 0;
+  on_poke = [&] {
+    if (++pokes == 1) {
+      for (std::uint64_t i = 0; i < kFlood; ++i) events->on_event(event_of("c"));
+      return;
+    }
+    events->on_event(event_of("b"));
+    server->flush();
+    server.reset();
+  };
+  std::uint64_t lines = 0;
+  std::uint64_t left_out = 0;
+  std::string last;
+  Json listed;
+  with_client([&](cli::ControlClient& client) {
+    ControlRequest request;
+    request.id = 1;
+    request.verb = ControlVerb::debug;
+    request.facility = Facility::isakmp;
+    EXPECT_TRUE(client.request(request, Seconds(5)));
+    poke();
+    (void)client.follow([&](const Json& event) {
+      if (event["event"] != "left-out") {
+        ++lines;
+        last = event.value("peer", "");
+        return;
+      }
+      left_out += event["lines"].get<std::uint64_t>();
+      EXPECT_EQ(event["line"], std::to_string(left_out) + " lines left out");
+      if (!listed.is_null()) return;
+      auto other = cli::ControlClient::connect(path);
+      ASSERT_TRUE(other);
+      request.verb = ControlVerb::show_debug;
+      const auto answer = other->request(request, Seconds(5));
+      ASSERT_TRUE(answer);
+      listed = *answer;
+      poke();
+    });
+  });
+  EXPECT_EQ(lines + left_out, kFlood + 1);
+  EXPECT_GT(lines, 100U);
+  EXPECT_LT(lines, 2000U);
+  EXPECT_EQ(last, "b") << "the stream went on";
+  ASSERT_EQ(listed["streams"].size(), 1U);
+  EXPECT_EQ(listed["streams"][0]["facility"], "isakmp");
+  EXPECT_EQ(listed["streams"][0]["left_out"], left_out);
+}
+
+TEST_F(ControlVerbsTest, DebugsAreFew) {
+  bool refused = false;
+  with_client([&](cli::ControlClient& client) {
+    ControlRequest request;
+    request.verb = ControlVerb::debug;
+    request.facility = Facility::ipsec;
+    // Of one client and of many alike.
+    for (std::size_t i = 0; i < 10; ++i) {
+      request.id = i;
+      EXPECT_TRUE(client.request(request, Seconds(5)));
+    }
+    auto other = cli::ControlClient::connect(path);
+    ASSERT_TRUE(other);
+    for (std::size_t i = 0; i < 10 && !refused; ++i) {
+      request.id = i;
+      const auto answer = other->request(request, Seconds(5));
+      refused = !answer;
+      if (refused) {
+        EXPECT_EQ(answer.error().code, "in-use");
+        EXPECT_EQ(i, DebugLimits{}.streams - 10);
+      }
+    }
+  });
+  EXPECT_TRUE(refused);
+  const auto none = ask(ControlVerb::debug, "nobody");
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().exit, Exit::not_found);
+}
+
+// Each event is somebody's.
+TEST(DebugFacilities, ShowEveryEvent) {
+  for (const EventRow& row : event_table()) {
+    bool shown = false;
+    for (const FacilityRow& facility : kFacilities) shown = shown || is_about(row.id, facility.id);
+    EXPECT_TRUE(shown) << ike::to_string(row.id);
+  }
+  EXPECT_TRUE(is_about(ike::EventId::phase1_failed, Facility::isakmp));
+  EXPECT_FALSE(is_about(ike::EventId::phase1_failed, Facility::ipsec));
+  EXPECT_TRUE(is_about(ike::EventId::phase2_established, Facility::ipsec));
+  EXPECT_TRUE(is_about(ike::EventId::phase2_established, Facility::engine));
+  EXPECT_FALSE(is_about(ike::EventId::phase2_established, Facility::isakmp));
+  EXPECT_TRUE(is_about(ike::EventId::certificate_verified, Facility::pki));
 }
 
 TEST_F(ControlVerbsTest, ReloadTellsItsOutcome) {

@@ -45,10 +45,11 @@ TEST(Manual, ExplainsEveryErrorCode) {
 
 TEST(Manual, NamesEveryVerb) {
   const std::string text = page("oakgate-control.7");
-  for (int i = 0; i <= static_cast<int>(ControlVerb::capture); ++i) {
+  for (int i = 0; i <= static_cast<int>(kLastControlVerb); ++i) {
     const std::string name(to_string(static_cast<ControlVerb>(i)));
     EXPECT_TRUE(text.find("\n.B " + name + "\n") != std::string::npos ||
-                text.find("\n.BR " + name + " ") != std::string::npos)
+                text.find("\n.BR " + name + " ") != std::string::npos ||
+                text.find("\n.BR \"" + name + "\" ") != std::string::npos)
         << name;
   }
 }

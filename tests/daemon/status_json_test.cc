@@ -223,6 +223,29 @@ TEST(ShowJson, IdentsAreThereWithoutSas) {
   EXPECT_TRUE(idents[1]["inbound"].empty());
 }
 
+// The data plane goes on counting, and so does the SA's life.
+TEST(ShowJson, ClearedCountersBeginAnew) {
+  StatusInput input = test::status_input();
+  const SaId in = input.peers[0].tunnels[0].sas[0].in;
+  const SaId old = input.peers[0].tunnels[0].sas[1].in;
+  std::map<SaId, SaCounters> cleared{{in, input.counters.at(in)}, {old, input.counters.at(old)}};
+  cleared[in].packets -= 3;
+  cleared[in].replayed = 0;
+  cleared[old].packets += 1;  // another SA has the name by now
+  ConnectionNumbers numbers;
+  const Json before = ipsec_sa_json(input, numbers)["idents"][0];
+  const Json status = status_json(input, false);
+  input.cleared = &cleared;
+  const Json ident = ipsec_sa_json(input, numbers)["idents"][0];
+  EXPECT_EQ(ident["inbound"][0]["packets"], 3);
+  EXPECT_EQ(ident["inbound"][1]["packets"], 30);
+  EXPECT_EQ(ident["packets_in"], 33);
+  EXPECT_EQ(ident["packets_out"], 60) << "what was not cleared";
+  EXPECT_EQ(ident["receive_errors"], 7);
+  EXPECT_EQ(ident["inbound"][0]["kilobytes_left"], before["inbound"][0]["kilobytes_left"]);
+  EXPECT_EQ(status_json(input, false), status);
+}
+
 TEST(ShowJson, AhOverEspHasItsOwnEntries) {
   StatusInput input = test::status_input();
   ike::SaPairSnapshot& sa = input.peers[0].tunnels[0].sas[0];

@@ -121,6 +121,90 @@ TEST(Arguments, WordsMayBeCutAsIosTakesThem) {
   EXPECT_FALSE(parse({"sh", "cr", "nothing"}).outcome);
 }
 
+TEST(Arguments, ClearSaysWhat) {
+  EXPECT_EQ(parse({"cl", "cr", "sa"}).arguments.verb, Verb::clear_sas);
+  EXPECT_EQ(parse({"clear", "crypto", "ipsec", "sa"}).arguments.verb, Verb::clear_sas);
+  EXPECT_EQ(parse({"clear", "crypto", "sa"}).arguments.peer, "");
+  const Parsed peer = parse({"cl", "cr", "sa", "pe", "192.0.2.2"});
+  ASSERT_TRUE(peer.outcome) << peer.outcome.error().text;
+  EXPECT_EQ(peer.arguments.verb, Verb::clear_sas);
+  EXPECT_EQ(peer.arguments.peer, "192.0.2.2");
+  const Parsed map = parse({"clear", "crypto", "ips", "sa", "map", "b/lan"});
+  EXPECT_EQ(map.arguments.verb, Verb::clear_sas);
+  EXPECT_EQ(map.arguments.peer, "b");
+  EXPECT_EQ(map.arguments.tunnel, "lan");
+  EXPECT_EQ(parse({"cl", "cr", "sa", "map", "b"}).arguments.peer, "b");
+  EXPECT_EQ(parse({"clear", "crypto", "sa", "counters"}).arguments.verb, Verb::clear_counters);
+  for (const char* spi : {"0x1925112F", "0X1925112f", "421859631"}) {
+    const Parsed entry = parse({"cl", "cr", "sa", "entry", "192.0.2.1", "esp", spi});
+    ASSERT_TRUE(entry.outcome) << entry.outcome.error().text;
+    EXPECT_EQ(entry.arguments.verb, Verb::clear_sas);
+    EXPECT_EQ(entry.arguments.clear.sa,
+              (SaId{*IpAddress::parse("192.0.2.1"), IpsecProtocol::esp, {0x1925112f}}));
+  }
+  EXPECT_EQ(parse({"cl", "cr", "sa", "spi", "::1", "ah", "7"}).arguments.clear.sa->protocol,
+            IpsecProtocol::ah);
+  EXPECT_EQ(parse({"cl", "cr", "isa"}).arguments.verb, Verb::clear_isakmp);
+  EXPECT_EQ(parse({"cl", "cr", "isa"}).arguments.clear.connection, 0U);
+  EXPECT_EQ(parse({"cl", "cr", "isa", "1001"}).arguments.clear.connection, 1001U);
+  EXPECT_EQ(parse({"cl", "cr", "isa", "sa"}).arguments.verb, Verb::clear_isakmp);
+  EXPECT_EQ(parse({"cl", "cr", "con", "7"}).arguments.verb, Verb::clear_connection);
+  for (const auto& words :
+       std::vector<std::vector<const char*>>{{"clear"},
+                                             {"clear", "crypto"},
+                                             {"clear", "crypto", "ipsec"},
+                                             {"cl", "cr", "sa", "peer"},
+                                             {"cl", "cr", "sa", "map"},
+                                             {"cl", "cr", "sa", "map", "b/"},
+                                             {"cl", "cr", "sa", "b"},
+                                             {"cl", "cr", "sa", "counters", "b"},
+                                             {"cl", "cr", "sa", "entry", "::1", "esp"},
+                                             {"cl", "cr", "sa", "entry", "b", "esp", "1"},
+                                             {"cl", "cr", "sa", "entry", "::1", "tcp", "1"},
+                                             {"cl", "cr", "sa", "entry", "::1", "esp", "1g"},
+                                             {"cl", "cr", "sa", "entry", "::1", "esp", "0x"},
+                                             {"cl", "cr", "sa", "entry", "::1", "esp", "0x123456789"},
+                                             {"cl", "cr", "con"},
+                                             {"cl", "cr", "con", "0"},
+                                             {"cl", "cr", "isa", "x"}}) {
+    const Parsed parsed = parse(words);
+    ASSERT_FALSE(parsed.outcome) << words.back();
+    EXPECT_EQ(parsed.outcome.error().exit, Exit::usage);
+  }
+}
+
+TEST(Arguments, DebugAndTheOtherIosWords) {
+  EXPECT_EQ(parse({"deb", "cr", "isa"}).arguments.verb, Verb::debug_isakmp);
+  EXPECT_EQ(parse({"debug", "crypto", "ipsec"}).arguments.verb, Verb::debug_ipsec);
+  EXPECT_EQ(parse({"debug", "crypto", "engine"}).arguments.verb, Verb::debug_engine);
+  EXPECT_EQ(parse({"deb", "cr", "pki"}).arguments.verb, Verb::debug_pki);
+  EXPECT_EQ(parse({"deb", "cr", "pki", "trans"}).arguments.verb, Verb::debug_pki);
+  EXPECT_EQ(parse({"deb", "cr", "ca"}).arguments.verb, Verb::debug_pki);
+  const Parsed peer = parse({"deb", "cr", "isa", "peer", "b", "--json"});
+  EXPECT_EQ(peer.arguments.verb, Verb::debug_isakmp);
+  EXPECT_EQ(peer.arguments.peer, "b");
+  EXPECT_TRUE(peer.arguments.json);
+  EXPECT_FALSE(parse({"debug", "crypto"}).outcome);
+  EXPECT_FALSE(parse({"debug", "all"}).outcome);
+  EXPECT_EQ(parse({"sh", "deb"}).arguments.verb, Verb::show_debugging);
+  EXPECT_EQ(parse({"sh", "clock"}).arguments.verb, Verb::show_clock);
+  EXPECT_EQ(parse({"sh", "cr", "en", "conn", "ac"}).arguments.verb, Verb::show_connections);
+  EXPECT_EQ(parse({"sh", "cr", "ips", "sess"}).arguments.verb, Verb::show_session_key);
+  EXPECT_EQ(parse({"sh", "cr", "ips", "transform-p"}).arguments.verb, Verb::show_transform_proposals);
+  EXPECT_EQ(parse({"sh", "cr", "dyn", "b"}).arguments.map, "b");
+  EXPECT_EQ(parse({"sh", "cr", "map", "tag", "b"}).arguments.map, "b");
+  EXPECT_EQ(parse({"sh", "cr", "map", "t"}).arguments.map, "t");  // a tag, since no tag follows
+  EXPECT_EQ(parse({"sh", "cr", "map", "t", "b"}).arguments.map, "b");
+  EXPECT_EQ(parse({"sh", "cr", "map", "int", "eth0"}).arguments.interface, "eth0");
+  EXPECT_EQ(parse({"sh", "cr", "map", "int", "eth0"}).arguments.map, "");
+  EXPECT_EQ(parse({"sh", "ca", "cert"}).arguments.verb, Verb::pki_show_certificates);
+  EXPECT_EQ(parse({"sh", "ca", "crl"}).arguments.verb, Verb::pki_show_crls);
+  EXPECT_EQ(parse({"sh", "ca", "my", "rsa"}).arguments.verb, Verb::pki_show_keys);
+  EXPECT_EQ(parse({"sh", "cr", "key", "pub", "rsa"}).arguments.verb, Verb::show_pubkey_chain);
+  EXPECT_EQ(parse({"sh", "cr", "key", "pub", "rsa", "name", "p"}).arguments.pki.name, "p");
+  EXPECT_EQ(parse({"sh", "cr", "key", "pub", "rsa", "addr", "::1"}).arguments.pki.address, "::1");
+}
+
 TEST(Arguments, PkiVerbs) {
   const Parsed authenticate =
       parse({"pki", "authenticate", "corp", "--fingerprint", "12 34", "--config", "x"});

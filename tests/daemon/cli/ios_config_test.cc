@@ -64,6 +64,45 @@ Transform set gre: { esp-aes esp-sha-hmac }
 )");
 }
 
+TEST(IosConfig, AsIos113HasThem) {
+  EXPECT_EQ(ios_session_key(), "Session key lifetime: 4608000 kilobytes/3600 seconds\n");
+  EXPECT_EQ(ios_transform_proposals(config()), R"(Transform proposal strong: { esp-256-aes esp-sha256-hmac }
+   supported settings = { Tunnel, Transport,  },
+   default settings = { Tunnel,  },
+   will negotiate = { Tunnel,  },
+
+Transform proposal pix: { ah-sha-hmac } { esp-3des esp-sha-hmac }
+   supported settings = { Tunnel, Transport,  },
+   default settings = { Tunnel,  },
+   will negotiate = { Tunnel,  },
+
+Transform proposal gre: { esp-aes esp-sha-hmac }
+   supported settings = { Tunnel, Transport,  },
+   default settings = { Transport,  },
+   will negotiate = { Transport,  },
+
+)");
+}
+
+// Of peers that may call from several addresses alone.
+TEST(IosConfig, DynamicMaps) {
+  conf::Config both = config();
+  EXPECT_EQ(ios_dynamic_maps(both, ""), "");
+  both.peers.push_back(both.peers[0]);
+  both.peers[1].name = "any";
+  both.peers[1].address = {conf::PeerAddress::Kind::range, "", *IpAddress::parse("198.51.100.0"),
+                           *IpAddress::parse("198.51.100.255")};
+  both.peers[1].tunnels.resize(1);
+  const std::string maps = ios_dynamic_maps(both, "");
+  EXPECT_TRUE(maps.starts_with("Crypto Map Template\"any/lan\" 10\n        Peer = 198.51.100.0")) << maps;
+  EXPECT_EQ(maps.find("192.0.2.2"), std::string::npos);
+  EXPECT_NE(maps.find("            access-list any/lan permit ip 10.1.0.0 0.0.0.255 10.2.0.0 0.0.255.255\n"),
+            std::string::npos)
+      << maps;
+  EXPECT_EQ(ios_dynamic_maps(both, "b"), "");
+  EXPECT_EQ(ios_dynamic_maps(both, "any/lan"), maps);
+}
+
 TEST(IosConfig, CryptoMaps) {
   EXPECT_EQ(ios_crypto_maps(config(), "b/lan"), R"(Crypto Map "b/lan" 10 ipsec-isakmp
         Peer = 192.0.2.2

@@ -8,6 +8,7 @@
 
 #include <fstream>
 
+#include "daemon/cli/debug_jobs.h"
 #include "daemon/cli/session.h"
 #include "daemon/cli/terminal.h"
 #include "tests/daemon/cli/programs.h"
@@ -56,6 +57,26 @@ TEST(Shell, LookersDoNotChange) {
   }
   EXPECT_TRUE(only_looks(Verb::status));
   EXPECT_TRUE(only_looks(Verb::show_ipsec_sa));
+  for (const Verb verb :
+       {Verb::debug_isakmp, Verb::debug_ipsec, Verb::debug_engine, Verb::debug_pki, Verb::show_debugging,
+        Verb::show_connections, Verb::show_clock, Verb::show_dynamic_map}) {
+    EXPECT_TRUE(only_looks(verb)) << static_cast<int>(verb);
+  }
+  for (const Verb verb : {Verb::clear_sas, Verb::clear_counters, Verb::clear_isakmp, Verb::clear_connection,
+                          Verb::show_pubkey_chain}) {
+    EXPECT_FALSE(only_looks(verb)) << static_cast<int>(verb);
+  }
+}
+
+TEST(Shell, UndebugIsCutAsIosTakesIt) {
+  using Line = std::vector<std::string>;
+  EXPECT_THAT(*undebug_words({"undebug", "all"}), ElementsAre("all"));
+  EXPECT_THAT(*undebug_words({"un", "crypto", "isakmp"}), ElementsAre("crypto", "isakmp"));
+  EXPECT_THAT(*undebug_words({"no", "deb", "cr", "ips"}), ElementsAre("cr", "ips"));
+  for (const Line& line : {Line{"undebug"}, Line{"u", "all"}, Line{"up", "b"}, Line{"no", "debug"},
+                           Line{"no", "de", "all"}, Line{"debug", "all"}, Line{"undebugx", "all"}}) {
+    EXPECT_FALSE(undebug_words(line)) << line[0];
+  }
 }
 
 std::string typed_with_status(const std::string& options, int status) {
@@ -87,6 +108,13 @@ TEST(Shell, RunsVerbsUntilExit) {
   EXPECT_THAT(said, HasSubstr("that is not for this shell"));
   EXPECT_THAT(said, HasSubstr("no --socket"));
   EXPECT_THAT(said, Not(HasSubstr("leave the shell")));  // `help` came behind `exit`
+}
+
+TEST(Shell, UndebugSaysWhatIsOff) {
+  const std::string said = typed("", "undebug all\nno debug crypto isakmp\nundebug crypto\nno debug sa\n");
+  EXPECT_THAT(said,
+              HasSubstr("All possible debugging has been turned off\nCrypto ISAKMP debugging is off\n"));
+  EXPECT_THAT(said, HasSubstr("that is nothing to turn off"));
 }
 
 TEST(Shell, WhoOnlyLooksCannotChange) {
