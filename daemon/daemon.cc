@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "daemon/data_plane_choice.h"
+#include "daemon/messages.h"
 #include "daemon/text.h"
 #include "daemon/trust.h"
 #include "ike/kept_pairs.h"
@@ -310,6 +311,7 @@ void Daemon::assemble() {
     network_timer_armed_ = false;
     addresses_->network_changed();
   });
+  watchdog_timer_ = std::make_unique<Timer>(*loop_, [this] { feed_watchdog(); });
   shutdown_timer_ = std::make_unique<Timer>(*loop_, [this] { loop_->stop(); });
 }
 
@@ -400,9 +402,11 @@ void Daemon::run() {
   std::signal(SIGPIPE, SIG_IGN);
   watch_signals();
   start_core();
-  log_.notice(fmt::format("oakgated is ready: gateway {}, {} peer{}, {}", printable(gateway_name(config_)),
-                          config_.peers.size(), config_.peers.size() == 1 ? "" : "s", plane_->name()));
+  tell(log_, LogLevel::notice, DaemonMessage::ready,
+       fmt::format("oakgated is ready: gateway {}, {} peer{}, {}", printable(gateway_name(config_)),
+                   config_.peers.size(), config_.peers.size() == 1 ? "" : "s", plane_->name()));
   notify_ready(fmt::format("{} peers configured", config_.peers.size()));
+  feed_watchdog();
   loop_->run();
   if (!hooks_->idle()) {
     log_.warning(fmt::format("updown: {} programs are not waited for, {} are not run: oakgated ends",
@@ -413,7 +417,7 @@ void Daemon::run() {
   ike_watches_.clear();
   server_->flush();
   leave_plane();
-  log_.notice("oakgated has ended");
+  tell(log_, LogLevel::notice, DaemonMessage::ended, "oakgated has ended");
 }
 
 void Daemon::begin_shutdown(const char* signal_name) {
@@ -423,8 +427,9 @@ void Daemon::begin_shutdown(const char* signal_name) {
   }
   shutting_down_ = true;
   const bool keep = keeps_sas();
-  log_.notice(fmt::format("{}: {}", signal_name,
-                          keep ? "the tunnels stay, as `on_exit` says" : "taking the tunnels down"));
+  tell(log_, LogLevel::notice, DaemonMessage::stopping,
+       fmt::format("{}: {}", signal_name,
+                   keep ? "the tunnels stay, as `on_exit` says" : "taking the tunnels down"));
   notify_stopping();
   shutdown_timer_->arm(kShutdownPatience);
   if (keep) {
@@ -456,6 +461,14 @@ void Daemon::on_core_event(const ike::Event& event, WallTime at) {
 // systemd is told soon, once for many changes.
 void Daemon::status_changed() {
   status_timer_->arm(kStatusDelay);
+}
+
+// From the loop alone: what does not turn does not say so.
+void Daemon::feed_watchdog() {
+  const std::optional<Milliseconds> bound = watchdog_bound();
+  if (!bound) return;
+  notify_watchdog();
+  watchdog_timer_->arm(*bound / 3);
 }
 
 void Daemon::show_status() {

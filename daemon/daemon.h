@@ -105,6 +105,7 @@ class Daemon final : private DataPlaneListener {
   void on_network_change();
   void status_changed();
   void show_status();
+  void feed_watchdog();
   [[nodiscard]] std::optional<IpAddress> find_source(const IpAddress& destination);
 
   void on_acquire(Reqid reqid) override;
@@ -158,6 +159,7 @@ class Daemon final : private DataPlaneListener {
   std::unique_ptr<Timer> trust_timer_;
   std::unique_ptr<Timer> status_timer_;
   std::unique_ptr<Timer> network_timer_;
+  std::unique_ptr<Timer> watchdog_timer_;
   std::unique_ptr<Timer> shutdown_timer_;
   std::vector<std::unique_ptr<Watch>> watches_;
   std::map<int, std::unique_ptr<Watch>> ike_watches_;  // by descriptor: the sockets that we read ourselves

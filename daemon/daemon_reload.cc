@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "daemon/daemon.h"
+#include "daemon/messages.h"
 #include "daemon/ssh/staging.h"
 #include "daemon/text.h"
 #include "pki/files.h"
@@ -43,7 +44,7 @@ std::optional<ReloadOutcome> Daemon::unconfirmed() {
                         "one change at a time",
                         "`oakgate confirm`, or wait",
                         {}};
-  log_.error(printable(error_text(*refused.error), 1024));
+  tell(log_, LogLevel::error, DaemonMessage::reload_refused, printable(error_text(*refused.error), 1024));
   return refused;
 }
 
@@ -56,8 +57,9 @@ ReloadOutcome Daemon::reload_from(LoadedConfiguration loaded, std::optional<Seco
   LoadedConfiguration before;
   ReloadOutcome outcome = take_over(std::move(loaded), &before);
   if (confirm && outcome.issues.empty() && !outcome.error) {
-    log_.notice(fmt::format("the new configuration is undone in {} s unless `oakgate confirm` comes first",
-                            confirm->count()));
+    tell(log_, LogLevel::notice, DaemonMessage::reload_unconfirmed,
+         fmt::format("the new configuration is undone in {} s unless `oakgate confirm` comes first",
+                     confirm->count()));
     reload_guard_->begin(std::move(before), *confirm, read_clocks().instant);
   }
   return outcome;
@@ -111,9 +113,9 @@ Result<void> Daemon::confirm_reload() {
 }
 
 void Daemon::undo_reload(LoadedConfiguration before) {
-  log_.warning(
-      fmt::format("nobody has confirmed the reload: what ran before comes back, and {} is not what runs",
-                  staged_ ? "what has come in" : options_.config_file));
+  tell(log_, LogLevel::warning, DaemonMessage::reload_undone,
+       fmt::format("nobody has confirmed the reload: what ran before comes back, and {} is not what runs",
+                   staged_ ? "what has come in" : options_.config_file));
   staged_.reset();
   [[maybe_unused]] const ReloadOutcome undone = take_over(std::move(before));  // what fails is logged
   // Keys that have changed meanwhile, by `oakgate pki`, are wanted as they are.
@@ -145,7 +147,8 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
     return outcome;
   }
   if (!loaded.outcome.config) {
-    log_.error(fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
+    tell(log_, LogLevel::error, DaemonMessage::reload_refused,
+         fmt::format("{}: not reloaded, the configuration in use stays", options_.config_file));
     for (const conf::Issue& issue : loaded.outcome.issues) log_.error(conf::to_string(issue));
     outcome.issues = std::move(loaded.outcome.issues);
     return outcome;
@@ -165,7 +168,7 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
     }
   }
   if (!engine) {
-    log_.error(printable(error_text(engine.error()), 1024));
+    tell(log_, LogLevel::error, DaemonMessage::reload_refused, printable(error_text(engine.error()), 1024));
     outcome.error = std::move(engine.error());
     return outcome;
   }
@@ -197,7 +200,8 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
   configure_revocation();
   addresses_->configure(config_.peers);
   look_for_enrollments();
-  log_.notice(fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
+  tell(log_, LogLevel::notice, DaemonMessage::reloaded,
+       fmt::format("{}: reloaded, {} peers", options_.config_file, config_.peers.size()));
   notify_ready(fmt::format("{} peers configured", config_.peers.size()));
   status_changed();
   return outcome;

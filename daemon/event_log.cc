@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/event_text.h"
+#include "daemon/messages.h"
 
 namespace oakgate {
 
@@ -23,7 +24,8 @@ void EventLog::report() {
   const Now now = read_clocks();
   const std::uint64_t count = limiter_.take_report(now.instant);
   if (count > 0) {
-    log_.warning(
+    tell(
+        log_, LogLevel::warning, DaemonMessage::suppressed,
         fmt::format("[-] {} line{} about unauthenticated messages suppressed", count, count == 1 ? "" : "s"));
   } else if (limiter_.report_at()) {
     report_timer_.arm(*limiter_.report_at() - now.instant);

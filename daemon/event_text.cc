@@ -7,6 +7,7 @@
 #include <charconv>
 #include <optional>
 
+#include "daemon/messages.h"
 #include "daemon/text.h"
 
 namespace oakgate {
@@ -173,6 +174,23 @@ std::string expand(const Event& event, std::string_view format) {
   return rest.empty() ? out : out + " (" + rest + ")";
 }
 
+// "spi_in" as the journal names a field: "OAKGATE_SPI_IN".
+std::string journal_name(std::string_view field) {
+  std::string name = "OAKGATE_";
+  for (const char c : field) {
+    const bool small = c >= 'a' && c <= 'z';
+    const bool plain = (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+    name += small ? static_cast<char>(c - 'a' + 'A') : plain ? c : '_';
+  }
+  return name;
+}
+
+void add_field(std::vector<LogField>& fields, std::string name, std::string value) {
+  const bool known =
+      std::any_of(fields.begin(), fields.end(), [&](const LogField& field) { return field.name == name; });
+  if (!known) fields.push_back({std::move(name), std::move(value)});
+}
+
 std::string cookie_text(const CookiePair& cookies) {
   return to_hex(cookies.initiator) + ":" + to_hex(cookies.responder);
 }
@@ -216,13 +234,23 @@ std::string event_text(const Event& event) {
 }
 
 std::vector<LogField> event_log_fields(const Event& event) {
-  std::vector<LogField> fields{{"OAKGATE_EVENT", std::string(ike::to_string(event.id))}};
+  std::vector<LogField> fields = message_fields(message_row(event.id));
+  fields.push_back({"OAKGATE_SUBJECT", event_subject(event)});
   if (!event.peer.empty()) fields.push_back({"OAKGATE_PEER", printable(event.peer)});
   if (!event.tunnel.empty()) fields.push_back({"OAKGATE_TUNNEL", printable(event.tunnel)});
   if (event.local) fields.push_back({"OAKGATE_LOCAL", event.local->to_string()});
   if (event.remote) fields.push_back({"OAKGATE_REMOTE", event.remote->to_string()});
   if (event.cookies) fields.push_back({"OAKGATE_COOKIES", cookie_text(*event.cookies)});
-  if (event.error) fields.push_back({"OAKGATE_ERROR", std::string(to_string(event.error->code))});
+  if (event.error) {
+    fields.push_back({"OAKGATE_ERROR", std::string(to_string(event.error->code))});
+    fields.push_back({"OAKGATE_ERROR_TEXT", printable(event.error->text, 1024)});
+    if (!event.error->expected.empty())
+      fields.push_back({"OAKGATE_EXPECTED", printable(event.error->expected, 1024)});
+    if (!event.error->remedy.empty())
+      fields.push_back({"OAKGATE_REMEDY", printable(event.error->remedy, 1024)});
+  }
+  for (const ike::Field& field : event.fields)
+    add_field(fields, journal_name(field.first), field_text(field));
   return fields;
 }
 

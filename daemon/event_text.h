@@ -39,8 +39,8 @@ struct EventRow {
 // A field's value for people and programs: escaped, SPIs as "0x1925112f".
 [[nodiscard]] std::string field_text(const ike::Field& field);
 
-// OAKGATE_EVENT, OAKGATE_PEER, OAKGATE_TUNNEL, OAKGATE_LOCAL, OAKGATE_REMOTE, OAKGATE_COOKIES, OAKGATE_ERROR:
-// those that are known.
+// What oakgated(8) lists under LOG: MESSAGE_ID, OAKGATE_EVENT and OAKGATE_SUBJECT, who it is about as far as
+// that is known, the error, and the event's own fields: OAKGATE_REASON, OAKGATE_SPI_IN. Each name once.
 [[nodiscard]] std::vector<LogField> event_log_fields(const ike::Event& event);
 
 }  // namespace oakgate

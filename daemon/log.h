@@ -19,7 +19,7 @@ enum class LogLevel { error, warning, notice, info, debug };
 
 // A structured field of the journal: "OAKGATE_PEER", "branch-7". oakgated(8) lists them.
 struct LogField {
-  std::string_view name;
+  std::string name;
   std::string value;
 };
 

@@ -10,6 +10,7 @@
 #include "daemon/core_dumps.h"
 #include "daemon/daemon.h"
 #include "daemon/log.h"
+#include "daemon/messages.h"
 #include "daemon/process.h"
 #include "daemon/text.h"
 #include "daemon/version.h"
@@ -22,6 +23,7 @@ struct Arguments {
   std::string config = kDefaultConfig;
   std::string log_level = "info";
   bool foreground = false;
+  bool catalog = false;
 };
 
 // Ends the process on --help, --version and mistakes.
@@ -30,6 +32,8 @@ std::optional<int> parse(int argc, char** argv, Arguments& arguments) {
   app.set_version_flag("--version", std::string("oakgated ") + kVersion);
   app.add_option("--config", arguments.config, "configuration file")->capture_default_str();
   app.add_flag("--foreground", arguments.foreground, "log to standard error, in plain text");
+  app.add_flag("--message-catalog", arguments.catalog,
+               "print the journal's catalogue of our messages, and end");
   app.add_option("--log-level", arguments.log_level, "least urgent lines to log")
       ->check(CLI::IsMember({"error", "warning", "notice", "info", "debug"}))
       ->capture_default_str();
@@ -38,12 +42,17 @@ std::optional<int> parse(int argc, char** argv, Arguments& arguments) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
   }
+  if (arguments.catalog) {
+    fmt::print("{}", message_catalog());
+    return 0;
+  }
   return std::nullopt;
 }
 
 // To the log, and to the terminal of whoever starts a daemon that logs elsewhere.
-void complain(const Log& log, bool foreground, const std::string& text) {
-  log.error(text);
+void complain(const Log& log, bool foreground, const std::string& text,
+              std::span<const LogField> fields = {}) {
+  log.write(LogLevel::error, text, fields);
   if (!foreground && ::isatty(STDERR_FILENO) == 1) fmt::print(stderr, "oakgated: {}\n", text);
 }
 
@@ -62,7 +71,8 @@ int run(const Arguments& arguments) {
   for (const conf::Issue& warning : loaded.outcome.warnings) log.warning(conf::to_string(warning));
   if (!loaded.outcome.config) {
     for (const conf::Issue& issue : loaded.outcome.issues) {
-      complain(log, arguments.foreground, conf::to_string(issue));
+      complain(log, arguments.foreground, conf::to_string(issue),
+               message_fields(message_row(DaemonMessage::configuration_refused)));
     }
     return static_cast<int>(Exit::configuration);
   }

@@ -9,6 +9,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdlib>
@@ -115,6 +116,16 @@ void notify_stopping() {
 
 void notify_status(const std::string& status) {
   sd_notifyf(0, "STATUS=%s", status.c_str());
+}
+
+std::optional<Milliseconds> watchdog_bound() {
+  std::uint64_t micros = 0;
+  if (sd_watchdog_enabled(0, &micros) <= 0) return std::nullopt;
+  return Milliseconds(std::max<std::int64_t>(1, static_cast<std::int64_t>(micros / 1000)));
+}
+
+void notify_watchdog() {
+  sd_notify(0, "WATCHDOG=1");
 }
 
 }  // namespace oakgate

@@ -2,9 +2,11 @@
 // its state directory and control socket, and what the service manager is told.
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "ike/base/result.h"
+#include "ike/base/types.h"
 #include "xfrm/netlink/unique_fd.h"
 
 namespace oakgate {
@@ -29,5 +31,10 @@ void notify_ready(const std::string& status);
 void notify_reloading();
 void notify_stopping();
 void notify_status(const std::string& status);
+
+// The service manager ends and restarts a daemon that does not call notify_watchdog for so long; none: it
+// does not.
+[[nodiscard]] std::optional<Milliseconds> watchdog_bound();
+void notify_watchdog();
 
 }  // namespace oakgate

@@ -108,7 +108,8 @@ def check(runner, name, command, limit=300, env=None):
 
 CLANG = {"CXX": "clang++-14", "CC": "clang-14"}
 BUILDS = {
-    BUILD: ("g++, optimized", {"CXX": "g++", "CC": "gcc"}, []),
+    # For the prefix of the Debian package, which is packed from it.
+    BUILD: ("g++, optimized", {"CXX": "g++", "CC": "gcc"}, ["--prefix=/usr"]),
     # Not optimized: it compiles in half the time, and its suites are short.
     BUILD_ASAN: ("clang, address and undefined-behaviour sanitizers", CLANG,
                  ["-Db_sanitize=address,undefined", "-Db_lundef=false", "-Doptimization=0"]),
@@ -212,9 +213,9 @@ def run_script(runner, suite, script, plane):
 def begin_scripts(runner, pool, jobs):
     """jobs: [(suite, script, plane)]. Several at a time: each has namespaces or a kernel of its own, and mostly waits."""
     if os.geteuid() != 0:
-        runner.result("net, kernel, interop", [("", "need root: network namespaces")], 0)
+        runner.result("net, package, kernel, interop", [("", "need root: network namespaces")], 0)
     elif not build(runner, BUILD):
-        runner.result("net, kernel, interop", [("", "the build failed")], 0)
+        runner.result("net, package, kernel, interop", [("", "the build failed")], 0)
     else:
         longest_first = sorted(jobs, key=lambda job: (job[2] != "kernel", -time_limit(job[1])))
         return [pool.submit(run_script, runner, *job) for job in longest_first]
@@ -243,7 +244,7 @@ def suite_style(runner):
     check(runner, "style/house style", [TOP / "scripts/check-style"])
     check(runner, "style/house style can fail", [TOP / "scripts/check-style", "--self-test"])
     check(runner, "style/format", ["clang-format-14", "--dry-run", "--Werror", *tracked("*.cc", "*.h")])
-    shell = [p for p in tracked("scripts", "tests", ".ci") if p.suffix == ".sh" or is_shell(p)]
+    shell = [p for p in tracked("scripts", "tests", "debian", ".ci") if p.suffix == ".sh" or is_shell(p)]
     shell.append(TOP / "scripts/completion/oakgate")
     check(runner, "style/shellcheck", ["shellcheck", "-x", "-P", TOP, *shell])
     check(runner, "style/schema", [TOP / "scripts/check-schema"])
@@ -342,6 +343,10 @@ def kernel_scripts(_):
     return own + [("kernel", s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
 
 
+def package_scripts(_):
+    return [("package", s, "software") for s in scripts_in("package")]
+
+
 def interop_scripts(runner):
     unpack = [TOP / "tests/peers/libreswan", "unpack", BUILD / "peers/libreswan"]
     check(runner, "interop/libreswan is unpacked", unpack)
@@ -353,6 +358,7 @@ SUITES = {
     "style": ("include rules, house style, formatting, shell scripts, man pages", suite_style),
     "bench": ("the benchmarks run, while nothing else does; --long: and their verdicts hold", suite_bench),
     "net": ("gateways in network namespaces, software data plane", net_scripts),
+    "package": ("the Debian package: built, installed, used and removed in a machine with systemd", package_scripts),
     "kernel": ("the same inside user-mode Linux, the kernel's ESP", kernel_scripts),
     "interop": ("against strongSwan and libreswan, on both data planes", interop_scripts),
     "unit": ("test programs that mirror the source tree; also under the sanitizers", both_builds("unit")),

@@ -7,7 +7,9 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 
+#include "conf/cisco/import.h"
 #include "ike/base/algorithms.h"
 #include "ike/base/types.h"
 #include "support.h"
@@ -18,9 +20,9 @@ namespace {
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string page() {
+std::string page(const std::string& name = "oakgate.yaml.5") {
   const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
-  std::ifstream stream(std::filesystem::path(root == nullptr ? "." : root) / "man/oakgate.yaml.5");
+  std::ifstream stream(std::filesystem::path(root == nullptr ? "." : root) / "man" / name);
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
@@ -37,6 +39,41 @@ TEST(Manual, ExampleIsValid) {
   EXPECT_THAT(lines(outcome), IsEmpty());
   ASSERT_TRUE(outcome.config);
   EXPECT_EQ(outcome.config->peers.size(), 2U);
+}
+
+// What a page shows between `.\" begin WHAT` and `.\" end`, as a reader sees it.
+std::string shown(const std::string& text, const std::string& what) {
+  const std::string begin = ".\\\" begin " + what + "\n";
+  const std::size_t start = text.find(begin);
+  EXPECT_NE(start, std::string::npos) << what;
+  if (start == std::string::npos) return {};
+  std::istringstream lines(text.substr(start, text.find(".\\\" end", start + 1) - start));
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    if (line.starts_with(".")) continue;
+    for (auto at = line.find("\\-"); at != std::string::npos; at = line.find("\\-", at)) line.erase(at, 1);
+    out += line + "\n";
+  }
+  return out;
+}
+
+// The devices' configurations of oakgate-cisco(7) become ones that oakgated takes, with every line carried
+// over.
+TEST(Manual, RunningConfigurationsAreImported) {
+  for (const char* dialect : {"ios", "pix"}) {
+    SCOPED_TRACE(dialect);
+    const std::string text = shown(page("oakgate-cisco.7"), std::string("running-config ") + dialect);
+    const auto imported = cisco::import_cisco(text, std::chrono::year{2027} / 6 / 30);
+    for (const auto& note : imported.notes) ADD_FAILURE() << note.text << ": " << note.why;
+    EXPECT_EQ(imported.peers, 1U);
+    EXPECT_EQ(imported.tunnels, 1U);
+    EXPECT_EQ(imported.files.size(), 1U);
+    const auto outcome = parse_config(imported.yaml, "oakgate.yaml");
+    EXPECT_THAT(lines(outcome), IsEmpty()) << imported.yaml;
+    ASSERT_TRUE(outcome.config);
+    EXPECT_EQ(outcome.config->peers[0].address.to_string(), "192.0.2.1");
+    EXPECT_EQ(imported.yaml.find("allow_weak") != std::string::npos, std::string_view(dialect) == "pix");
+  }
 }
 
 // The keys that each section accepts, asked by the error for one that it does not.

@@ -5,6 +5,8 @@
 
 #include <set>
 
+#include "daemon/messages.h"
+
 namespace oakgate {
 namespace {
 
@@ -123,11 +125,23 @@ TEST(EventText, NothingAPeerWroteBreaksTheLine) {
 TEST(EventText, GivesTheJournalItsFields) {
   Event event = event_of(EventId::phase2_failed);
   event.tunnel = "lan";
-  event.error = Error{ErrorCode::no_answer, "silent", "", "", {}};
+  event.error = Error{ErrorCode::no_answer, "silent", "an answer", "look at its log", {}};
+  event.fields = {
+      {"reason", "it\ngave up"}, {"spi_in", "305419896"}, {"odd name-1", "x"}, {"peer", "another"}};
   std::set<std::string> fields;
+  std::set<std::string> names;
   for (const LogField& field : event_log_fields(event)) {
-    fields.insert(std::string(field.name) + "=" + field.value);
+    fields.insert(field.name + "=" + field.value);
+    EXPECT_TRUE(names.insert(field.name).second) << field.name << " twice";
   }
+  EXPECT_TRUE(fields.contains("MESSAGE_ID=" + std::string(message_row(EventId::phase2_failed).id)));
+  EXPECT_TRUE(fields.contains("OAKGATE_SUBJECT=branch-7/lan"));
+  EXPECT_TRUE(fields.contains("OAKGATE_ERROR_TEXT=silent"));
+  EXPECT_TRUE(fields.contains("OAKGATE_EXPECTED=an answer"));
+  EXPECT_TRUE(fields.contains("OAKGATE_REMEDY=look at its log"));
+  EXPECT_TRUE(fields.contains("OAKGATE_REASON=it\\x0agave up"));
+  EXPECT_TRUE(fields.contains("OAKGATE_SPI_IN=0x12345678"));
+  EXPECT_TRUE(fields.contains("OAKGATE_ODD_NAME_1=x"));
   EXPECT_TRUE(fields.contains("OAKGATE_EVENT=phase2-failed"));
   EXPECT_TRUE(fields.contains("OAKGATE_PEER=branch-7"));
   EXPECT_TRUE(fields.contains("OAKGATE_TUNNEL=lan"));

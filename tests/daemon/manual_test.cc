@@ -2,12 +2,14 @@
 // example.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstdlib>
 #include <fstream>
 #include <string>
 
 #include "daemon/control_server.h"
 #include "daemon/event_text.h"
+#include "daemon/messages.h"
 #include "tests/daemon/snapshots.h"
 
 namespace oakgate {
@@ -35,6 +37,16 @@ TEST(Manual, NamesEveryEvent) {
   }
 }
 
+TEST(Manual, NamesTheDaemonsOwnMessages) {
+  std::string text = page("oakgated.8");
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '"' || c == '\n'; }, ' ');
+  for (int i = 0; i <= static_cast<int>(kLastDaemonMessage); ++i) {
+    const std::string name(message_row(static_cast<DaemonMessage>(i)).name);
+    EXPECT_NE(text.find(" " + name + " "), std::string::npos) << name;
+  }
+}
+
 TEST(Manual, ExplainsEveryErrorCode) {
   const std::string text = page("oakgate.8");
   for (int i = 0; i <= static_cast<int>(kLastErrorCode); ++i) {
@@ -57,7 +69,8 @@ TEST(Manual, NamesEveryVerb) {
 TEST(Manual, TellsTheLimits) {
   const std::string text = page("oakgate-control.7");
   const ControlLimits limits;
-  for (const std::size_t limit : {kMaxRequestLine, kMaxTarget, limits.clients, limits.requests_per_client}) {
+  for (const std::size_t limit :
+       {kMaxRequestLine, kMaxTarget, limits.clients, limits.lookers, limits.requests_per_client}) {
     EXPECT_NE(text.find(" " + std::to_string(limit)), std::string::npos) << limit;
   }
   EXPECT_EQ(limits.backlog, 1U << 20);

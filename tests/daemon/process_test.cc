@@ -3,12 +3,15 @@
 #include <gtest/gtest.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <cstring>
 #include <filesystem>
 
 #include "daemon/core_dumps.h"
@@ -51,6 +54,48 @@ TEST(ProcessLock, FollowsNoLink) {
   const auto lock = ProcessLock::take(folder.path + "/oakgated.lock", "state directory");
   ASSERT_FALSE(lock);
   EXPECT_EQ(lock.error().code, ErrorCode::not_permitted);
+}
+
+// A service manager's environment, and what it is told.
+class ServiceManager {
+ public:
+  ServiceManager() : fd_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    const std::string path = folder_.path + "/notify";
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    EXPECT_EQ(
+        ::bind(fd_.get(), static_cast<const sockaddr*>(static_cast<const void*>(&address)), sizeof address),
+        0);
+    ::setenv("NOTIFY_SOCKET", path.c_str(), 1);
+  }
+  ~ServiceManager() {
+    for (const char* name : {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"}) ::unsetenv(name);
+  }
+  ServiceManager(const ServiceManager&) = delete;
+  ServiceManager& operator=(const ServiceManager&) = delete;
+  [[nodiscard]] std::string told() const {
+    std::array<char, 1024> text{};
+    const ssize_t got = ::recv(fd_.get(), text.data(), text.size(), MSG_DONTWAIT);
+    return got < 0 ? "nothing" : std::string(text.data(), static_cast<std::size_t>(got));
+  }
+
+ private:
+  Folder folder_;
+  UniqueFd fd_;
+};
+
+TEST(Watchdog, IsTheServiceManagersToAskFor) {
+  const ServiceManager manager;
+  EXPECT_EQ(watchdog_bound(), std::nullopt);
+  ::setenv("WATCHDOG_USEC", "30000000", 1);
+  EXPECT_EQ(watchdog_bound(), Milliseconds(30000));
+  ::setenv("WATCHDOG_PID", std::to_string(::getpid()).c_str(), 1);
+  EXPECT_EQ(watchdog_bound(), Milliseconds(30000));
+  ::setenv("WATCHDOG_PID", "1", 1);
+  EXPECT_EQ(watchdog_bound(), std::nullopt) << "another process's";
+  notify_watchdog();
+  EXPECT_EQ(manager.told(), "WATCHDOG=1");
 }
 
 TEST(SystemRng, FillsWhatItIsGiven) {
