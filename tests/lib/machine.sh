@@ -52,6 +52,12 @@ machine_up() {
     done
     : >etc/fstab
     rm -f usr/sbin/policy-rc.d
+    # The overlay becomes what "/" is, and what is mounted there reaches the namespaces of its services: credentials do so.
+    mkdir -p mnt/outside
+    pivot_root . mnt/outside
+    cd /
+    umount --lazy mnt/outside
+    mount --make-rshared /
     exec env -i container=oakgate-test PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
       chroot . /lib/systemd/systemd --unit=basic.target --log-target=console --show-status=no
   ' >"$work/machine.log" 2>&1 </dev/null

@@ -60,7 +60,7 @@ tunnel_from_the_installed_files() {
 first_hour_from_the_installed_files() {
   mkdir -p "$work/build/daemon"
   ln -s /usr/sbin/oakgated /usr/bin/oakgate "$work/build/daemon"
-  exits 0 machine env OAKGATE_BUILD="$work/build" "$top/tests/net/first_hour.sh"
+  exits 0 machine env OAKGATE_BUILD="$work/build" bash "$top/tests/net/first_hour.sh"
   not grep '^not ok' "$work/output"
   says '^ok mended, the tunnel is up'
 }
