@@ -27,8 +27,12 @@ BUILD_FUZZ = TOP / "build-fuzz"  # clang, libFuzzer; --long only
 LOGS = BUILD / "test-logs"
 INTEROP = BUILD / "interop.md"                   # who talked to whom, and how, in this run
 INTEROP_SHOWN = TOP / "tests/interop/README.md"  # the same of a run that passed, to be read
-UML_RUN = TOP / "tests/peers/uml-run"
-UML_SLOWER = 4                   # user-mode Linux gets this many times a script's limit
+QEMU_RUN = TOP / "tests/peers/qemu-run"
+GUESTS = {                       # whose kernel a script of the kernel plane has (`# guest:`), and what starts it
+    "uml": (TOP / "tests/peers/uml-run", "user-mode Linux"),
+    "qemu": (QEMU_RUN, "virtual machine"),
+}
+GUEST_SLOWER = 4                 # in a guest a script gets this many times its limit
 TAIL = 40                        # lines of a failed program's log that are shown
 SOURCE_FOLDERS = ["daemon", "ike", "xfrm", "pki", "conf", "tests"]
 JOBS = max(2, os.cpu_count() or 1)
@@ -187,13 +191,15 @@ def time_limit(script):
 
 
 def run_script(runner, suite, script, plane):
-    in_uml = plane == "kernel"
-    limit = int(header_value(script, "time limit", "300 s").split()[0]) * (UML_SLOWER if in_uml else 1)
+    guest = header_value(script, "guest", "uml") if plane == "kernel" else None
+    limit = int(header_value(script, "time limit", "300 s").split()[0]) * (GUEST_SLOWER if guest else 1)
     settings = [f"PLANE={plane}", f"OAKGATE_BUILD={runner.options.build}"]
     command = ["env", *settings, "bash", script]
-    if in_uml:
-        command = [UML_RUN, "-t", limit, *command]
-    name = f"{suite}/{script.stem}" + (" (user-mode Linux)" if in_uml else "")
+    name = f"{suite}/{script.stem}"
+    if guest:
+        starter, machine = GUESTS[guest]
+        command = [starter, "-t", limit, *command]
+        name += f" ({machine})"
     start = time.monotonic()
     status, output = run(command, limit + 30, log=LOGS / f"{suite}-{script.stem}-{plane}.log")
     cases = [(m.group(2), None) if m.group(1) is None else tuple((m.group(2) + ": ").split(": ", 1))
@@ -338,7 +344,8 @@ def net_scripts(_):
     return [("net", s, "software") for s in scripts_in("net") if "software" in planes(s)]
 
 
-def kernel_scripts(_):
+def kernel_scripts(runner):
+    check(runner, "kernel/Debian's kernel is unpacked", [QEMU_RUN, "unpack"])
     own = [("kernel", s, "kernel") for s in scripts_in("kernel")]
     return own + [("kernel", s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
 
@@ -359,7 +366,7 @@ SUITES = {
     "bench": ("the benchmarks run, while nothing else does; --long: and their verdicts hold", suite_bench),
     "net": ("gateways in network namespaces, software data plane", net_scripts),
     "package": ("the Debian package: built, installed, used and removed in a machine with systemd", package_scripts),
-    "kernel": ("the same inside user-mode Linux, the kernel's ESP", kernel_scripts),
+    "kernel": ("the same inside user-mode Linux or a virtual machine, the kernel's ESP", kernel_scripts),
     "interop": ("against strongSwan and libreswan, on both data planes", interop_scripts),
     "unit": ("test programs that mirror the source tree; also under the sanitizers", both_builds("unit")),
     "vectors": ("published test vectors and recorded exchanges; also under the sanitizers", both_builds("vectors")),
