@@ -69,7 +69,7 @@ machine_up() {
 machine_pid() { pgrep -P "$machine_of" | head -1; }
 
 machine() {
-  nsenter --target "$(machine_pid)" --mount --pid --ipc --uts --net --cgroup --root --wd=/ \
+  nsenter --target "$(machine_pid)" --mount --pid --ipc --uts --net --cgroup --root --wd \
     env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 TERM=dumb HOME=/root "$@"
 }
 

@@ -87,7 +87,7 @@ completion_in_bash() {
   says '^complete -F _oakgate oakgate$'
   says '^oakgate sta -> status$'
   says '^oakgate up  -> gw-b gw-b/lan$'
-  says '^oakgate sh cr ips  -> .*sa security-association transform-set'
+  says '^oakgate sh cr ips  -> .*sa security-association session-key transform-proposal transform-set'
   says '^oakgate export cisco gw-b --dialect = p -> pix$'
   says "^oakgate check $top/READ -> $top/README.md\$"
   says 'explain g -> gw-b$'

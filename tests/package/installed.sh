@@ -4,7 +4,7 @@
 #
 #   10.1.0.1 oakgated.service 192.0.2.1 wan ====== wan 192.0.2.2 gw-b 10.2.0.1        (gw-b: a network namespace in there)
 # planes: software
-# time limit: 240 s
+# time limit: 300 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 # shellcheck source=tests/lib/machine.sh
@@ -185,7 +185,7 @@ members_look() {
   exits 0 looker status
   says 'gw-a: 1 of 1 tunnel up'
   exits 1 looker down gw-b
-  says 'is for root: you may look, and change nothing'
+  says 'is not for you: you may look, and change nothing'
   group=nogroup exits 3 looker status
 }
 
