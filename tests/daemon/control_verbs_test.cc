@@ -349,7 +349,9 @@ TEST_F(ControlVerbsTest, DebugStreamsWhatWasAskedFor) {
     request.peer = "b";
     const auto started = client.request(request, Seconds(5));
     EXPECT_TRUE(started);
-    if (started) EXPECT_EQ(started->dump(), R"({"version":1,"debugging":"isakmp","peer":"b"})");
+    if (started) {
+      EXPECT_EQ(started->dump(), R"({"version":1,"debugging":"isakmp","peer":"b"})");
+    }
     poke();
     const cli::Failure end = client.follow([&](const Json& event) { seen.push_back(event); });
     EXPECT_EQ(end.exit, Exit::unreachable);
