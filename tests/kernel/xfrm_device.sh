@@ -105,14 +105,38 @@ is_made_again() {
   eventually 15 pings a b
 }
 
-a_reload_renames_it() {
+# What stands from before the kill is as the configuration now says.
+is_changed_after_a_kill() {
   both_up
-  sed -i 's/name: ipsec7/name: ipsec9/' "$work/a/oakgate.yaml"
-  exits 0 og a reload
-  no_device a
+  stop a KILL
+  route_based a b "mtu: 1400, link: wan"
+  sed -i 's|10.99.0.1/30|10.99.0.1/29|' "$work/a/oakgate.yaml"
+  start a
+  device a '.mtu == 1400 and .link == "wan"'
+  [ "$(ip -n "$ns-gw-a" -4 -j addr show dev ipsec7 | jq -c '[.[].addr_info[].prefixlen]')" = '[29]' ] ||
+    complain "$(ip -n "$ns-gw-a" -4 addr show dev ipsec7)"
   exits 0 og a up gw-b
   eventually 15 pings a b
-  [[ $(ip -n "$ns-gw-a" -d link show ipsec9) == *"xfrm if_id 0x9"* ]]
+}
+
+# The kernel has one device for an if_id: the old one gives way. Both tunnels get the new one.
+is_renamed() {
+  both_up
+  sed -i 's/name: ipsec7/name: ipsec9, if_id: 7/' "$work/a/oakgate.yaml"
+  sed -i 's/name: ipsec7/name: ipsec7, mtu: 1400/' "$work/b/oakgate.yaml"
+  exits 0 og a reload
+  exits 0 og b reload
+  no_device a
+  device b '.mtu == 1400'
+  exits 0 og a up gw-b
+  eventually 15 pings a b
+  lan=6 eventually 15 pings a b
+  [[ $(ip -n "$ns-gw-a" -d link show ipsec9) == *"xfrm if_id 0x7"* ]]
+  stop a KILL
+  route_based a b
+  start a
+  device a '.linkinfo.info_data.if_id == "0x7"'
+  not ip -n "$ns-gw-a" link show ipsec9 2>/dev/null
 }
 
 # One of the same if_id is used and left.
@@ -196,7 +220,8 @@ run carries_what_is_routed_to_it carries_what_is_routed_to_it
 run leaves_what_is_routed_elsewhere leaves_what_is_routed_elsewhere
 run stands_after_a_kill stands_after_a_kill
 run is_made_again is_made_again
-run a_reload_renames_it a_reload_renames_it
+run is_changed_after_a_kill is_changed_after_a_kill
+run is_renamed is_renamed
 run anothers_is_used anothers_is_used
 run anothers_is_not_touched anothers_is_not_touched
 run probe_knows_them probe_knows_them

@@ -7,6 +7,8 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
+#include <algorithm>
+#include <bit>
 #include <cerrno>
 #include <utility>
 
@@ -25,6 +27,17 @@ ByteView bytes_of(const std::uint32_t& value) {
   return {reinterpret_cast<const std::uint8_t*>(&value), sizeof(value)};
 }
 
+// Of another family than IP: nothing.
+ByteView raw_address(const sockaddr& address) {
+  if (address.sa_family == AF_INET)
+    return {reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in&>(address).sin_addr),
+            4};
+  if (address.sa_family == AF_INET6)
+    return {reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in6&>(address).sin6_addr),
+            16};
+  return {};
+}
+
 void set_up(ifinfomsg& header) {
   header.ifi_family = AF_UNSPEC;
   header.ifi_change = IFF_UP;
@@ -41,6 +54,37 @@ Error refused(const TunnelInterface& interface, const NetlinkAnswer& answer) {
       "load the module xfrm_interface, or take `interface` out of the tunnel and let its selectors "
       "decide what it carries";
   return error;
+}
+
+tl::unexpected<Error> if_id_taken(const TunnelInterface& interface, const std::string& holder) {
+  const std::string number = std::to_string(interface.if_id);
+  return fail(ErrorCode::in_use,
+              "the device " + holder + " has the if_id " + number + " of " + interface.name,
+              "no other xfrm interface with if_id " + number,
+              "remove it (`ip link del " + holder + "`), or choose another `if_id` in `interface`");
+}
+
+// Whether the device has an address that its interface shall not have; its own of the link aside.
+bool has_strange_address(const TunnelInterface& interface, const std::string& name) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return false;
+  bool strange = false;
+  for (const ifaddrs* one = all; one != nullptr; one = one->ifa_next) {
+    if (one->ifa_addr == nullptr || one->ifa_netmask == nullptr || one->ifa_name != name) continue;
+    const ByteView raw = raw_address(*one->ifa_addr);
+    const bool of_the_link = raw.size() == 16 && raw[0] == 0xfe && (raw[1] & 0xc0) == 0x80;
+    if (raw.empty() || of_the_link) continue;
+    int prefix = 0;
+    for (const std::uint8_t byte : raw_address(*one->ifa_netmask)) prefix += std::popcount(byte);
+    strange = strange || std::none_of(interface.addresses.begin(), interface.addresses.end(),
+                                      [&](const InterfaceAddress& wanted) {
+                                        const ByteView own = wanted.address.bytes();
+                                        return wanted.prefix == prefix &&
+                                               std::equal(own.begin(), own.end(), raw.begin(), raw.end());
+                                      });
+  }
+  freeifaddrs(all);
+  return strange;
 }
 
 tl::unexpected<Error> name_taken(const TunnelInterface& interface) {
@@ -95,7 +139,9 @@ std::optional<XfrmDevice> parse_device(const nlmsghdr& message) {
   XfrmDevice device;
   device.ifindex = static_cast<unsigned>(header->ifi_index);
   device.name = std::string(attributes.text(IFLA_IFNAME));
-  device.if_id = NetlinkAttributes(info.get(IFLA_INFO_DATA)).u32(IFLA_XFRM_IF_ID);
+  const NetlinkAttributes data(info.get(IFLA_INFO_DATA));
+  device.if_id = data.u32(IFLA_XFRM_IF_ID);
+  device.link = data.u32(IFLA_XFRM_LINK);
   device.ours = attributes.text(IFLA_IFALIAS) == kOurAlias;
   return device;
 }
@@ -139,7 +185,10 @@ Result<XfrmDevice> TunnelInterfaces::make(const TunnelInterface& interface) {
   auto all = devices();
   if (!all) return tl::unexpected(all.error());
   for (XfrmDevice& device : *all) {
-    if (device.name != interface.name) continue;
+    if (device.name != interface.name) {
+      if (device.if_id == interface.if_id) return if_id_taken(interface, device.name);
+      continue;
+    }
     if (device.if_id != interface.if_id) break;
     device.ours = device.ours || answer.ok();
     return std::move(device);
@@ -147,18 +196,37 @@ Result<XfrmDevice> TunnelInterfaces::make(const TunnelInterface& interface) {
   return name_taken(interface);
 }
 
+Result<void> TunnelInterfaces::clear_way(const TunnelInterface& interface) {
+  const unsigned link = interface.link.empty() ? 0 : if_nametoindex(interface.link.c_str());
+  for (auto at = leftovers_.begin(); at != leftovers_.end();) {
+    const XfrmDevice& old = at->second;
+    const bool same_name = old.name == interface.name;
+    const bool same_id = old.if_id == interface.if_id;
+    const bool fits =
+        same_name && same_id && old.link == link && !has_strange_address(interface, interface.name);
+    if (fits || (!same_name && !same_id)) {
+      ++at;
+      continue;
+    }
+    if (auto removed = remove(old); !removed) return removed;
+    at = leftovers_.erase(at);
+  }
+  for (auto& [name, used] : used_) {
+    const bool in_the_way = name == interface.name || used.device.if_id == interface.if_id;
+    if (!in_the_way || !used.device.ours) continue;
+    if (auto removed = remove(used.device); !removed) return removed;
+    used.device.ours = false;  // its users, who are about to leave it, have nothing to remove any more
+  }
+  return {};
+}
+
 Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
-  if (const auto known = used_.find(interface.name); known != used_.end()) {
-    if (known->second.device.if_id != interface.if_id) return name_taken(interface);
+  const auto known = used_.find(interface.name);
+  if (known != used_.end() && known->second.wanted == interface) {
     ++known->second.users;
     return known->second.device.ifindex;
   }
-  // One of ours with another if_id is of an earlier configuration.
-  const auto old = leftovers_.find(interface.name);
-  if (old != leftovers_.end() && old->second.if_id != interface.if_id) {
-    if (auto removed = remove(old->second); !removed) return tl::unexpected(removed.error());
-    leftovers_.erase(old);
-  }
+  if (auto cleared = clear_way(interface); !cleared) return tl::unexpected(cleared.error());
   auto device = make(interface);
   if (!device) return tl::unexpected(device.error());
   const unsigned ifindex = device->ifindex;
@@ -167,7 +235,8 @@ Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
     if (device->ours) static_cast<void>(remove(*device));  // the error that is reported is the first
     return tl::unexpected(set.error());
   }
-  used_.emplace(interface.name, Used{interface, std::move(*device), 1});
+  Used& used = used_[interface.name];
+  used = Used{interface, std::move(*device), used.users + 1};
   return ifindex;
 }
 
@@ -233,14 +302,7 @@ unsigned find_offload_device(const KernelTies& ties, const IpAddress& local_gate
   unsigned found = 0;
   for (const ifaddrs* one = all; one != nullptr && found == 0; one = one->ifa_next) {
     if (one->ifa_addr == nullptr) continue;
-    const auto* own = one->ifa_addr;
-    ByteView raw;
-    if (own->sa_family == AF_INET) {
-      raw = {reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in*>(own)->sin_addr), 4};
-    } else if (own->sa_family == AF_INET6) {
-      raw = {reinterpret_cast<const std::uint8_t*>(&reinterpret_cast<const sockaddr_in6*>(own)->sin6_addr),
-             16};
-    }
+    const ByteView raw = raw_address(*one->ifa_addr);
     const ByteView wanted = local_gateway.bytes();
     if (raw.size() == wanted.size() && std::equal(raw.begin(), raw.end(), wanted.begin()))
       found = if_nametoindex(one->ifa_name);

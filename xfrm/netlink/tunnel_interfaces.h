@@ -23,6 +23,7 @@ struct XfrmDevice {
   unsigned ifindex = 0;
   std::string name;
   std::uint32_t if_id = 0;
+  unsigned link = 0;  // index of the device below; 0: none
   bool ours = false;
 };
 
@@ -40,7 +41,8 @@ class TunnelInterfaces {
   [[nodiscard]] static Result<TunnelInterfaces> open();
 
   // One more user: the device is there, up, with its addresses; its index. ErrorCode::unsupported of a kernel
-  // without xfrm devices, in_use if another device has the name.
+  // without xfrm devices, in_use if another device has the name, or the if_id. Other words for a device that
+  // is in use are a new configuration's: they hold from then on, for its other users, too.
   [[nodiscard]] Result<unsigned> use(const TunnelInterface& interface);
   // One less; ours goes with its last.
   [[nodiscard]] Result<void> leave(const std::string& name);
@@ -59,6 +61,9 @@ class TunnelInterfaces {
   };
   explicit TunnelInterfaces(NetlinkSocket socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<std::vector<XfrmDevice>> devices();
+  // Removes what of ours is in the way: what a killed run or an earlier configuration has otherwise named,
+  // tied or addressed. The kernel has one device for a name, and one for an if_id.
+  [[nodiscard]] Result<void> clear_way(const TunnelInterface& interface);
   [[nodiscard]] Result<XfrmDevice> make(const TunnelInterface& interface);
   [[nodiscard]] Result<void> set_up(const TunnelInterface& interface, const XfrmDevice& device);
   [[nodiscard]] Result<void> remove(const XfrmDevice& device);

@@ -49,6 +49,7 @@ TEST(DeviceMessage, StandsOnAnotherDevice) {
   const NetlinkAttributes data(info.get(IFLA_INFO_DATA));
   EXPECT_EQ(if_nametoindex("lo"), data.u32(IFLA_XFRM_LINK));
   EXPECT_EQ(7U, data.u32(IFLA_XFRM_IF_ID));
+  EXPECT_EQ(if_nametoindex("lo"), parse_device(message.header())->link);
 }
 
 TEST(DeviceMessage, SetsItUpAsOurs) {
@@ -72,6 +73,7 @@ TEST(ParseDevice, TellsOursFromOthers) {
   ASSERT_TRUE(others.has_value());
   EXPECT_EQ("ipsec7", others->name);
   EXPECT_EQ(7U, others->if_id);
+  EXPECT_EQ(0U, others->link);
   EXPECT_FALSE(others->ours);
   listed.put_string(IFLA_IFALIAS, kOurAlias);
   EXPECT_TRUE(parse_device(listed.header())->ours);
