@@ -1,10 +1,52 @@
 #include "conf/cisco/plan.h"
 
 #include <algorithm>
+#include <optional>
+
+#include "ike/base/algorithms.h"
+#include "ike/base/bytes.h"
 
 namespace oakgate::conf::cisco {
 
 namespace {
+
+// The content of the DER element that `der` begins with, which must have this tag; `der` goes on behind it.
+std::optional<ByteView> take_element(ByteView& der, std::uint8_t tag) {
+  if (der.size() < 2 || der[0] != tag) return std::nullopt;
+  std::size_t length = der[1];
+  std::size_t at = 2;
+  if (length > 0x80) {
+    std::size_t more = length - 0x80;
+    if (more > 2 || der.size() < at + more) return std::nullopt;
+    for (length = 0; more > 0; --more) length = length << 8 | der[at++];
+  }
+  if (der.size() - at < length) return std::nullopt;
+  const ByteView content = der.subspan(at, length);
+  der = der.subspan(at + length);
+  return content;
+}
+
+// Of an RSA key as IOS prints it, a SubjectPublicKeyInfo (RFC 5280, RFC 8017); 0: it is none.
+int modulus_bits(std::string_view hexadecimal) {
+  constexpr std::uint8_t kInteger = 0x02;
+  constexpr std::uint8_t kBitString = 0x03;
+  constexpr std::uint8_t kSequence = 0x30;
+  std::string digits(hexadecimal);
+  digits.erase(std::remove(digits.begin(), digits.end(), ' '), digits.end());
+  const std::optional<Bytes> der = from_hex(digits);
+  if (!der) return 0;
+  ByteView all(*der);
+  auto info = take_element(all, kSequence);
+  if (!info || !take_element(*info, kSequence)) return 0;
+  auto bits = take_element(*info, kBitString);
+  if (!bits || bits->empty()) return 0;
+  *bits = bits->subspan(1);  // how many bits of the last byte are none: 0
+  auto key = take_element(*bits, kSequence);
+  auto modulus = key ? take_element(*key, kInteger) : std::nullopt;
+  if (!modulus) return 0;
+  while (!modulus->empty() && modulus->front() == 0) *modulus = modulus->subspan(1);
+  return static_cast<int>(modulus->size() * 8);
+}
 
 class Planner {
  public:
@@ -167,6 +209,10 @@ class Planner {
     }
     const PreSharedKey* key = peer.pre_shared_key;
     if (key != nullptr && !key->key.empty() && key->key.size() < kShortPskBytes) add({Weak::short_psk});
+    if (peer.public_key == nullptr) return;
+    if (const int bits = modulus_bits(peer.public_key->hexadecimal); bits > 0) {
+      if (const auto word = weak_rsa(bits)) add({*word});
+    }
   }
 
   [[nodiscard]] static bool usable(const PlannedPeer& peer, AuthMethod method) {
