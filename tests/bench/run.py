@@ -14,6 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import handshakes  # noqa: E402
 import netlink_rows  # noqa: E402
 import report  # noqa: E402
+from configuration_rows import configuration_rows  # noqa: E402
 from gateways import TOP, BenchError  # noqa: E402
 from memory_rows import memory_rows  # noqa: E402
 from traffic import Traffic  # noqa: E402
@@ -36,6 +37,7 @@ GROUPS = [
     ("handshakes", "IKE negotiations a second of one core: libreswan, strongSwan tuned", lambda o, t: handshakes.rate_rows(o)),
     ("held", "the same with many tunnels held, and their memory: itself, libreswan", lambda o, t: handshakes.held_rows(o)),
     ("sa_setup", "SAs set up a second: ALLOCSPI", lambda o, t: netlink_rows.sa_setup_rows(o)),
+    ("configuration", "5,000 peers checked, and reloaded with one changed: yaml-cpp parsing alone", lambda o, t: configuration_rows(o)),
 ]
 
 
