@@ -65,8 +65,11 @@ std::optional<std::string> turned_name(std::string_view text) {
   return "dn:" + name;
 }
 
+// A name that is not ASCII, or would need escapes, is listed instead.
 std::optional<std::string> checked_identity(std::string text) {
-  if (!parse_identity(text)) return std::nullopt;
+  const bool plain = std::all_of(text.begin(), text.end(),
+                                 [](char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; });
+  if (!plain || !parse_identity(text)) return std::nullopt;
   return text;
 }
 

@@ -1,5 +1,5 @@
 // Fuzz target: an ipsec.conf and, behind it, an ipsec.secrets. Whatever it is, what comes out of it is shown
-// without control characters, and a configuration with peers in it is one that the daemon's parser takes.
+// without control characters, and a configuration with peers in it is YAML that the daemon's parser reads.
 #include <string_view>
 
 #include "conf/load.h"
@@ -29,6 +29,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!printable(note.text) || !printable(note.why)) __builtin_trap();
   }
   const LoadOutcome outcome = parse_config(imported.yaml, "oakgate.yaml");
-  if (imported.peers != 0 && !outcome.issues.empty()) __builtin_trap();
+  // A key is missing, two tunnels have the same subnets: that is the file's. Text that is no YAML would be
+  // ours.
+  for (const Issue& issue : outcome.issues) {
+    if (imported.peers != 0 && issue.key_path.empty()) __builtin_trap();
+  }
   return 0;
 }
