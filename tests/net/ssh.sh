@@ -194,10 +194,13 @@ look_only() {
   exits 2 login bob down gw-b
   says 'that is not for this shell'
   logged_line 'User:bob .*refused command:down gw-b'
+  exits 2 login bob clear crypto sa
+  says 'that is not for this shell'
+  exits 0 login alice clear crypto sa counters
   printf 'reload\nexit\n' | on_terminal bob >"$work/output"
   says 'gw-a> '
   says 'that is not for this shell'
-  exits 1 at gw-a setpriv --reuid bob --regid oakgate-look --clear-groups "$safe/oakgate" --socket "$work/a/control.sock" down gw-b
+  exits 1 at gw-a setpriv --reuid bob --regid oakgate-look --clear-groups "$safe/oakgate" --socket "$work/a/control.sock" clear crypto sa
   says 'not for you'
   exits 0 at gw-a setpriv --reuid alice --regid oakgate-look --clear-groups "$safe/oakgate" --socket "$work/a/control.sock" down gw-b
 }
