@@ -5,7 +5,7 @@
 #   lan-a -- gw-a (oakgate, with an imported configuration) == outside == gw-b (strongSwan) -- lan-b
 #
 # planes: software
-# time limit: 120 s
+# time limit: 240 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 # shellcheck source=tests/lib/strongswan.sh

@@ -5,7 +5,7 @@
 #   gw-a (the document's device) ====== gw-b (its peer: the mirror that `oakgate export cisco` prints, imported; its other
 #                                             document where that has one)
 # planes: software
-# time limit: 120 s
+# time limit: 240 s
 # shellcheck disable=SC2034  # much is for pki.sh
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

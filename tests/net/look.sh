@@ -5,7 +5,7 @@
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #
 # planes: software
-# time limit: 120 s
+# time limit: 240 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 topology a b

@@ -5,6 +5,7 @@
 #   lan-a -- gw-a 192.0.2.1 == outside (hides gw-a behind 198.51.100.254, other ports) == 198.51.100.2 gw-b -- lan-b
 #
 # planes: software kernel
+# time limit: 420 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 topology a b

@@ -4,7 +4,7 @@
 #
 #   gw-a (sshd on 127.0.0.1:22 and, for files, :2022; oakgated) == outside (192.0.2.254: nginx, slapd)
 # planes: software
-# time limit: 120 s
+# time limit: 240 s
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

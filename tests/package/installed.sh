@@ -4,7 +4,7 @@
 #
 #   10.1.0.1 oakgated.service 192.0.2.1 wan ====== wan 192.0.2.2 gw-b 10.2.0.1        (gw-b: a network namespace in there)
 # planes: software
-# time limit: 300 s
+# time limit: 480 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
 # shellcheck source=tests/lib/machine.sh
