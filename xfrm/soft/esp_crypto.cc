@@ -1,8 +1,6 @@
 #include "xfrm/soft/esp_crypto.h"
 
-#include <openssl/core_names.h>
 #include <openssl/err.h>
-#include <openssl/params.h>
 
 #include <algorithm>
 #include <array>
@@ -15,9 +13,6 @@ namespace {
 
 struct CipherDeleter {
   void operator()(EVP_CIPHER* cipher) const { EVP_CIPHER_free(cipher); }
-};
-struct MacDeleter {
-  void operator()(EVP_MAC* mac) const { EVP_MAC_free(mac); }
 };
 
 tl::unexpected<Error> not_offered(const char* name) {
@@ -87,31 +82,6 @@ bool CtrCipher::run(ByteView nonce, std::span<std::uint8_t> data) {
   return checked(EVP_CipherInit_ex2(context_.get(), nullptr, nullptr, counter.data(), -1, nullptr) == 1 &&
                  EVP_CipherUpdate(context_.get(), data.data(), &written, data.data(),
                                   static_cast<int>(data.size())) == 1);
-}
-
-Result<HmacTag> HmacTag::create(const char* digest, ByteView key) {
-  const std::unique_ptr<EVP_MAC, MacDeleter> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr));
-  if (!mac) return not_offered("HMAC");
-  Context context(EVP_MAC_CTX_new(mac.get()));
-  std::string name(digest);
-  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, name.data(), 0),
-                                   OSSL_PARAM_construct_end()};
-  if (!context || EVP_MAC_init(context.get(), key.data(), key.size(), parameters) != 1)
-    return not_offered(digest);
-  return HmacTag(std::move(context));
-}
-
-bool HmacTag::compute(ByteView data, std::span<std::uint8_t> tag) {
-  std::array<std::uint8_t, kMaxIcv> full{};
-  std::size_t written = 0;
-  // Without a key the context starts again with the one it has.
-  const bool ok = EVP_MAC_init(context_.get(), nullptr, 0, nullptr) == 1 &&
-                  EVP_MAC_update(context_.get(), data.data(), data.size()) == 1 &&
-                  EVP_MAC_final(context_.get(), full.data(), &written, full.size()) == 1 &&
-                  tag.size() <= written;
-  if (!checked(ok)) return false;
-  std::copy_n(full.begin(), tag.size(), tag.begin());
-  return true;
 }
 
 namespace {
@@ -241,7 +211,7 @@ Result<IntegrityTag> IntegrityTag::create(Integrity algorithm, const SecretBytes
   if (row.kind == MacKind::xcbc) {
     auto xcbc = XcbcTag::create(row.openssl, key.view());
     if (!xcbc) return fail(std::move(xcbc.error()));
-    made.alone_ = std::move(*xcbc);
+    made.alone_ = std::make_unique<XcbcTag>(std::move(*xcbc));
   } else {
     auto hmac = HmacTag::create(row.openssl, key.view());
     if (!hmac) return fail(std::move(hmac.error()));
@@ -252,7 +222,7 @@ Result<IntegrityTag> IntegrityTag::create(Integrity algorithm, const SecretBytes
 
 bool IntegrityTag::compute(ByteView data, std::span<std::uint8_t> tag) {
   if (auto* hmac = std::get_if<HmacTag>(&alone_)) return hmac->compute(data, tag);
-  if (auto* xcbc = std::get_if<XcbcTag>(&alone_)) return xcbc->compute(data, tag);
+  if (auto* xcbc = std::get_if<std::unique_ptr<XcbcTag>>(&alone_)) return (*xcbc)->compute(data, tag);
   std::array<std::uint8_t, kMaxTag> whole{};
   if (data.size() > kMaxMultiBuffer || tag.size() > whole.size()) return false;
   const MultiBufferTag::Job job{&together_, data, whole.data()};

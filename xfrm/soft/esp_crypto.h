@@ -1,7 +1,7 @@
 // The ciphers and tags of ESP, keyed once, then run packet by packet without allocating or keying anew: each
 // over OpenSSL, and BlockCipher and IntegrityTag by whatever does the algorithm in this process
 // (crypto_choice.h). Those two have what crypto_batch.h needs to do many packets at once. AES-GCM is in
-// gcm_cipher.h.
+// gcm_cipher.h, HMAC in hmac_tag.h.
 //
 // A false result is a library's failure (out of memory, a wrong length), or a tag that does not verify;
 // OpenSSL's error queue is left empty. Buffers are worked on in place. Objects are not shared between
@@ -20,6 +20,7 @@
 #include "ike/base/result.h"
 #include "ike/base/secret.h"
 #include "xfrm/soft/crypto_choice.h"
+#include "xfrm/soft/hmac_tag.h"
 #include "xfrm/soft/multi_buffer.h"
 
 namespace oakgate::soft {
@@ -88,22 +89,6 @@ struct NullCipher {};
 
 inline constexpr std::size_t kMaxIcv = 64;  // of any integrity algorithm, untruncated
 
-// HMAC (RFC 2104), truncated to the length asked for.
-class HmacTag {
- public:
-  [[nodiscard]] static Result<HmacTag> create(const char* digest, ByteView key);
-  // `tag` is at most the digest's size.
-  [[nodiscard]] bool compute(ByteView data, std::span<std::uint8_t> tag);
-
- private:
-  struct Deleter {
-    void operator()(EVP_MAC_CTX* context) const { EVP_MAC_CTX_free(context); }
-  };
-  using Context = std::unique_ptr<EVP_MAC_CTX, Deleter>;
-  explicit HmacTag(Context context) : context_(std::move(context)) {}
-  Context context_;
-};
-
 // AES-XCBC-MAC (RFC 3566), truncated to the length asked for.
 class XcbcTag {
  public:
@@ -135,7 +120,8 @@ class IntegrityTag {
 
  private:
   IntegrityTag() = default;
-  std::variant<std::monostate, HmacTag, XcbcTag> alone_;
+  // Of XCBC elsewhere: it is seldom done alone, and large.
+  std::variant<std::monostate, HmacTag, std::unique_ptr<XcbcTag>> alone_;
   MultiBufferTag together_;
   std::size_t least_ = 0;
 };

@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include "xfrm/soft/prefetch.h"
@@ -216,6 +217,40 @@ void MultiBufferGcm::open(ByteView nonce, ByteView aad, std::span<std::uint8_t> 
 
 namespace {
 
+// A key whose schedule lies behind it, in the same allocation: so long as its algorithm needs, of 100,000
+// SAs.
+struct alignas(16) Scheduled {
+  explicit Scheduled(std::size_t bytes) : bytes_(static_cast<std::uint16_t>(bytes)) {
+    std::fill_n(schedule(), bytes, std::uint8_t{0});
+  }
+  Scheduled(const Scheduled&) = delete;
+  Scheduled& operator=(const Scheduled&) = delete;
+  ~Scheduled() { OPENSSL_cleanse(schedule(), bytes_); }
+  // Aligned to 16 bytes, as the library wants it.
+  [[nodiscard]] std::uint8_t* schedule() { return reinterpret_cast<std::uint8_t*>(this + 1); }
+  [[nodiscard]] const std::uint8_t* schedule() const {
+    return reinterpret_cast<const std::uint8_t*>(this + 1);
+  }
+
+  struct Behind {
+    std::size_t bytes;
+  };
+  static void* operator new(std::size_t own, Behind behind) {
+    static_assert(alignof(Scheduled) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+    return ::operator new(own + behind.bytes);
+  }
+  static void operator delete(void* keyed, Behind) { ::operator delete(keyed); }
+  static void operator delete(void* keyed) { ::operator delete(keyed); }
+
+ private:
+  std::uint16_t bytes_;
+};
+template <typename Keyed, typename... Arguments>
+std::unique_ptr<Keyed> scheduled(std::size_t bytes, Arguments... arguments) {
+  static_assert(sizeof(Keyed) == sizeof(Scheduled));  // its schedule is behind all of it
+  return std::unique_ptr<Keyed>(new (Scheduled::Behind{bytes}) Keyed(bytes, arguments...));
+}
+
 struct CipherKind {
   IMB_CIPHER_MODE mode;
   IMB_KEY_SIZE_BYTES key;
@@ -233,20 +268,19 @@ constexpr std::array<CipherKind, kCipherLanes> kCiphers{{
     {IMB_CIPHER_DES3, IMB_KEY_192_BYTES, 8, false},
     {IMB_CIPHER_DES, static_cast<IMB_KEY_SIZE_BYTES>(8), 8, false},
 }};
-constexpr std::size_t kDesSchedule = 16;  // 64-bit words
+constexpr std::size_t kDesSchedule = 16 * sizeof(std::uint64_t);
 
 }  // namespace
 
-struct MultiBufferCipher::Keyed {
-  alignas(16) std::array<std::uint8_t, std::size_t{16} * 15> aes{};  // for the direction
-  std::array<std::array<std::uint64_t, kDesSchedule>, 3> des{};
-  std::array<const void*, 3> des_pointers{};
-  const void* key = nullptr;  // as a job takes it
+// Its schedule: AES's round keys for the direction; DES's of each key, and behind 3DES's the pointers to
+// them, which are what a job takes.
+struct MultiBufferCipher::Keyed : Scheduled {
   CipherLane lane{};
   CryptDirection direction{};
-  ~Keyed() {
-    OPENSSL_cleanse(aes.data(), aes.size());
-    OPENSSL_cleanse(des.data(), sizeof(des));
+  Keyed(std::size_t bytes, CipherLane its_lane, CryptDirection its_direction)
+      : Scheduled(bytes), lane(its_lane), direction(its_direction) {}
+  [[nodiscard]] const void* key() const {
+    return schedule() + (lane == CipherLane::des3 ? 3 * kDesSchedule : 0);
   }
 };
 
@@ -259,26 +293,27 @@ MultiBufferCipher MultiBufferCipher::create(CipherLane lane, ByteView key, Crypt
     return made;
   }
   IMB_MGR* const functions = manager().manager.get();
-  auto keyed = std::make_unique<Keyed>();
-  keyed->lane = lane;
-  keyed->direction = direction;
+  std::unique_ptr<Keyed> keyed;
   if (des) {
-    for (std::size_t i = 0; i < key.size() / 8; ++i) {
-      (void)functions->des_key_sched(keyed->des.at(i).data(), key.data() + 8 * i);
-      keyed->des_pointers.at(i) = keyed->des.at(i).data();
+    const std::size_t keys = key.size() / 8;
+    std::array<const void*, 3> pointers{};
+    keyed = scheduled<Keyed>(keys * kDesSchedule + sizeof(pointers), lane, direction);
+    for (std::size_t i = 0; i < keys; ++i) {
+      std::uint8_t* const one = keyed->schedule() + i * kDesSchedule;
+      (void)functions->des_key_sched(reinterpret_cast<std::uint64_t*>(one), key.data() + 8 * i);
+      pointers.at(i) = one;
     }
-    keyed->key = kind.mode == IMB_CIPHER_DES3 ? static_cast<const void*>(keyed->des_pointers.data())
-                                              : keyed->des.front().data();
+    std::memcpy(keyed->schedule() + keys * kDesSchedule, pointers.data(), sizeof(pointers));
   } else {
     alignas(16) std::array<std::uint8_t, std::size_t{16} * 15> other{};
+    keyed = scheduled<Keyed>(16 * (key.size() / 4 + 7), lane, direction);  // the rounds, and one
     const bool encrypt = direction == CryptDirection::encrypt || kind.mode == IMB_CIPHER_CNTR;
     const auto expand = key.size() == 16   ? functions->keyexp_128
                         : key.size() == 24 ? functions->keyexp_192
                                            : functions->keyexp_256;
-    expand(key.data(), encrypt ? keyed->aes.data() : other.data(),
-           encrypt ? other.data() : keyed->aes.data());
+    expand(key.data(), encrypt ? keyed->schedule() : other.data(),
+           encrypt ? other.data() : keyed->schedule());
     OPENSSL_cleanse(other.data(), other.size());
-    keyed->key = keyed->aes.data();
   }
   made.keyed_ = std::move(keyed);
   return made;
@@ -307,8 +342,8 @@ bool MultiBufferCipher::run(std::span<const Job> jobs) {
     job.msg_len_to_cipher_in_bytes = asked.data.size();
     job.iv = asked.iv;
     job.iv_len_in_bytes = kind.iv;
-    job.enc_keys = asked.cipher->keyed_->key;
-    job.dec_keys = asked.cipher->keyed_->key;
+    job.enc_keys = asked.cipher->keyed_->key();
+    job.dec_keys = asked.cipher->keyed_->key();
     job.key_len_in_bytes = static_cast<std::uint64_t>(kind.key);
     if (kind.by_burst) return;
     job.cipher_mode = kind.mode;
@@ -340,32 +375,26 @@ struct TagKind {
   IMB_HASH_ALG algorithm;
   hash_one_block_t IMB_MGR::*one_block;
   std::size_t block;
-  std::size_t tag;  // whole; XCBC gives what travels, and no more
+  std::size_t tag;    // whole; XCBC gives what travels, and no more
+  std::size_t state;  // of the hash, in 16 bytes; XCBC: of K1's schedule
   bool by_burst;
 };
 // In the order of TagLane.
 constexpr std::array<TagKind, kTagLanes> kTags{{
-    {IMB_AUTH_MD5, &IMB_MGR::md5_one_block, 64, 16, false},
-    {IMB_AUTH_HMAC_SHA_1, &IMB_MGR::sha1_one_block, 64, 20, true},
-    {IMB_AUTH_HMAC_SHA_256, &IMB_MGR::sha256_one_block, 64, 32, true},
-    {IMB_AUTH_HMAC_SHA_384, &IMB_MGR::sha384_one_block, 128, 48, true},
-    {IMB_AUTH_HMAC_SHA_512, &IMB_MGR::sha512_one_block, 128, 64, true},
-    {IMB_AUTH_AES_XCBC, nullptr, 16, 12, false},
+    {IMB_AUTH_MD5, &IMB_MGR::md5_one_block, 64, 16, 16, false},
+    {IMB_AUTH_HMAC_SHA_1, &IMB_MGR::sha1_one_block, 64, 20, 32, true},
+    {IMB_AUTH_HMAC_SHA_256, &IMB_MGR::sha256_one_block, 64, 32, 32, true},
+    {IMB_AUTH_HMAC_SHA_384, &IMB_MGR::sha384_one_block, 128, 48, 64, true},
+    {IMB_AUTH_HMAC_SHA_512, &IMB_MGR::sha512_one_block, 128, 64, 64, true},
+    {IMB_AUTH_AES_XCBC, nullptr, 16, 12, std::size_t{16} * 11, false},
 }};
 
 }  // namespace
 
-struct MultiBufferTag::Keyed {
-  // HMAC: the hash's state behind the block of ipad, and of opad. XCBC: K1's schedule, K2, K3.
-  alignas(16) std::array<std::uint8_t, std::size_t{16} * 11> inner{};
-  alignas(16) std::array<std::uint8_t, kMaxTag> outer{};
-  alignas(16) std::array<std::uint8_t, 16> third{};
+// Its schedule: HMAC: the hash's state behind the block of ipad, and of opad. XCBC: K1's schedule, K2, K3.
+struct MultiBufferTag::Keyed : Scheduled {
   TagLane lane{};
-  ~Keyed() {
-    OPENSSL_cleanse(inner.data(), inner.size());
-    OPENSSL_cleanse(outer.data(), outer.size());
-    OPENSSL_cleanse(third.data(), third.size());
-  }
+  Keyed(std::size_t bytes, TagLane its_lane) : Scheduled(bytes), lane(its_lane) {}
 };
 
 MultiBufferTag MultiBufferTag::create(TagLane lane, ByteView key) {
@@ -374,8 +403,9 @@ MultiBufferTag MultiBufferTag::create(TagLane lane, ByteView key) {
   const bool hmac = kind.one_block != nullptr;
   if (!manager().library.usable || (hmac ? key.size() > kind.block : key.size() != kind.block)) return made;
   IMB_MGR* const functions = manager().manager.get();
-  auto keyed = std::make_unique<Keyed>();
-  keyed->lane = lane;
+  auto keyed = scheduled<Keyed>(hmac ? 2 * kind.state : kind.state + 2 * kind.block, lane);
+  std::uint8_t* const inner = keyed->schedule();
+  std::uint8_t* const outer = inner + kind.state;
   if (hmac) {
     // RFC 2104 section 2: the key, padded with zeros to a block, under ipad and under opad.
     std::array<std::uint8_t, 128> block{};
@@ -384,11 +414,11 @@ MultiBufferTag MultiBufferTag::create(TagLane lane, ByteView key) {
       for (std::size_t i = 0; i < key.size(); ++i) block.at(i) ^= key[i];
       (functions->*kind.one_block)(block.data(), state);
     };
-    hash_under(0x36, keyed->inner.data());
-    hash_under(0x5c, keyed->outer.data());
+    hash_under(0x36, inner);
+    hash_under(0x5c, outer);
     OPENSSL_cleanse(block.data(), block.size());
   } else {
-    functions->xcbc_keyexp(key.data(), keyed->inner.data(), keyed->outer.data(), keyed->third.data());
+    functions->xcbc_keyexp(key.data(), inner, outer, outer + kind.block);
   }
   made.keyed_ = std::move(keyed);
   return made;
@@ -409,19 +439,20 @@ bool MultiBufferTag::run(std::span<const Job> jobs) {
   if (!own.usable || !lengths_good(jobs)) return false;
   const TagKind& kind = kTags.at(static_cast<std::size_t>(jobs.front().mac->keyed_->lane));
   const auto fill = [&](IMB_JOB& job, const Job& asked) {
-    const Keyed& key = *asked.mac->keyed_;
+    const std::uint8_t* const inner = asked.mac->keyed_->schedule();
+    const std::uint8_t* const outer = inner + kind.state;
     job.src = asked.data.data();
     job.hash_start_src_offset_in_bytes = 0;
     job.msg_len_to_hash_in_bytes = asked.data.size();
     job.auth_tag_output = asked.tag;
     job.auth_tag_output_len_in_bytes = kind.tag;
     if (kind.one_block != nullptr) {
-      job.u.HMAC._hashed_auth_key_xor_ipad = key.inner.data();
-      job.u.HMAC._hashed_auth_key_xor_opad = key.outer.data();
+      job.u.HMAC._hashed_auth_key_xor_ipad = inner;
+      job.u.HMAC._hashed_auth_key_xor_opad = outer;
     } else {
-      job.u.XCBC._k1_expanded = reinterpret_cast<const std::uint32_t*>(key.inner.data());
-      job.u.XCBC._k2 = key.outer.data();
-      job.u.XCBC._k3 = key.third.data();
+      job.u.XCBC._k1_expanded = reinterpret_cast<const std::uint32_t*>(inner);
+      job.u.XCBC._k2 = outer;
+      job.u.XCBC._k3 = outer + kind.block;
     }
     if (kind.by_burst) return;
     job.cipher_mode = IMB_CIPHER_NULL;
