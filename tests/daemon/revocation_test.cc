@@ -133,6 +133,7 @@ class FakeFetcher final : public Fetcher {
   Result<Fetched> fetch(const FetchRequest& request) const override {
     std::unique_lock lock(mutex);
     requests.push_back(request);
+    begun.push_back(read_clocks().instant);
     changed.wait(lock, [&] { return over || answers.contains(request.url); });
     if (over) return fail(ErrorCode::fetch_failed, "the test is over");
     const std::string answer = answers.at(request.url);
@@ -159,6 +160,7 @@ class FakeFetcher final : public Fetcher {
   mutable std::mutex mutex;
   mutable std::condition_variable changed;
   mutable std::vector<FetchRequest> requests;
+  mutable std::vector<Instant> begun;  // each of them
   std::map<std::string, std::string> answers;
   bool over = false;
 };
@@ -177,12 +179,13 @@ class RevocationTest : public testing::Test {
   }
   void begin(const RevocationTimes& times = {}) {
     revocation = std::move(*Revocation::create(
-        {{*loop, *log, store, fetcher,
-          [this](const RevocationSource& from, Milliseconds) { return get_crl(from.url); }},
-         *workers,
-         rng,
-         [this](ike::PeerRevoked one) { revoked.push_back(one.peer); },
-         [this] { return up; }},
+        {.fetch = {*loop, *log, store, fetcher,
+                   [this](const RevocationSource& from, Milliseconds) { return get_crl(from.url); }},
+         .workers = *workers,
+         .rng = rng,
+         .revoked = [this](ike::PeerRevoked one) { revoked.push_back(one.peer); },
+         .lists_changed = [this] { ++list_changes; },
+         .peers_up = [this] { return up; }},
         times));
   }
   void configure() {
@@ -232,6 +235,7 @@ class RevocationTest : public testing::Test {
   std::map<std::string, std::string> verdicts;
   std::vector<std::string> revoked;
   std::set<std::string> up;
+  int list_changes = 0;
   std::unique_ptr<Loop> loop;
   std::unique_ptr<WorkerPool> workers;
   std::unique_ptr<Log> log;
@@ -309,9 +313,7 @@ TEST_F(RevocationTest, TheFirstUsableAnswerIsEnough) {
 }
 
 TEST_F(RevocationTest, ATarpitSlowsNobodyElseDown) {
-  RevocationTimes times;
-  times.verdict = Milliseconds(700);
-  begin(times);
+  begin();
   // More URLs than there are threads, all at one server that never ends its answers.
   for (int i = 0; i < 10; ++i) {
     store->needs["slow"].push_back(source("http://tarpit.example/" + std::to_string(i), i % 2 == 0));
@@ -326,6 +328,14 @@ TEST_F(RevocationTest, ATarpitSlowsNobodyElseDown) {
   await_verdict("b", "good");
   EXPECT_FALSE(verdicts.contains("slow"));
   EXPECT_EQ(fetcher->urls().size(), 2U) << "one fetch at a time from one server";
+}
+
+TEST_F(RevocationTest, ATarpitDoesNotHoldAVerdictUp) {
+  RevocationTimes times;
+  times.verdict = Milliseconds(20);
+  begin(times);
+  store->needs["slow"] = {source("http://tarpit.example/a"), source("http://tarpit.example/b")};
+  verify("slow");
   await_verdict("slow", "crl-unavailable");
 }
 
@@ -584,8 +594,12 @@ TEST_F(RevocationTest, AFailedRefreshIsTriedAgainLessAndLessOften) {
   fetcher->give(kUrl, "down");
   configure();
   run_until([&] { return fetcher->urls().size() >= 7; });
-  // 1 + 2 + 4 + ... milliseconds: without doubling it would have been asked at each look.
-  EXPECT_GE(store->rereads, 12);
+  {
+    const std::lock_guard lock(fetcher->mutex);
+    for (std::size_t i = 1; i < 7; ++i) {
+      EXPECT_GE(fetcher->begun[i] - fetcher->begun[i - 1], Milliseconds(1 << (i - 1))) << i;
+    }
+  }
   fetcher->give(kUrl, "list");
   run_until([&] { return store->answered.contains(source(kUrl)); });
 }
@@ -605,7 +619,9 @@ TEST_F(RevocationTest, FilesThatChangedAreReadAgain) {
     store->revoked.insert("a");
     store->files_changed = true;
   }
+  EXPECT_EQ(list_changes, 0) << "a file that cannot be read is no new list";
   run_until([&] { return !revoked.empty(); });
+  EXPECT_EQ(list_changes, 1);
   EXPECT_EQ(std::count_if(lines.begin(), lines.end(),
                           [](const auto& line) { return line.find("corp.crl") != std::string::npos; }),
             1);
