@@ -1,5 +1,5 @@
 #!/bin/bash
-# libreswan 4.10 as the peer, in both roles, in user-mode Linux: both kernels' ESP.
+# libreswan 4.10 as the peer, in both roles, in a virtual machine: the kernel's ESP.
 #
 #   lan-a -- gw-a (oakgate) == outside == gw-b (libreswan) -- lan-b
 #

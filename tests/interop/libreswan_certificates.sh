@@ -1,6 +1,6 @@
 #!/bin/bash
 # libreswan 4.10 as the peer, in both roles, by RSA signatures: certificates out of an NSS database, CRLs, a
-# revoked peer, both kernels' ESP in user-mode Linux.
+# revoked peer, the kernel's ESP in a virtual machine.
 #
 #   lan-a -- gw-a (oakgate) == outside (192.0.2.254: nginx) == gw-b (libreswan) -- lan-b
 #

@@ -1,6 +1,6 @@
 #!/bin/bash
 # strongSwan 5.9 as the peer, in both roles: on the software plane with its kernel-libipsec (which forces UDP
-# encapsulation), in user-mode Linux with both kernels' ESP.
+# encapsulation), in a virtual machine with its kernel's ESP.
 #
 #   lan-a -- gw-a (oakgate) == outside == gw-b (strongSwan) -- lan-b
 #

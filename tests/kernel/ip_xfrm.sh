@@ -13,7 +13,7 @@ set -uo pipefail
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$(readlink -f "${1:-${OAKGATE_BUILD:-$top/build}}")
-[ -n "${OAKGATE_IN_UML:-}" ] || exec "$top/tests/peers/uml-run" -t 540 bash "${BASH_SOURCE[0]}" "$build" "${@:2}"
+[ -n "${OAKGATE_GUEST:-}" ] || exec "$top/tests/peers/uml-run" -t 540 bash "${BASH_SOURCE[0]}" "$build" "${@:2}"
 # shellcheck source=tests/lib/gtest.sh
 . "$top/tests/lib/gtest.sh"
 status=0

@@ -7,9 +7,8 @@
 #                                           gw-c -- lan-c, which for `mark` has the nets of lan-b once more
 #
 # planes: kernel
-# guest: qemu
 # time limit: 90 s
-[ -n "${OAKGATE_IN_QEMU:-}" ] || exec "$(dirname "$0")/../peers/qemu-run" -t 240 env PLANE=kernel \
+[ "${OAKGATE_GUEST:-}" = qemu ] || exec "$(dirname "$0")/../peers/qemu-run" -t 240 env PLANE=kernel \
   "OAKGATE_BUILD=${OAKGATE_BUILD:-}" bash "$(readlink -f "$0")"
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

@@ -22,12 +22,14 @@ OAKGATE_BUILD=${OAKGATE_BUILD:-$top/build}
 oakgated=$OAKGATE_BUILD/daemon/oakgated
 oakgate=$OAKGATE_BUILD/daemon/oakgate
 ns=og$$
-if [ -n "${OAKGATE_IN_UML:-}" ]; then work=$(mktemp -d /run/oakgate-test.XXXXXX); else work=$(mktemp -d /tmp/oakgate-test.XXXXXX); fi
+if [ -n "${OAKGATE_GUEST:-}" ]; then work=$(mktemp -d /run/oakgate-test.XXXXXX); else work=$(mktemp -d /tmp/oakgate-test.XXXXXX); fi
 chmod 711 "$work"
 : >"$work/pids"
 : >"$work/namespaces"
 failures=0
-patience=$((${OAKGATE_IN_UML:+2} + 2))
+patience=2 pause=0.1
+# A guest is slow, and one with a clock of its own waits for nothing: there, each try costs more than the wait.
+[ -z "${OAKGATE_GUEST:-}" ] || patience=4 pause=0.5
 
 # --- clean-up
 
@@ -320,13 +322,13 @@ show_logs() {
 finish() { exit $((failures > 0)); }
 
 # eventually SECONDS COMMAND...: until it succeeds; a short wait between tries. Seconds of a machine with nothing else to do:
-# a busy one, and user-mode Linux on it, get several times as many, which only what fails takes.
+# a busy one, and a guest on it, get several times as many, which only what fails takes.
 eventually() {
   local deadline=$((SECONDS + $1 * patience))
   shift
   until "$@"; do
     [ $SECONDS -lt $deadline ] || { complain "not within the time: $*"; return 1; }
-    read -rt 0.1 <> <(:) || true
+    read -rt $pause <> <(:) || true
   done
   rm -f "$work/detail"
 }

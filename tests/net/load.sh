@@ -8,7 +8,7 @@
 . "$(dirname "$0")/../lib/net.sh"
 topology a b
 load=$OAKGATE_BUILD/tests/load/oakgate-load
-fleet=${OAKGATE_IN_UML:+12}
+fleet=${OAKGATE_GUEST:+12}
 fleet=${fleet:-150}
 
 ip -n "$ns-gw-b" route add local 10.64.0.0/24 dev lo
