@@ -275,7 +275,8 @@ def suite_style(runner):
     check(runner, "style/format", ["clang-format-14", "--dry-run", "--Werror", *tracked("*.cc", "*.h")])
     shell = [p for p in tracked("scripts", "tests", "debian", ".ci") if p.suffix == ".sh" or is_shell(p)]
     shell.append(TOP / "scripts/completion/oakgate")
-    check(runner, "style/shellcheck", ["shellcheck", "-x", "-P", TOP, *shell])
+    some = ["xargs", "-0", "-P", JOBS, "-n", 8, "shellcheck", "-x", "-P", TOP]
+    check(runner, "style/shellcheck", ["sh", "-c", f'printf "%s\\0" "$@" | {shlex.join(map(str, some))}', "shellcheck", *shell])
     check(runner, "style/schema", [TOP / "scripts/check-schema"])
     pages = tracked("man/*.[0-9]")
     check(runner, "style/man pages", [TOP / "scripts/check-man", *pages])
@@ -324,7 +325,7 @@ def suite_sim(runner):
         for figures in re.findall(r"^fleets: .*$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
             print(f"        {figures}", flush=True)
     # The sanitizers see every path in far fewer runs.
-    meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_RUNS": "300"}, 10)
+    meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_RUNS": "100"}, 10)
 
 
 def suite_vectors(runner):
@@ -341,7 +342,7 @@ def suite_unit(runner):
 def suite_fuzz(runner):
     if runner.options.long:
         meson_suite(runner, BUILD, "fuzz", slower=4)
-    meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "3"}, 20)
+    meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "5"}, 20)
     if not runner.options.long:
         return
     if not build(runner, BUILD_FUZZ):

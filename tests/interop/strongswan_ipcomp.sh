@@ -36,7 +36,7 @@ we_initiate() {
   eventually 10 swan_up b
   compressed
   # SPI and CPI
-  swan_sas b | grep -Eq 'in  *[0-9a-f]{8}\/[0-9a-f]{4},' || complain "strongSwan: $(swan_sas b | tr '\n' ' ')"
+  swan_sas b | grep -E 'in  *[0-9a-f]{8}\/[0-9a-f]{4},' >/dev/null || complain "strongSwan: $(swan_sas b | tr '\n' ' ')"
 }
 they_initiate() {
   exits 0 og a down gw-b

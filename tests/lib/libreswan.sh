@@ -71,7 +71,7 @@ libre() {
   shift 2
   "$libreswan" "$verb" "$libreswan_top" "$work/$self/libre" "$@" >"$work/output" 2>&1
 }
-libre_up() { "$libreswan" whack "$libreswan_top" "$work/$1/libre" --trafficstatus 2>/dev/null | grep -q 'type=ESP'; }
+libre_up() { "$libreswan" whack "$libreswan_top" "$work/$1/libre" --trafficstatus 2>/dev/null | grep 'type=ESP' >/dev/null; }
 libre_logged() { grep -Eq -- "$2" "$work/$1/libre/pluto.log"; }
 libre_stop() {
   local pid

@@ -70,7 +70,7 @@ swan() {
   "$strongswan" "$verb" "$work/$self/swan" "$@" >"$work/output" 2>&1
 }
 swan_sas() { "$strongswan" ctl "$work/$1/swan" --list-sas 2>/dev/null; }
-swan_up() { swan_sas "$1" | grep -q 'INSTALLED'; }
+swan_up() { swan_sas "$1" | grep 'INSTALLED' >/dev/null; }
 swan_logged() { grep -Eq -- "$2" "$work/$1/swan/charon.log"; }
 swan_stop() {
   local pid

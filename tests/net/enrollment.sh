@@ -52,7 +52,7 @@ granted_at_once() {
   exits 0 pki a enroll --fqdn gw-a.example.net --ip-address "$(outer a)" --password-file "$work/a/password"
   says '%CRYPTO-6-CERTRET: Certificate received from Certificate Authority'
   chains a
-  openssl x509 -in "$work/a/gw-a.pem" -noout -text | grep -q 'DNS:gw-a.example.net, IP Address:192.0.2.1'
+  openssl x509 -in "$work/a/gw-a.pem" -noout -text | grep 'DNS:gw-a.example.net, IP Address:192.0.2.1' >/dev/null
 }
 # Typed on a terminal, and not seen on it; never one of the command's words.
 typed_password() {

@@ -4,6 +4,7 @@
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #
 # planes: software kernel
+# guest: uml
 # time limit: 60 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

@@ -83,7 +83,7 @@ others_are_left_alone() {
   eventually 20 adopted a
   foreign=$(ip -n "$ns-gw-a" xfrm state | grep -c 'spi 0x00004711')
   [ "$foreign" = 1 ] || complain "another program's SA is gone"
-  ! ip -n "$ns-gw-a" xfrm state | grep -q 'spi 0x00004712' || complain "a leftover of ours is still there"
+  ! ip -n "$ns-gw-a" xfrm state | grep 'spi 0x00004712' >/dev/null || complain "a leftover of ours is still there"
   policy=$(ip -n "$ns-gw-a" xfrm policy | grep -c 'src 10.77.0.0/24')
   [ "$policy" = 1 ] || complain "another program's policy is gone"
   ip -n "$ns-gw-a" xfrm state delete src 192.0.2.1 dst 203.0.113.9 proto esp spi 0x4711

@@ -263,7 +263,7 @@ revoked() {
 }
 
 copy() { at gw-a timeout 30 "$1" "${client[@]}" -P 2022 -i "$work/ssh/alice" "${@:2}" 2>&1; }
-running_says() { og a show running-config | grep -q "$1"; }
+running_says() { og a show running-config | grep "$1" >/dev/null; }
 copied_checked_applied_undone() {
   sed 's/198.51.100.2/198.51.100.77/' "$work/a/oakgate.yaml" >"$work/new.yaml"
   exits 0 copy scp "$work/new.yaml" alice@127.0.0.1:incoming/new.yaml
