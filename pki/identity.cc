@@ -178,10 +178,9 @@ bool same_user_name(std::string_view a, std::string_view b) {
 Result<void> check_identity(const PeerProof& proof, const Certificate& leaf) {
   if (auto held = check_against_certificate(proof.claimed, leaf); !held) return held;
   if (is_wanted(proof)) return {};
-  return fail(ErrorCode::identity_mismatch,
-              fmt::format("peer {} proved to be {}, and has to be {}", printable(proof.peer),
-                          describe(proof.claimed), describe_wanted(proof)),
-              "the identity that `identity:` of the peer names (default: its address)",
+  // Not escaped, and nothing behind it: who tells the peer's failures takes the identity from here.
+  return fail(ErrorCode::identity_mismatch, "the peer proved to be " + proof.claimed.to_string(),
+              describe_wanted(proof),
               fmt::format("If this is the peer, set identity: {} for it.", describe(proof.claimed)));
 }
 

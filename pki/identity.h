@@ -24,7 +24,8 @@ namespace oakgate::pki {
 [[nodiscard]] std::string printable(std::string_view text);
 
 // `proof.claimed` stands in the certificate, and is what `proof.wanted` says. ErrorCode::identity_mismatch:
-// "%CRYPTO-6-IKMP_NO_ID_CERT_ADDR_MATCH: ..." and its like, or another identity than the one configured.
+// "%CRYPTO-6-IKMP_NO_ID_CERT_ADDR_MATCH: ..." and its like, or another identity than the one configured:
+// "the peer proved to be IDENTITY", as the core says it of a pre-shared key; IDENTITY is not escaped.
 [[nodiscard]] Result<void> check_identity(const PeerProof& proof, const Certificate& leaf);
 
 }  // namespace oakgate::pki

@@ -4,10 +4,13 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cctype>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "conf/cisco/export.h"
+#include "conf/values.h"
 #include "daemon/text.h"
 
 namespace oakgate::explain {
@@ -117,6 +120,17 @@ Reason reason_of(const Failure& failure, const conf::PeerConfig* peer) {
     default:
       return by_code(code).value_or(Reason::other);
   }
+}
+
+// Of a peer that is somebody else than configured, who: as it said it, not escaped. Nothing if its
+// certificate does not hold what it said. Who verifies certificates puts the peer's name in front.
+std::optional<std::string> proved_identity(const Failure& failure) {
+  constexpr std::string_view kProved = "the peer proved to be ";
+  constexpr std::string_view kPeer = "peer ";
+  std::string_view text = failure.error.text;
+  if (text.starts_with(kPeer)) text.remove_prefix(std::min(text.size(), text.find(": ") + 2));
+  if (!text.starts_with(kProved)) return std::nullopt;
+  return std::string(text.substr(kProved.size()));
 }
 
 // ---- placeholders
@@ -299,7 +313,9 @@ void add_attributes(const Failure& failure, const conf::PeerConfig* peer, const 
       out.attributes.push_back({"proxy identities", "", values.at("ours"), "unknown"});
       return;
     case Reason::identity_differs:
-      out.attributes.push_back({"identity", values.at("detail"), values.at("expected"), "differs"});
+      out.attributes.push_back({"identity",
+                                printable(proved_identity(failure).value_or(failure.error.text), kDetail),
+                                values.at("expected"), "differs"});
       return;
     case Reason::wrong_key:
     case Reason::silent_after_proof:
@@ -399,6 +415,35 @@ void mend_transforms(const ProposalComparison& near, const conf::PeerConfig& pee
   if (std::string line = weak_line(peer, theirs); !line.empty()) out.here.push_back(std::move(line));
 }
 
+// A value of YAML: between quotes, unless it needs none wherever it is put.
+std::string yaml_value(const std::string& text) {
+  static constexpr std::string_view kPlain = ".:@-_=";
+  const bool plain =
+      !text.empty() && text.back() != ':' && std::all_of(text.begin(), text.end(), [](unsigned char c) {
+        return std::isalnum(c) != 0 || kPlain.find(static_cast<char>(c)) != std::string_view::npos;
+      });
+  if (plain) return text;
+  std::string out = "'";
+  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
+  return out + "'";
+}
+
+// The line that takes the peer for who it proved to be; a remark if that cannot be written there.
+std::string mend_identity(const Failure& failure, const std::string& peer) {
+  const std::string subject =
+      "peers: " + peer + ": identity: dn        # and at the device: crypto isakmp identity dn";
+  const std::optional<std::string> proved = proved_identity(failure);
+  if (!proved) return subject;  // its certificate does not hold what it claims
+  // The book cuts long texts.
+  if (failure.error.text.size() >= ike::FailureBook::kText)
+    return proved->starts_with("dn:") ? subject
+                                      : "its identity is too long: have the device send another one";
+  const bool ascii = std::all_of(proved->begin(), proved->end(), [](char c) { return c >= ' ' && c <= '~'; });
+  if (!ascii || !conf::parse_identity(*proved))
+    return "no `identity:` can be " + printable(*proved) + ": have the device send another one";
+  return fmt::format("peers: {}: identity: {}", peer, yaml_value(*proved));
+}
+
 void mend_here(const Failure& failure, const conf::Config& config, const conf::PeerConfig* peer,
                const Values& values, Diagnosis& out) {
   for (const std::string& line : split(reason_row(out.reason).here, '\n'))
@@ -416,11 +461,7 @@ void mend_here(const Failure& failure, const conf::Config& config, const conf::P
     out.here.push_back(fmt::format("peers: {}: tunnels: {}: {{local: {}, remote: {}}}", name,
                                    values.at("tunnel"), theirs.substr(0, middle), theirs.substr(middle + 5)));
   } else if (out.reason == Reason::identity_differs) {
-    constexpr std::string_view kProved = "the peer proved to be ";
-    const std::string& text = failure.error.text;
-    out.here.push_back(fmt::format(
-        "peers: {}: identity: {}", name,
-        text.starts_with(kProved) ? printable(text.substr(kProved.size())) : "what it proves to be"));
+    out.here.push_back(mend_identity(failure, name));
   }
 }
 

@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <set>
 #include <sstream>
 
 #include "conf/cisco/import.h"
@@ -26,54 +27,117 @@ std::string page(const std::string& name = "oakgate.yaml.5") {
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
-TEST(Manual, ExampleIsValid) {
+void drop_escapes(std::string& text) {
+  for (auto at = text.find("\\-"); at != std::string::npos; at = text.find("\\-", at)) text.erase(at, 1);
+}
+
+// The example of oakgate.yaml(5).
+LoadOutcome example() {
   const std::string text = page();
   const std::string begin = ".\\\" begin example\n.Bd -literal -offset indent\n";
   const std::size_t start = text.find(begin);
-  ASSERT_NE(start, std::string::npos);
-  std::string example = text.substr(start + begin.size());
-  example.resize(example.find(".Ed"));
-  for (auto at = example.find("\\-"); at != std::string::npos; at = example.find("\\-", at))
-    example.erase(at, 1);
-  const auto outcome = parse_config(example, "oakgate.yaml.5");
+  EXPECT_NE(start, std::string::npos);
+  if (start == std::string::npos) return {};
+  std::string shown = text.substr(start + begin.size());
+  shown.resize(shown.find(".Ed"));
+  drop_escapes(shown);
+  return parse_config(shown, "oakgate.yaml.5");
+}
+
+TEST(Manual, ExampleIsValid) {
+  const auto outcome = example();
   EXPECT_THAT(lines(outcome), IsEmpty());
   ASSERT_TRUE(outcome.config);
   EXPECT_EQ(outcome.config->peers.size(), 2U);
 }
 
-// What a page shows between `.\" begin WHAT` and `.\" end`, as a reader sees it.
-std::string shown(const std::string& text, const std::string& what) {
-  const std::string begin = ".\\\" begin " + what + "\n";
-  const std::size_t start = text.find(begin);
-  EXPECT_NE(start, std::string::npos) << what;
-  if (start == std::string::npos) return {};
-  std::istringstream lines(text.substr(start, text.find(".\\\" end", start + 1) - start));
-  std::string out;
-  for (std::string line; std::getline(lines, line);) {
-    if (line.starts_with(".")) continue;
-    for (auto at = line.find("\\-"); at != std::string::npos; at = line.find("\\-", at)) line.erase(at, 1);
-    out += line + "\n";
+struct Device {
+  std::string page;
+  std::string dialect;
+  std::string running_config;
+};
+
+// What the pages show between `.\" begin running-config DIALECT` and `.\" end`, as a reader sees it.
+std::vector<Device> devices() {
+  std::vector<Device> out;
+  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
+  const std::string begin = ".\\\" begin running-config ";
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(root == nullptr ? "." : root) / "man")) {
+    const std::string name = entry.path().filename();
+    bool inside = false;
+    std::istringstream text(page(name));
+    for (std::string line; std::getline(text, line);) {
+      if (line.starts_with(begin)) out.push_back({name, line.substr(begin.size()), {}});
+      if (line.starts_with(begin)) inside = true;
+      if (line.starts_with(".\\\" end")) inside = false;
+      if (!inside || line.starts_with(".")) continue;
+      drop_escapes(line);
+      out.back().running_config += line + "\n";
+    }
   }
   return out;
 }
 
-// The devices' configurations of oakgate-cisco(7) become ones that oakgated takes, with every line carried
-// over.
+// One that oakgated takes, with every line carried over.
+Config imported(const Device& device) {
+  const auto imported = cisco::import_cisco(device.running_config, std::chrono::year{2027} / 6 / 30);
+  for (const auto& note : imported.notes) ADD_FAILURE() << note.text << ": " << note.why;
+  EXPECT_EQ(imported.peers, 1U);
+  EXPECT_EQ(imported.files.size(), 1U);
+  const auto outcome = parse_config(imported.yaml, "oakgate.yaml");
+  EXPECT_THAT(lines(outcome), IsEmpty()) << imported.yaml;
+  return outcome.config.value_or(Config{});
+}
+
 TEST(Manual, RunningConfigurationsAreImported) {
-  for (const char* dialect : {"ios", "pix"}) {
-    SCOPED_TRACE(dialect);
-    const std::string text = shown(page("oakgate-cisco.7"), std::string("running-config ") + dialect);
-    const auto imported = cisco::import_cisco(text, std::chrono::year{2027} / 6 / 30);
-    for (const auto& note : imported.notes) ADD_FAILURE() << note.text << ": " << note.why;
-    EXPECT_EQ(imported.peers, 1U);
-    EXPECT_EQ(imported.tunnels, 1U);
-    EXPECT_EQ(imported.files.size(), 1U);
-    const auto outcome = parse_config(imported.yaml, "oakgate.yaml");
-    EXPECT_THAT(lines(outcome), IsEmpty()) << imported.yaml;
-    ASSERT_TRUE(outcome.config);
-    EXPECT_EQ(outcome.config->peers[0].address.to_string(), "192.0.2.1");
-    EXPECT_EQ(imported.yaml.find("allow_weak") != std::string::npos, std::string_view(dialect) == "pix");
+  std::multiset<std::string> shown;
+  for (const Device& device : devices()) {
+    SCOPED_TRACE(device.page + ": " + device.dialect);
+    shown.insert(device.page + " " + device.dialect);
+    const Config config = imported(device);
+    ASSERT_EQ(config.peers.size(), 1U);
+    EXPECT_EQ(config.peers[0].address.to_string(), "192.0.2.1");
+    EXPECT_EQ(config.peers[0].allow_weak.has_value(), device.dialect == "pix");
   }
+  EXPECT_THAT(shown, testing::ElementsAre("oakgate-cisco.7 ios", "oakgate-cisco.7 pix", "oakgate.yaml.5 ios",
+                                          "oakgate.yaml.5 pix", "oakgated.8 ios", "oakgated.8 pix"));
+}
+
+std::set<std::string> pairs_of(const PeerConfig& peer, bool mirrored) {
+  std::set<std::string> out;
+  for (const TunnelConfig& tunnel : peer.tunnels) {
+    for (const SelectorPair& pair : tunnel.pairs) {
+      const std::string text = pair.to_string();
+      const std::size_t middle = text.find(" === ");
+      out.insert(mirrored ? text.substr(middle + 5) + " === " + text.substr(0, middle) : text);
+    }
+  }
+  return out;
+}
+
+// What oakgate.yaml(5) shows of the devices is the other side of its example.
+TEST(Manual, TheDevicesMirrorTheExample) {
+  const auto outcome = example();
+  ASSERT_TRUE(outcome.config);
+  std::size_t next = 0;
+  for (const Device& device : devices()) {
+    if (device.page != "oakgate.yaml.5") continue;
+    SCOPED_TRACE(device.dialect);
+    ASSERT_LT(next, outcome.config->peers.size());
+    const PeerConfig& ours = outcome.config->peers[next++];
+    const Config config = imported(device);
+    ASSERT_EQ(config.peers.size(), 1U);
+    const PeerConfig& theirs = config.peers[0];
+    EXPECT_EQ(config.gateway.listen.at(0).to_string(), ours.address.to_string());
+    EXPECT_EQ(to_string(theirs.policies.at(0)), to_string(ours.policies.at(0)));
+    EXPECT_EQ(theirs.policies.at(0).lifetime, ours.policies.at(0).lifetime);
+    EXPECT_EQ(to_string(theirs.tunnels.at(0).transform_sets.at(0)),
+              to_string(ours.tunnels.at(0).transform_sets.at(0)));
+    EXPECT_EQ(theirs.tunnels.at(0).pfs, ours.tunnels.at(0).pfs);
+    EXPECT_EQ(pairs_of(theirs, true), pairs_of(ours, false));
+  }
+  EXPECT_EQ(next, 2U);
 }
 
 // The keys that each section accepts, asked by the error for one that it does not.

@@ -148,8 +148,8 @@ certificates() {
 }
 identity() {
   in_a '/identity: "hostname:1720-1/s/1720-1/1720-9/'
-  mistake identity-differs 'mymap-5 proved to be hostname:1720-1\.cisco\.com' 'crypto isakmp identity hostname'
-  says 'peers: mymap-5: identity:'
+  mistake identity-differs 'proved to be somebody else' 'crypto isakmp identity hostname'
+  says 'peers: mymap-5: identity: hostname:1720-1\.cisco\.com$'
 }
 # gw-b does not offer what has ended: it is its explain that tells.
 ended() {

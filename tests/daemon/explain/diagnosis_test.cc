@@ -378,6 +378,36 @@ TEST_F(DiagnosisTest, Identities) {
   EXPECT_EQ(diagnosis.reason, Reason::identity_refused);
 }
 
+// To copy: whatever YAML makes of the characters, and never what the configuration would not take.
+TEST_F(DiagnosisTest, AnIdentityAsTheConfigurationTakesIt) {
+  const auto line_for = [this](const std::string& identity) {
+    return explain(failure(EventId::phase1_failed, ErrorCode::identity_mismatch,
+                           "the peer proved to be " + identity))
+        .here;
+  };
+  EXPECT_THAT(line_for("192.0.2.77"), ElementsAre("peers: gw-b: identity: 192.0.2.77"));
+  const Diagnosis by_certificate =
+      explain(failure(EventId::phase1_failed, ErrorCode::identity_mismatch,
+                      "peer gw-b: the peer proved to be hostname:r1.example.net"));
+  EXPECT_THAT(by_certificate.here, ElementsAre("peers: gw-b: identity: hostname:r1.example.net"));
+  EXPECT_EQ(by_certificate.attributes.at(0).theirs, "hostname:r1.example.net");
+  EXPECT_THAT(line_for("2001:db8::"), ElementsAre("peers: gw-b: identity: '2001:db8::'"));
+  EXPECT_THAT(line_for("user-fqdn:pix@example.net"),
+              ElementsAre("peers: gw-b: identity: user-fqdn:pix@example.net"));
+  EXPECT_THAT(line_for("dn:CN=gw-b,O=corp"), ElementsAre("peers: gw-b: identity: 'dn:CN=gw-b,O=corp'"));
+  EXPECT_THAT(line_for("dn:CN=it's \\#1\\, \\C3\\BC,O=corp"),
+              ElementsAre("peers: gw-b: identity: 'dn:CN=it''s \\#1\\, \\C3\\BC,O=corp'"));
+  EXPECT_THAT(line_for("hostname:r1\x1b[2J"),
+              ElementsAre("no `identity:` can be hostname:r1\\x1b[2J: have the device send another one"));
+  EXPECT_THAT(line_for("hostname:"), ElementsAre(HasSubstr("no `identity:` can be hostname:")));
+  EXPECT_THAT(line_for("hostname:" + std::string(600, 'a')), ElementsAre(HasSubstr("too long")));
+  EXPECT_THAT(line_for("dn:CN=" + std::string(600, 'a')), ElementsAre(HasSubstr("identity: dn ")));
+  const ike::Failure uncertified = failure(
+      EventId::phase1_failed, ErrorCode::identity_mismatch,
+      "%CRYPTO-6-IKMP_NO_ID_CERT_ADDR_MATCH: ID of 192.0.2.77 (type 1) and certificate addr with none");
+  EXPECT_THAT(explain(uncertified).here, ElementsAre(HasSubstr("crypto isakmp identity dn")));
+}
+
 TEST_F(DiagnosisTest, AStranger) {
   ike::Failure one =
       failure(EventId::unknown_peer, ErrorCode::unknown_peer, "No pre-shared key with 198.51.100.9");
