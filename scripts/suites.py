@@ -251,8 +251,13 @@ class Scripts:
             pool.shutdown()
 
 
-def planes(script):
-    return header_value(script, "planes", "software").split()
+def planes(runner, script):
+    """`# planes: software kernel`; those of `# planes when long:` only with --long, where one plane says what the other says."""
+    when_long = header_value(script, "planes when long", "").split()
+    if when_long and not runner.options.long:
+        print(f"        with --long {script.stem} also runs on the plane: {' '.join(when_long)}", flush=True)
+        when_long = []
+    return header_value(script, "planes", "software").split() + when_long
 
 
 def scripts_in(folder):
@@ -370,13 +375,13 @@ def suite_install(runner):
 
 
 def net_scripts(_):
-    return [("net", s, "software") for s in scripts_in("net") if "software" in planes(s)]
+    return [("net", s, "software") for s in scripts_in("net") if "software" in header_value(s, "planes", "software").split()]
 
 
 def kernel_scripts(runner):
     check(runner, "kernel/Debian's kernel is unpacked", [QEMU_RUN, "unpack"])
     own = [("kernel", s, "kernel") for s in scripts_in("kernel")]
-    return own + [("kernel", s, "kernel") for s in scripts_in("net") if "kernel" in planes(s)]
+    return own + [("kernel", s, "kernel") for s in scripts_in("net") if "kernel" in planes(runner, s)]
 
 
 def package_scripts(_):
@@ -386,7 +391,7 @@ def package_scripts(_):
 def interop_scripts(runner):
     unpack = [TOP / "tests/peers/libreswan", "unpack", BUILD / "peers/libreswan"]
     check(runner, "interop/libreswan is unpacked", unpack)
-    return [("interop", s, plane) for s in scripts_in("interop") for plane in planes(s)]
+    return [("interop", s, plane) for s in scripts_in("interop") for plane in planes(runner, s)]
 
 
 ALONE = {

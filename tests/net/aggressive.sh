@@ -4,7 +4,8 @@
 #   lan-a -- gw-a == outside == gw-b -- lan-b      gw-a knows its peers by host name, wherever they call from
 #                       ‖
 #                      gw-c -- lan-c
-# planes: software kernel
+# planes: software
+# planes when long: kernel
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

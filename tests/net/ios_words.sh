@@ -7,7 +7,8 @@
 #                       ‖
 #                      gw-c -- lan-c
 #
-# planes: software kernel
+# planes: software
+# planes when long: kernel
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"

@@ -5,7 +5,8 @@
 #   lan-a -- gw-a == outside (192.0.2.254: nginx, slapd, OCSP responder, tarpit) == gw-b -- lan-b
 #                       ‖
 #                      gw-c -- lan-c
-# planes: software kernel
+# planes: software
+# planes when long: kernel
 # time limit: 300 s
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh

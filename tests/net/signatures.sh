@@ -5,7 +5,8 @@
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #                       ‖
 #                      gw-c -- lan-c           two peers behind one address
-# planes: software kernel
+# planes: software
+# planes when long: kernel
 # shellcheck disable=SC2034  # much is for config
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
