@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "xfrm/kernel/migration.h"
+#include "xfrm/kernel/second_look.h"
 #include "xfrm/kernel/xfrm_events.h"
 #include "xfrm/netlink/guard.h"
 #include "xfrm/netlink/state_probe.h"
@@ -82,11 +83,12 @@ using MarkedSa = std::pair<SaId, PacketMark>;
 class KernelDataPlane final : public DataPlane {
  public:
   KernelDataPlane(NetlinkSocket requests, XfrmEvents events, std::unique_ptr<Guard> guard, UniqueFd start,
-                  UniqueFd poll)
+                  SecondLook second_look, UniqueFd poll)
       : requests_(std::move(requests)),
         events_(std::move(events)),
         guard_(std::move(guard)),
         start_(std::move(start)),
+        second_look_(std::move(second_look)),
         poll_(std::move(poll)),
         drops_before_(read_xfrm_statistics().value_or(DropCounts{})) {}
 
@@ -115,7 +117,7 @@ class KernelDataPlane final : public DataPlane {
     return within_memory([&] { return remove_sas(sas); });
   }
   [[nodiscard]] Result<void> move(std::span<const SaMove> sas) override {
-    return within_memory([&] { return move_states(requests_, sas_, sas); });
+    return within_memory([&] { return move_sas(sas); });
   }
   [[nodiscard]] Result<std::vector<SaCounters>> counters(std::span<const SaId> sas) override {
     return within_memory([&] { return count(sas); });
@@ -131,6 +133,7 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] Result<void> unguard(Reqid reqid);
   [[nodiscard]] Result<void> add_states(std::span<const SaSpec> sas);
   [[nodiscard]] Result<void> remove_sas(std::span<const SaId> sas);
+  [[nodiscard]] Result<void> move_sas(std::span<const SaMove> sas);
   [[nodiscard]] Result<std::vector<SaCounters>> count(std::span<const SaId> sas);
   [[nodiscard]] Result<void> remove_states(std::span<const MarkedSa> sas);
   [[nodiscard]] Result<std::map<SaId, SaCounters>> query(std::span<const SaId> sas);
@@ -143,14 +146,19 @@ class KernelDataPlane final : public DataPlane {
   [[nodiscard]] std::vector<Reqid> due_acquires(const XfrmEventBatch& events);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> known(const std::vector<SaId>& ids) const;
   [[nodiscard]] std::vector<std::pair<MovedSa, Reqid>> moved_sas(const XfrmEventBatch& events) const;
-  [[nodiscard]] Result<void> make_up_for_overrun(XfrmEventBatch& batch);
+  // The kernel's states and ours are the same again: what it holds and we do not know is removed, what it has
+  // lost is in `batch` as expired; what it had no room to say is there, too.
+  [[nodiscard]] Result<void> resynchronise(XfrmEventBatch& batch);
+  [[nodiscard]] Result<void> remove_unknown(const std::vector<StateReport>& states);
   [[nodiscard]] std::vector<std::pair<SaId, Reqid>> gone_sas(const XfrmEventBatch& events);
 
   NetlinkSocket requests_;
   XfrmEvents events_;
   std::unique_ptr<Guard> guard_;
   UniqueFd start_;  // readable until the first dispatch(), and while there are warnings
-  UniqueFd poll_;   // epoll over events_, guard_ and start_
+  SecondLook second_look_;
+  UniqueFd poll_;          // epoll over events_, guard_, start_ and second_look_
+  bool in_doubt_ = false;  // that the last second look failed has been told
   bool leftovers_released_ = false;
   std::set<int> non_ike_sockets_;  // that carry ESP as drafts 00 and 01 of NAT traversal have it
 
@@ -175,9 +183,17 @@ void KernelDataPlane::dispatch(DataPlaneListener& listener) {
   }
   note(guard_->dispatch());
   auto events = events_.read();
-  if (!events) warnings.push_back(std::move(events.error()));
   XfrmEventBatch batch = events ? std::move(*events) : XfrmEventBatch{};
-  if (batch.overrun) note(make_up_for_overrun(batch));
+  if (!events) {
+    warnings.push_back(std::move(events.error()));
+    batch.overrun = true;  // what had been read of them is lost
+  }
+  if (second_look_.take() || batch.overrun) {
+    auto done = resynchronise(batch);
+    if (!done) second_look_.later();
+    if (!done && !in_doubt_) warnings.push_back(std::move(done.error()));
+    in_doubt_ = !done;
+  }
   // The listener may call back into the plane: everything is settled before it hears of it.
   const std::vector<Reqid> acquires = due_acquires(batch);
   const auto soft = known(batch.soft_limits);
@@ -231,9 +247,9 @@ std::vector<std::pair<SaId, Reqid>> KernelDataPlane::gone_sas(const XfrmEventBat
   return gone;
 }
 
-// What the kernel had no room to say, found by one dump: SAs that are gone, or past their soft limit, and
-// acquires. (Mappings are said again with the peer's next packet.)
-Result<void> KernelDataPlane::make_up_for_overrun(XfrmEventBatch& batch) {
+// By one dump: SAs that are gone, or past their soft limit, and acquires. (Mappings are said again with the
+// peer's next packet.)
+Result<void> KernelDataPlane::resynchronise(XfrmEventBatch& batch) {
   auto states = our_states(requests_);
   if (!states) return tl::unexpected(states.error());
   std::set<SaId> present;
@@ -250,7 +266,15 @@ Result<void> KernelDataPlane::make_up_for_overrun(XfrmEventBatch& batch) {
   }
   std::sort(batch.expired.begin(), batch.expired.end());
   batch.expired.erase(std::unique(batch.expired.begin(), batch.expired.end()), batch.expired.end());
-  return {};
+  return remove_unknown(*states);
+}
+
+Result<void> KernelDataPlane::remove_unknown(const std::vector<StateReport>& states) {
+  std::vector<MarkedSa> unknown;
+  for (const StateReport& state : states) {
+    if (!state.larval && !sas_.contains(state.id)) unknown.emplace_back(state.id, state.mark);
+  }
+  return remove_states(unknown);
 }
 
 Result<void> KernelDataPlane::attach_encapsulation_socket(int socket_fd, const Endpoint& local,
@@ -336,7 +360,12 @@ Result<void> KernelDataPlane::add_states(std::span<const SaSpec> sas) {
     messages.push_back(add_state_message(sa, device));
   }
   auto answers = requests_.transact(messages);
-  if (!answers) return tl::unexpected(answers.error());
+  if (!answers) {
+    // Some of them may be there: an answer was lost, or could not be read.
+    const auto states = our_states(requests_);
+    if (!states || !remove_unknown(*states)) second_look_.soon();
+    return tl::unexpected(answers.error());
+  }
   const auto failed =
       std::find_if(answers->begin(), answers->end(), [](const auto& answer) { return !answer.ok(); });
   if (failed == answers->end()) {
@@ -348,7 +377,8 @@ Result<void> KernelDataPlane::add_states(std::span<const SaSpec> sas) {
   for (std::size_t i = 0; i < sas.size(); ++i) {
     if ((*answers)[i].ok()) installed.emplace_back(sas[i].id, held(sas[i]).mark);
   }
-  static_cast<void>(remove_states(installed));  // the error that is reported is the one that led here
+  static_cast<void>(remove_states(installed));  // the error that is reported is the one that led here; this
+                                                // one's states are looked for again
   const SaSpec& sa = sas[static_cast<std::size_t>(failed - answers->begin())];
   return fail(refused_state(sa, *failed, "install the " + describe(sa.id)));
 }
@@ -402,13 +432,25 @@ Result<void> KernelDataPlane::remove_states(std::span<const MarkedSa> sas) {
     sas_.erase(id);
   }
   auto answers = requests_.transact(messages);
-  if (!answers) return tl::unexpected(answers.error());
+  // What stays is not ours any more, and goes with the second look.
+  if (!answers) {
+    second_look_.soon();
+    return tl::unexpected(answers.error());
+  }
   for (std::size_t i = 0; i < sas.size(); ++i) {
     const NetlinkAnswer& answer = (*answers)[i];
-    if (!answer.ok() && answer.error != ESRCH)
-      return fail(netlink_error(answer, "remove the " + describe(sas[i].first)));
+    if (answer.ok() || answer.error == ESRCH) continue;
+    second_look_.soon();
+    return fail(netlink_error(answer, "remove the " + describe(sas[i].first)));
   }
   return {};
+}
+
+Result<void> KernelDataPlane::move_sas(std::span<const SaMove> sas) {
+  auto moved = move_states(requests_, sas_, sas);
+  if (!moved && moved.error().code != ErrorCode::not_found && moved.error().code != ErrorCode::unsupported)
+    second_look_.soon();  // they may be at either place, or gone
+  return moved;
 }
 
 Result<std::map<SaId, SaCounters>> KernelDataPlane::query(std::span<const SaId> sas) {
@@ -497,12 +539,14 @@ Result<std::unique_ptr<DataPlane>> make_kernel_data_plane(std::span<const Transf
       Guard::open(std::nullopt, InboundDrop::xfrm, kept == nullptr ? LeftStates::removed : LeftStates::kept);
   if (!guard) return tl::unexpected(guard.error());
   UniqueFd start(eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK));
+  auto second_look = SecondLook::open();
+  if (!second_look) return tl::unexpected(second_look.error());
   UniqueFd poll(epoll_create1(EPOLL_CLOEXEC));
-  for (const int fd : {start.get(), events->fd(), (*guard)->fd()}) {
+  for (const int fd : {start.get(), second_look->fd(), events->fd(), (*guard)->fd()}) {
     if (auto watched = watch(poll, fd); !watched) return tl::unexpected(watched.error());
   }
   auto plane = std::make_unique<KernelDataPlane>(std::move(*requests), std::move(*events), std::move(*guard),
-                                                 std::move(start), std::move(poll));
+                                                 std::move(start), std::move(*second_look), std::move(poll));
   if (kept != nullptr) {
     auto adopted = plane->adopt(kept->sas);
     if (!adopted) return tl::unexpected(adopted.error());

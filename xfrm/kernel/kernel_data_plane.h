@@ -4,7 +4,9 @@
 // limits. Differences the contract leaves open: `SaCounters::selector_mismatch` stays 0 (the kernel counts it
 // for all SAs together, /proc/net/xfrm_stat); after an acquire the kernel itself keeps quiet for
 // net.core.xfrm_acq_expires seconds (30) unless an SA comes; a policy whose peer address is unknown drops
-// without acquire. Events that the kernel dropped for want of room (ENOBUFS) are made up for by one dump.
+// without acquire. Events that the kernel dropped for want of room (ENOBUFS) are made up for by one dump; so
+// is an answer that was lost, or a state that the kernel had no memory to remove: each second, until it is
+// done.
 #pragma once
 
 #include <memory>

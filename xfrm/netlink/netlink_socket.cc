@@ -14,6 +14,8 @@ namespace {
 constexpr std::size_t kBatch = 64;           // acknowledgements that surely fit the default receive buffer
 constexpr std::size_t kBatchOfQueries = 16;  // the same with an object beside each
 constexpr timeval kPatience{5, 0};
+constexpr int kDumps = 3;    // of one list, while changes or losses interrupt it
+constexpr int kLosses = 16;  // of one dump: the kernel had no memory for a part
 
 std::string_view family_name(NetlinkFamily family) {
   return family == NetlinkFamily::route ? "rtnetlink" : "XFRM netlink";
@@ -203,39 +205,60 @@ Result<void> NetlinkSocket::request(NetlinkMessage& message, std::string_view op
   return {};
 }
 
-// Gathers one dump's objects; true if a change interrupted it.
-Result<bool> NetlinkSocket::dump_once(NetlinkMessage& message, std::string_view operation,
-                                      std::vector<SecretBytes>& objects) {
+namespace {
+
+// A dump that the kernel could not go on with ends with an errno where otherwise the number of objects may
+// stand.
+NetlinkAnswer parse_end(const nlmsghdr& message) {
+  const auto* error = netlink_header<int>(message);
+  return {error != nullptr && *error < 0 ? -*error : 0, {}};
+}
+
+}  // namespace
+
+// Gathers one dump's objects. A part that was lost does not end the dump in the kernel: it is read to its
+// end, or the next one would find it under way (EBUSY).
+Result<NetlinkSocket::Dumped> NetlinkSocket::dump_once(NetlinkMessage& message, std::string_view operation,
+                                                       std::vector<SecretBytes>& objects) {
   message.header().nlmsg_flags |= NLM_F_DUMP;
   if (auto sent = send({&message, 1}); !sent) return tl::unexpected(sent.error());
-  bool interrupted = false;
+  Dumped dumped = Dumped::whole;
+  int losses = 0;
   bool done = false;
   NetlinkAnswer failure;
   while (!done) {
     const int error = read_datagram([&](const nlmsghdr& part) {
       if (part.nlmsg_seq != sequence_) return Next::more;
-      if ((part.nlmsg_flags & NLM_F_DUMP_INTR) != 0) interrupted = true;
+      if ((part.nlmsg_flags & NLM_F_DUMP_INTR) != 0 && dumped == Dumped::whole) dumped = Dumped::changed;
       if (part.nlmsg_type == NLMSG_ERROR) failure = parse_answer(part);
+      if (part.nlmsg_type == NLMSG_DONE) failure = parse_end(part);
       done = part.nlmsg_type == NLMSG_DONE || part.nlmsg_type == NLMSG_ERROR;
       if (done) return Next::stop;
       objects.emplace_back(ByteView{reinterpret_cast<const std::uint8_t*>(&part), part.nlmsg_len});
       return Next::more;
     });
+    if (error == ENOBUFS && ++losses <= kLosses) {
+      dumped = Dumped::lost;
+      continue;
+    }
     if (error != 0 && error != EINTR) return fail(socket_error(operation, error));
   }
   if (!failure.ok()) return fail(netlink_error(failure, operation));
-  return interrupted;
+  return dumped;
 }
 
 Result<void> NetlinkSocket::dump(NetlinkMessage& message, std::string_view operation,
                                  const NetlinkHandler& handler) {
   std::vector<SecretBytes> objects;
-  for (int attempt = 0; attempt < 3; ++attempt) {
+  Dumped last = Dumped::lost;
+  for (int attempt = 0; attempt < kDumps && last != Dumped::whole; ++attempt) {
     objects.clear();
-    auto interrupted = dump_once(message, operation, objects);
-    if (!interrupted) return tl::unexpected(interrupted.error());
-    if (!*interrupted) break;
+    auto dumped = dump_once(message, operation, objects);
+    if (!dumped) return tl::unexpected(dumped.error());
+    last = *dumped;
   }
+  // Changes go on for ever on a busy gateway; but what was lost is not there, and nobody may believe it gone.
+  if (last == Dumped::lost) return fail(socket_error(operation, ENOBUFS));
   for (const SecretBytes& object : objects) handler(*reinterpret_cast<const nlmsghdr*>(object.view().data()));
   return {};
 }

@@ -52,7 +52,8 @@ class NetlinkSocket {
   [[nodiscard]] Result<void> request(NetlinkMessage& message, std::string_view operation,
                                      const NetlinkHandler& handler = {});
   // A request with NLM_F_DUMP. Repeated (up to three times) when the kernel says that a change interrupted
-  // it; `handler` sees the objects of one whole dump.
+  // it, or that it had no memory for a part; `handler` sees the objects of one whole dump. An error if the
+  // kernel could not bring it to its end.
   [[nodiscard]] Result<void> dump(NetlinkMessage& message, std::string_view operation,
                                   const NetlinkHandler& handler);
 
@@ -70,8 +71,9 @@ class NetlinkSocket {
   [[nodiscard]] Result<void> send(std::span<NetlinkMessage> messages);
   [[nodiscard]] Result<void> collect(std::uint32_t first_sequence, std::span<NetlinkAnswer> answers,
                                      const NetlinkHandler& handler);
-  [[nodiscard]] Result<bool> dump_once(NetlinkMessage& message, std::string_view operation,
-                                       std::vector<SecretBytes>& objects);
+  enum class Dumped : std::uint8_t { whole, changed, lost };
+  [[nodiscard]] Result<Dumped> dump_once(NetlinkMessage& message, std::string_view operation,
+                                         std::vector<SecretBytes>& objects);
   enum class Next : std::uint8_t { more, stop };
   // Reads one datagram, calls `each` for its messages, wipes it. `error` is recv's errno, 0 if there was one.
   [[nodiscard]] int read_datagram(const std::function<Next(const nlmsghdr&)>& each);
