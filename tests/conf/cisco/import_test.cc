@@ -5,11 +5,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <fstream>
 #include <sstream>
 
-#include "conf/load.h"
+#include "tests/conf/import_support.h"
 
 namespace oakgate::conf::cisco {
 namespace {
@@ -20,41 +18,12 @@ using testing::Field;
 using testing::HasSubstr;
 using testing::Not;
 
-constexpr std::chrono::sys_days kUntil{std::chrono::year{2027} / 6 / 30};
-
 std::string sample(const std::string& name) {
-  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
-  std::ifstream file(std::string(root == nullptr ? "." : root) + "/tests/conf/cisco/" + name + ".txt");
-  std::ostringstream text;
-  text << file.rdbuf();
-  EXPECT_FALSE(text.str().empty()) << name;
-  return text.str();
+  return sample_of("cisco", name);
 }
 
 Imported import(const std::string& text) {
   return import_cisco(text, kUntil);
-}
-
-// What the daemon's own parser makes of it.
-Config parsed(const Imported& imported) {
-  LoadOutcome outcome = parse_config(imported.yaml, "oakgate.yaml");
-  for (const Issue& issue : outcome.issues) ADD_FAILURE() << to_string(issue) << "\n" << imported.yaml;
-  return outcome.config ? *outcome.config : Config{};
-}
-
-std::string file(const Imported& imported, const std::string& name) {
-  for (const ImportedFile& one : imported.files) {
-    const ByteView raw = one.contents.view();
-    if (one.name == name) return {raw.begin(), raw.end()};
-  }
-  return "no such file";
-}
-
-std::string why(const Imported& imported, const std::string& text) {
-  for (const Note& note : imported.notes) {
-    if (note.text.find(text) != std::string::npos) return note.why;
-  }
-  return "no such note";
 }
 
 TEST(ImportCisco, WhatIsDoneToPackets) {
