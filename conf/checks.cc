@@ -181,8 +181,9 @@ void check_ties(const Draft& draft, Report& report) {
   std::map<std::uint32_t, Owner> by_id;
   for (const PeerDraft& peer : draft.peers) {
     for (const TunnelConfig& tunnel : peer.config.tunnels) {
-      const std::string path = tunnel_path(peer.config, tunnel);
       const KernelTies& ties = tunnel.ties;
+      if (ties == KernelTies{}) continue;
+      const std::string path = tunnel_path(peer.config, tunnel);
       const auto kernels_alone = [&](bool there, const std::string& key) {
         if (!there || draft.gateway.data_plane != DataPlaneChoice::software) return;
         report.add(

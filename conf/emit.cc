@@ -8,14 +8,17 @@ namespace {
 
 // A value that was plain stays so: as such it has been read, and no reader of blocks refuses what a reader of
 // `[]` took.
-std::string scalar_text(const Node& node) {
-  if (node.plain) return node.text;
-  std::string text = "\"";
-  for (const char c : node.text) {
-    if (c == '"' || c == '\\') text += '\\';
-    text += c;
+void write_scalar(const Node& node, std::string& out) {
+  if (node.plain) {
+    out += node.text;
+    return;
   }
-  return text + "\"";
+  out += '"';
+  for (const char c : node.text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  out += '"';
 }
 
 void write(const Node& node, std::size_t indent, std::string& out);
@@ -27,7 +30,9 @@ void write_value(const Node& node, std::size_t indent, std::string& out) {
       out += "\n";
       return;
     case Node::Kind::scalar:
-      out += " " + scalar_text(node) + "\n";
+      out += ' ';
+      write_scalar(node, out);
+      out += '\n';
       return;
     case Node::Kind::sequence:
     case Node::Kind::map:
@@ -44,7 +49,12 @@ void write_value(const Node& node, std::size_t indent, std::string& out) {
 void write(const Node& node, std::size_t indent, std::string& out) {
   for (std::size_t i = 0; i < node.items.size(); ++i) {
     out.append(indent, ' ');
-    out += node.kind == Node::Kind::map ? scalar_text(node.keys[i]) + ":" : "-";
+    if (node.kind == Node::Kind::map) {
+      write_scalar(node.keys[i], out);
+      out += ':';
+    } else {
+      out += '-';
+    }
     write_value(node.items[i], indent + 2, out);
   }
 }

@@ -3,6 +3,7 @@
 #include <array>
 #include <filesystem>
 #include <set>
+#include <unordered_map>
 
 #include "conf/checks.h"
 #include "conf/compose.h"
@@ -48,16 +49,36 @@ Fault fault_of(const Error& error) {
   return {error.text, error.expected + remedy};
 }
 
-void load_secret(const PeerConfig& peer, const Environment& environment, LoadOutcome& outcome,
-                 Report& report) {
+// Reads the pre-shared keys of one configuration. Each source once: many peers may name the same.
+class SecretLoader {
+ public:
+  SecretLoader(const Environment& environment, LoadOutcome& outcome, Report& report)
+      : environment_(environment), outcome_(outcome), report_(report) {}
+  // `peer` outlives the loader.
+  void load(const PeerConfig& peer);
+
+ private:
+  const Environment& environment_;
+  LoadOutcome& outcome_;
+  Report& report_;
+  // By the sources' names: the keys in `outcome_`.
+  std::unordered_map<std::string_view, const SecretBytes*> files_;
+  std::unordered_map<std::string_view, const SecretBytes*> credentials_;
+};
+
+void SecretLoader::load(const PeerConfig& peer) {
   if (!peer.pre_shared_key) return;
-  auto key = load_pre_shared_key(*peer.pre_shared_key, environment);
-  if (key) {
-    outcome.pre_shared_keys.emplace(peer.name, std::move(*key));
-  } else {
-    report.add(peer.pre_shared_key->position, "peers." + peer.name + ".pre_shared_key",
-               fault_of(key.error()));
+  const PskSource& source = *peer.pre_shared_key;
+  auto& known = source.kind == PskSource::Kind::file ? files_ : credentials_;
+  const auto same = known.find(source.name);
+  auto key = same != known.end() ? Result<SecretBytes>(same->second->clone())
+                                 : load_pre_shared_key(source, environment_);
+  if (!key) {
+    report_.add(source.position, "peers." + peer.name + ".pre_shared_key", fault_of(key.error()));
+    return;
   }
+  const auto kept = outcome_.pre_shared_keys.emplace(peer.name, std::move(*key)).first;
+  known.emplace(source.name, &kept->second);
 }
 
 ShortPsk short_secrets(const LoadOutcome& outcome) {
@@ -86,6 +107,7 @@ Config finished(Draft draft, std::vector<std::string> files) {
   take(draft.trustpoints, "trustpoints", config.trustpoints, config);
   for (const auto& [number, policy] : draft.policies) config.policies.push_back(*policy);
   config.ssh = std::move(draft.ssh);
+  config.peers.reserve(draft.peers.size());
   for (PeerDraft& peer : draft.peers) config.peers.push_back(std::move(peer.config));
   return config;
 }
@@ -156,7 +178,8 @@ LoadOutcome load(std::string_view text, const std::string& folder, bool follow_i
   if (root) {
     Draft draft = read_draft(*root, folder, report);
     if (environment != nullptr) {
-      for (const PeerDraft& peer : draft.peers) load_secret(peer.config, *environment, outcome, report);
+      SecretLoader secrets(*environment, outcome, report);
+      for (const PeerDraft& peer : draft.peers) secrets.load(peer.config);
     }
     check_whole(draft, short_secrets(outcome), report);
     outcome.warnings = warnings_of(draft, report.files());
@@ -206,8 +229,9 @@ LoadOutcome load_config_text(std::string_view text, const std::string& name, con
 LoadOutcome load_keys(Config config, const Environment& environment) {
   LoadOutcome outcome;
   Report report(config.files);
+  SecretLoader secrets(environment, outcome, report);
   for (const PeerConfig& peer : config.peers) {
-    load_secret(peer, environment, outcome, report);
+    secrets.load(peer);
     const auto key = outcome.pre_shared_keys.find(peer.name);
     const bool waived = peer.allow_weak && peer.allow_weak->covers(Weak::short_psk);
     if (key != outcome.pre_shared_keys.end() && key->second.size() < kShortPskBytes && !waived) {

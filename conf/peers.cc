@@ -94,7 +94,7 @@ PeerDraft read_peer(const Member& member, const PeerContext& context) {
   PeerConfig& peer = draft.config;
   peer.name = member.name;
   peer.position = member.key.node->position;
-  if (!require_map(member.value, "a map with the keys " + any_of(kPeerKeys))) {
+  if (!require_map(member.value, kPeerKeys)) {
     draft.waiver_known = false;
     return draft;
   }
@@ -167,7 +167,9 @@ WeakWaiver read_waiver(const Field& field) {
 
 std::vector<PeerDraft> read_peers(const Field& field, const PeerContext& context) {
   std::vector<PeerDraft> peers;
-  for (const Member& member : members(field, "a map of peers by name")) {
+  const std::vector<Member> all = members(field, "a map of peers by name");
+  peers.reserve(all.size());
+  for (const Member& member : all) {
     if (const auto name = parse_name(member.name); !name) {
       member.key.fail(name.error());
       continue;

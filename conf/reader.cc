@@ -47,6 +47,8 @@ Fault wrong_kind(const Node& node, std::string_view expected) {
 bool is_boolean_word(std::string_view text) {
   constexpr auto kWords =
       std::to_array<std::string_view>({"yes", "no", "true", "false", "on", "off", "y", "n", "null"});
+  constexpr std::size_t kLongest = 5;
+  if (text.size() > kLongest) return false;
   std::string lower(text);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return std::find(kWords.begin(), kWords.end(), lower) != kWords.end();
@@ -67,8 +69,12 @@ bool require_map(const Field& field, std::string_view expected) {
   return false;
 }
 
+bool require_map(const Field& field, std::span<const std::string_view> keys) {
+  return field.node->kind == Node::Kind::map || require_map(field, "a map with the keys " + any_of(keys));
+}
+
 MapReader::MapReader(const Field& field, std::span<const std::string_view> known) : field_(field) {
-  if (!require_map(field, "a map with the keys " + any_of(known))) return;
+  if (!require_map(field, known)) return;
   for (const Node& key : field.node->keys) {
     if (field.report->full()) return;
     if (std::find(known.begin(), known.end(), key.text) != known.end()) continue;
@@ -100,6 +106,7 @@ std::optional<Field> MapReader::required(std::string_view key, std::string_view 
 std::vector<Member> members(const Field& field, std::string_view expected) {
   std::vector<Member> out;
   if (!require_map(field, expected)) return out;
+  out.reserve(field.node->keys.size());
   for (std::size_t i = 0; i < field.node->keys.size(); ++i) {
     const Node& key = field.node->keys[i];
     const std::string path = child_path(field.path, key.text);
@@ -117,6 +124,7 @@ std::vector<Field> list(const Field& field, std::string_view expected) {
     return out;
   }
   if (field.node->items.empty()) field.fail({"the list is empty", std::string(expected)});
+  out.reserve(field.node->items.size());
   for (const Node& item : field.node->items) out.push_back({&item, field.path, field.report});
   return out;
 }
@@ -152,14 +160,13 @@ void report_dangling(const Field& field, std::string_view name, std::span<const 
 }
 
 std::optional<std::size_t> choose(const Field& field, std::span<const std::string_view> words) {
-  const auto text = scalar(field, any_of(words));
-  if (!text) return std::nullopt;
-  const auto found = std::find(words.begin(), words.end(), *text);
-  if (found == words.end()) {
-    field.fail({quote(*text) + " is not known here", any_of(words), nearest(*text, words)});
-    return std::nullopt;
+  if (field.node->kind == Node::Kind::scalar) {
+    const auto found = std::find(words.begin(), words.end(), field.node->text);
+    if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
   }
-  return static_cast<std::size_t>(found - words.begin());
+  if (const auto text = scalar(field, any_of(words)))
+    field.fail({quote(*text) + " is not known here", any_of(words), nearest(*text, words)});
+  return std::nullopt;
 }
 
 }  // namespace oakgate::conf

@@ -44,6 +44,8 @@ class MapReader {
 
 // Whether the field is a map; reports it otherwise, `expected` in the message.
 [[nodiscard]] bool require_map(const Field& field, std::string_view expected);
+// The same: "a map with the keys ...".
+[[nodiscard]] bool require_map(const Field& field, std::span<const std::string_view> keys);
 // The entries of a map of named things. `expected` says what they are: "a map of peers by name".
 [[nodiscard]] std::vector<Member> members(const Field& field, std::string_view expected);
 // The entries of a list, or the one value that stands in its place. Reports an empty list.

@@ -110,7 +110,7 @@ std::optional<SshConfig> read_ssh(const Field& field, const std::string& folder,
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"trustpoint", "certificates", "username", "domain", "extended_key_usage", "revocation", "min_rsa_bits",
        "change", "idle_timeout", "banner", "folder", "files"});
-  if (!require_map(field, "a map with the keys " + any_of(kKeys))) return std::nullopt;
+  if (!require_map(field, kKeys)) return std::nullopt;
   const std::size_t before = field.report->count();
   const MapReader map(field, kKeys);
   SshConfig ssh;

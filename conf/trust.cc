@@ -253,7 +253,7 @@ std::optional<TrustpointConfig> read_trustpoint(const Member& member, const std:
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"ca", "certificate", "key", "encryption_certificate", "encryption_key", "extended_key_usage",
        "revocation", "crl", "ocsp", "enrollment", "allow_weak"});
-  if (!require_map(member.value, "a map with the keys " + any_of(kKeys))) return std::nullopt;
+  if (!require_map(member.value, kKeys)) return std::nullopt;
   const Report& report = *member.value.report;
   const std::size_t before = report.count();
   const MapReader map(member.value, kKeys);

@@ -201,7 +201,7 @@ TunnelConfig read_tunnel(const Member& member, const PeerAddress& peer, const Tr
   TunnelConfig tunnel;
   tunnel.name = member.name;
   tunnel.position = member.key.node->position;
-  if (!require_map(member.value, "a map with the keys " + any_of(kKeys))) return tunnel;
+  if (!require_map(member.value, kKeys)) return tunnel;
   const MapReader map(member.value, kKeys);
   tunnel.pairs = read_pairs(map);
   tunnel.transform_sets =

@@ -63,16 +63,16 @@ std::string duration_text(Seconds duration) {
 }  // namespace
 
 Parsed<std::uint64_t> parse_integer(std::string_view text, std::uint64_t min, std::uint64_t max) {
-  const std::string range = "a number from " + std::to_string(min) + " to " + std::to_string(max);
-  if (!all_digits(text)) return fault(quote(text) + " is not a whole number", range);
+  const auto range = [&] { return "a number from " + std::to_string(min) + " to " + std::to_string(max); };
+  if (!all_digits(text)) return fault(quote(text) + " is not a whole number", range());
   if (has_leading_zero(text)) return tl::unexpected(leading_zero(text, text));
   const std::uint64_t value = saturated(text);
-  if (value < min || value > max) return fault(quote(text) + " is out of range", range);
+  if (value < min || value > max) return fault(quote(text) + " is out of range", range());
   return value;
 }
 
 Parsed<Seconds> parse_duration(std::string_view text, Seconds min, Seconds max) {
-  const std::string range = duration_text(min) + " to " + duration_text(max);
+  const auto range = [&] { return duration_text(min) + " to " + duration_text(max); };
   std::string_view digits = text;
   std::int64_t factor = 1;
   for (const Unit& unit : kUnits) {
@@ -81,15 +81,15 @@ Parsed<Seconds> parse_duration(std::string_view text, Seconds min, Seconds max) 
     factor = unit.seconds;
   }
   if (!all_digits(digits)) {
-    return fault(quote(text) + " is not a duration", "one number with a unit (30s, 5m, 24h, 1d), " + range);
+    return fault(quote(text) + " is not a duration", "one number with a unit (30s, 5m, 24h, 1d), " + range());
   }
   if (has_leading_zero(digits)) return tl::unexpected(leading_zero(text, digits));
   // Divided, not multiplied: the number may be anything.
   const std::uint64_t value = saturated(digits);
   if (value > static_cast<std::uint64_t>(max.count() / factor))
-    return fault(quote(text) + " is too long", range);
+    return fault(quote(text) + " is too long", range());
   const Seconds duration(static_cast<std::int64_t>(value) * factor);
-  if (duration < min) return fault(quote(text) + " is too short", range);
+  if (duration < min) return fault(quote(text) + " is too short", range());
   return duration;
 }
 
@@ -120,12 +120,12 @@ Parsed<std::string> parse_name(std::string_view text) {
 }
 
 Parsed<DhGroup> parse_group(std::string_view text) {
-  std::vector<std::string_view> names;
-  for (const DhGroupInfo& group : dh_groups()) names.push_back(group.name);
   const std::string name = all_digits(text) ? "group" + std::string(text) : std::string(text);
   for (const DhGroupInfo& group : dh_groups()) {
     if (group.name == name) return group.id;
   }
+  std::vector<std::string_view> names;
+  for (const DhGroupInfo& group : dh_groups()) names.push_back(group.name);
   return fault(quote(text) + " is not a known group", any_of(names), nearest(name, names));
 }
 

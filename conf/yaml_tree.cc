@@ -5,11 +5,13 @@
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <array>
-#include <map>
 #include <sstream>
+#include <unordered_map>
 
 #include "conf/encoding.h"
+#include "conf/simple_yaml.h"
 #include "conf/text.h"
 
 namespace oakgate::conf {
@@ -23,7 +25,35 @@ Position position(const YAML::Mark& mark, std::uint16_t file) {
   return {mark.line + 1, mark.column + 1, file};
 }
 
-class TreeBuilder final : public YAML::EventHandler {
+// The keys of a map so far. Most maps have few, some thousands.
+class KeyIndex {
+ public:
+  // Nothing: it is a new one.
+  [[nodiscard]] const Node* find(const Node& map, const std::string& key) const;
+  // To be called for each key that `map` has just been given.
+  void added(const Node& map);
+
+ private:
+  static constexpr std::size_t kFew = 16;
+  std::unordered_map<std::string, std::size_t> more_;  // of a map with more than a few: all
+};
+
+const Node* KeyIndex::find(const Node& map, const std::string& key) const {
+  if (more_.empty()) {
+    const auto same = [&](const Node& known) { return known.text == key; };
+    const auto found = std::find_if(map.keys.begin(), map.keys.end(), same);
+    return found == map.keys.end() ? nullptr : &*found;
+  }
+  const auto found = more_.find(key);
+  return found == more_.end() ? nullptr : &map.keys[found->second];
+}
+
+void KeyIndex::added(const Node& map) {
+  if (map.keys.size() <= kFew) return;
+  for (std::size_t i = more_.size(); i < map.keys.size(); ++i) more_.emplace(map.keys[i].text, i);
+}
+
+class TreeBuilder {
  public:
   TreeBuilder(Report& report, std::uint16_t file) : report_(report), file_(file) {}
 
@@ -32,39 +62,31 @@ class TreeBuilder final : public YAML::EventHandler {
   [[nodiscard]] std::string path() const;
   [[nodiscard]] std::uint16_t file() const { return file_; }
 
-  void OnDocumentStart(const YAML::Mark& mark) override;
-  void OnDocumentEnd() override {}
-  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override;
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override;
-  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                const std::string& value) override;
-  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                       YAML::EmitterStyle::value style) override;
-  void OnSequenceEnd() override { close(); }
-  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                  YAML::EmitterStyle::value style) override;
-  void OnMapEnd() override { close(); }
-
- private:
-  // A list or map that is still open.
-  struct Frame {
-    Node node;
-    std::optional<Node> key;                             // map: read, its value not yet
-    std::map<std::string, Position, std::less<>> known;  // map: the keys so far
-  };
-
-  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor);
-  void open(const YAML::Mark& mark, Node::Kind kind);
+  void document(Position at);
+  void null(Position at);
+  // `plain`: written without quotes.
+  void scalar(Position at, bool plain, std::string_view text);
+  void open(Position at, Node::Kind kind);
   void close();
-  void add(Node node);
-  void add_to_map(Frame& frame, Node node);
-  void check_key(const Frame& frame, const Node& key);
+  void fault(Position at, Fault what) { report_.add(at, path(), std::move(what)); }
+  // Ends the parse.
   [[noreturn]] void stop(Position at, std::string message, std::string expected) {
     report_.add(at, path(), {std::move(message), std::move(expected)});
     throw Stop{};
   }
 
-  [[nodiscard]] Position position(const YAML::Mark& mark) const { return conf::position(mark, file_); }
+ private:
+  // A list or map that is still open.
+  struct Frame {
+    Node node;
+    std::optional<Node> key;  // map: read, its value not yet
+    KeyIndex known;           // map
+  };
+
+  void count(Position at);
+  void add(Node node);
+  void add_to_map(Frame& frame, Node node);
+  void check_key(const Frame& frame, const Node& key);
 
   Report& report_;
   std::uint16_t file_;
@@ -84,79 +106,52 @@ std::string TreeBuilder::path() const {
   return text;
 }
 
-void TreeBuilder::OnDocumentStart(const YAML::Mark& mark) {
+void TreeBuilder::document(Position at) {
   if (document_seen_) {
-    stop(position(mark), "a second document starts here",
+    stop(at, "a second document starts here",
          "one document: no second `---`, and every top-level key in the same column");
   }
   document_seen_ = true;
 }
 
-// Aliases are refused because a few lines of them expand to gigabytes, and because a reader of the file would
-// have to expand them in their head; tags because nothing here has a type of its own.
-void TreeBuilder::check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+void TreeBuilder::count(Position at) {
   if (++nodes_ > kMaxNodes) {
-    stop(position(mark), "the file holds too many values", "at most " + std::to_string(kMaxNodes));
-  }
-  if (anchor != 0)
-    report_.add(position(mark), path(), {"anchors (`&name`) are not supported", "the value alone"});
-  // yaml-cpp: "?" is a plain value, "!" a quoted one.
-  if (tag != "?" && tag != "!" && !tag.empty()) {
-    report_.add(position(mark), path(), {"tags (`!name`) are not supported", "the value alone"});
+    stop(at, "the file holds too many values", "at most " + std::to_string(kMaxNodes));
   }
 }
 
-void TreeBuilder::OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) {
-  check(mark, {}, anchor);
+void TreeBuilder::null(Position at) {
+  count(at);
   Node node;
-  node.position = position(mark);
+  node.position = at;
   add(std::move(node));
 }
 
-void TreeBuilder::OnAlias(const YAML::Mark& mark, YAML::anchor_t) {
-  stop(position(mark), "aliases (`*name`) are not supported", "the value written out");
-}
-
-void TreeBuilder::OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                           const std::string& value) {
-  check(mark, tag, anchor);
+void TreeBuilder::scalar(Position at, bool plain, std::string_view text) {
+  count(at);
   Node node;
   node.kind = Node::Kind::scalar;
-  node.position = position(mark);
-  node.plain = tag == "?";
+  node.position = at;
+  node.plain = plain;
   const std::size_t before = report_.count();
-  if (value.size() > kMaxScalarBytes) {
-    report_.add(node.position, path(),
-                {"the text is too long", "at most " + std::to_string(kMaxScalarBytes) + " bytes"});
-  } else if (find_control(value)) {
-    report_.add(node.position, path(),
-                {"the text holds a line break or a control character", "one line of text"});
+  if (text.size() > kMaxScalarBytes) {
+    fault(at, {"the text is too long", "at most " + std::to_string(kMaxScalarBytes) + " bytes"});
+  } else if (find_control(text)) {
+    fault(at, {"the text holds a line break or a control character", "one line of text"});
   }
   node.reported = report_.count() != before;
-  if (!node.reported) node.text = value;
+  if (!node.reported) node.text = text;
   add(std::move(node));
 }
 
-void TreeBuilder::OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                                  YAML::EmitterStyle::value) {
-  check(mark, tag, anchor);
-  open(mark, Node::Kind::sequence);
-}
-
-void TreeBuilder::OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
-                             YAML::EmitterStyle::value) {
-  check(mark, tag, anchor);
-  open(mark, Node::Kind::map);
-}
-
-void TreeBuilder::open(const YAML::Mark& mark, Node::Kind kind) {
+void TreeBuilder::open(Position at, Node::Kind kind) {
+  count(at);
   if (open_.size() >= kMaxDepth) {
-    stop(position(mark), "lists and maps are nested too deep",
-         "at most " + std::to_string(kMaxDepth) + " levels");
+    stop(at, "lists and maps are nested too deep", "at most " + std::to_string(kMaxDepth) + " levels");
   }
   Frame frame;
   frame.node.kind = kind;
-  frame.node.position = position(mark);
+  frame.node.position = at;
   open_.push_back(std::move(frame));
 }
 
@@ -183,28 +178,76 @@ void TreeBuilder::add_to_map(Frame& frame, Node node) {
     return;
   }
   const bool usable = frame.key->kind == Node::Kind::scalar && !frame.key->text.empty();
-  if (usable && frame.known.emplace(frame.key->text, frame.key->position).second) {
+  if (usable && frame.known.find(frame.node, frame.key->text) == nullptr) {
     // yaml-cpp puts an absent value, and a list or map below its key, where the next thing begins.
     if (node.kind != Node::Kind::scalar) node.position = frame.key->position;
     frame.node.keys.push_back(std::move(*frame.key));
     frame.node.items.push_back(std::move(node));
+    frame.known.added(frame.node);
   }
   frame.key.reset();
 }
 
 void TreeBuilder::check_key(const Frame& frame, const Node& key) {
-  const std::string where = path();
   if (key.reported) return;
   if (key.kind != Node::Kind::scalar || key.text.empty()) {
-    report_.add(key.position, where, {"the key of a map entry is not a name", "`name: value`"});
+    fault(key.position, {"the key of a map entry is not a name", "`name: value`"});
     return;
   }
-  const auto first = frame.known.find(key.text);
-  if (first == frame.known.end()) return;
+  const Node* const first = frame.known.find(frame.node, key.text);
+  if (first == nullptr) return;
+  const std::string where = path();
   report_.add(key.position, where.empty() ? printable(key.text) : where + "." + printable(key.text),
-              {quote(key.text) + " is given twice, first in line " + std::to_string(first->second.line),
+              {quote(key.text) + " is given twice, first in line " + std::to_string(first->position.line),
                "each key once"});
 }
+
+// What yaml-cpp tells as it reads.
+class Handler final : public YAML::EventHandler {
+ public:
+  explicit Handler(TreeBuilder& builder) : builder_(builder) {}
+  void OnDocumentStart(const YAML::Mark& mark) override { builder_.document(at(mark)); }
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
+    check(mark, {}, anchor);
+    builder_.null(at(mark));
+  }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t) override {
+    builder_.stop(at(mark), "aliases (`*name`) are not supported", "the value written out");
+  }
+  void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                const std::string& value) override {
+    check(mark, tag, anchor);
+    builder_.scalar(at(mark), tag == kPlainTag, value);
+  }
+  void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                       YAML::EmitterStyle::value) override {
+    check(mark, tag, anchor);
+    builder_.open(at(mark), Node::Kind::sequence);
+  }
+  void OnSequenceEnd() override { builder_.close(); }
+  void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
+                  YAML::EmitterStyle::value) override {
+    check(mark, tag, anchor);
+    builder_.open(at(mark), Node::Kind::map);
+  }
+  void OnMapEnd() override { builder_.close(); }
+
+ private:
+  static constexpr std::string_view kPlainTag = "?";
+  static constexpr std::string_view kQuotedTag = "!";
+
+  // Aliases are refused because a few lines of them expand to gigabytes, and because a reader of the file
+  // would have to expand them in their head; tags because nothing here has a type of its own.
+  void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+    if (anchor != 0) builder_.fault(at(mark), {"anchors (`&name`) are not supported", "the value alone"});
+    if (tag != kPlainTag && tag != kQuotedTag && !tag.empty())
+      builder_.fault(at(mark), {"tags (`!name`) are not supported", "the value alone"});
+  }
+  [[nodiscard]] Position at(const YAML::Mark& mark) const { return position(mark, builder_.file()); }
+
+  TreeBuilder& builder_;
+};
 
 // What yaml-cpp's terse words mean for whoever wrote the file.
 struct Explanation {
@@ -264,13 +307,40 @@ void report_syntax(const YAML::Exception& error, std::string_view text, const Tr
   report.add(at, builder.path(), std::move(what));
 }
 
+// What is read without it.
+class SimpleHandler final : public YamlSink {
+ public:
+  explicit SimpleHandler(TreeBuilder& builder) : builder_(builder) {}
+  void take(const YamlEvent& event) override {
+    const Position at{event.at.line, event.at.column, builder_.file()};
+    switch (event.kind) {
+      case YamlEvent::Kind::null:
+        return builder_.null(at);
+      case YamlEvent::Kind::scalar:
+        return builder_.scalar(at, event.plain, event.text);
+      case YamlEvent::Kind::sequence:
+        return builder_.open(at, Node::Kind::sequence);
+      case YamlEvent::Kind::map:
+        return builder_.open(at, Node::Kind::map);
+      case YamlEvent::Kind::end:
+        return builder_.close();
+    }
+  }
+
+ private:
+  TreeBuilder& builder_;
+};
+
 bool parse(std::string_view text, TreeBuilder& builder, Report& report) {
   try {
+    SimpleHandler simple(builder);
+    if (read_simple_yaml(text, simple)) return true;
     // yaml-cpp takes a line's end at the end of the file for the missing quote of a text that is still open,
     // so the file ends in a comment instead.
     std::istringstream stream{std::string(text) + (text.ends_with("\n") ? "#" : "\n#")};
     YAML::Parser parser(stream);
-    while (parser.HandleNextDocument(builder)) {
+    Handler handler(builder);
+    while (parser.HandleNextDocument(handler)) {
     }
     return true;
   } catch (const Stop&) {

@@ -79,7 +79,17 @@ void PeerAddresses::configure(const std::vector<conf::PeerConfig>& peers) {
       }
       ask(config.name, kept);  // an operator who reloads may know that the name moved
     }
-    tell(config.name, kept, true);
+    tell_configured(config.name, kept);
+  }
+}
+
+// A changed peer starts anew in the core and knows no address, whoever has not changed ignores what it knows.
+// A way that was found needs no look-up: network_changed() tells of those that change.
+void PeerAddresses::tell_configured(const std::string& name, Peer& peer) {
+  if (peer.told && peer.told->local) {
+    parts_.changed(*peer.told);
+  } else {
+    tell(name, peer, true);
   }
 }
 

@@ -45,7 +45,8 @@ class PeerAddresses {
   explicit PeerAddresses(Parts parts, const ResolveTimes& times = {})
       : parts_(std::move(parts)), times_(times) {}
 
-  // At start and after each reload: tells all peers' addresses anew.
+  // At start and after each reload: tells all peers' addresses anew. Looks for a way only to those that are
+  // new, or that there was none to.
   void configure(const std::vector<conf::PeerConfig>& peers);
   // Local addresses or routes changed: sources are looked up again, failed names asked for again.
   void network_changed();
@@ -67,6 +68,7 @@ class PeerAddresses {
   void ask(const std::string& name, Peer& peer);
   void answered(const std::string& name, const std::string& host,
                 const Result<std::vector<IpAddress>>& result);
+  void tell_configured(const std::string& name, Peer& peer);
   void tell(const std::string& name, Peer& peer, bool even_if_unchanged);
 
   Parts parts_;

@@ -124,6 +124,7 @@ Result<ike::EngineConfig> make_engine_config(const conf::Config& config, const L
   engine.limits.half_open_per_source = config.gateway.half_open.per_source;
   engine.limits.aggressive_per_minute = static_cast<int>(config.gateway.half_open.aggressive_per_minute);
   reqids.begin();
+  engine.peers.reserve(config.peers.size());
   for (const conf::PeerConfig& from : config.peers) {
     ike::PeerConfig peer;
     peer.name = from.name;

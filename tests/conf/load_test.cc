@@ -98,6 +98,40 @@ TEST_F(Load, SecretErrorsPointAtTheLineThatNamesTheFile) {
                           "others; expected mode 0600 (chmod 600 /b.psk)"));
 }
 
+// A file that many name is read once, and each peer has the key that it names: of two sources with one name
+// the right one. A reload sees what is in the file by then.
+TEST_F(Load, PeersMayShareAKey) {
+  const auto peer = [](const std::string& name, const std::string& source, int number) {
+    const std::string last = std::to_string(number);
+    return "  " + name + ": {address: 192.0.2." + last + ", policies: [10], pre_shared_key: {" + source +
+           "}, tunnels: {lan: {local: 10.1.0.0/24, remote: 10.2." + last +
+           ".0/24, transform_sets: [strong]}}}\n";
+  };
+  const std::string shared = write("shared", "a pre-shared key of some length\n");
+  const std::string path =
+      write("f.yaml", std::string(kProposals) + "peers:\n" + peer("b", "file: shared", 2) +
+                          peer("c", "credential: shared", 3) + peer("d", "file: shared", 4) +
+                          peer("e", "credential: shared", 5) + peer("f", "file: own", 6));
+  write("own", "0x00112233445566778899aabbccddeeff");
+  fs::create_directory(folder_ / "credentials");
+  write("credentials/shared", "the same name and another key\n");
+  environment_.credentials_directory = (folder_ / "credentials").string();
+  const auto keys = [&] {
+    const auto outcome = load_config(path, environment_);
+    EXPECT_THAT(lines(outcome), IsEmpty());
+    std::map<std::string, std::size_t> sizes;
+    for (const auto& [name, key] : outcome.pre_shared_keys) sizes.emplace(name, key.size());
+    return sizes;
+  };
+  EXPECT_EQ(keys(),
+            (std::map<std::string, std::size_t>{{"b", 31}, {"c", 29}, {"d", 31}, {"e", 29}, {"f", 16}}));
+  write("shared", "another one, longer than it was before");
+  EXPECT_EQ(keys(),
+            (std::map<std::string, std::size_t>{{"b", 38}, {"c", 29}, {"d", 38}, {"e", 29}, {"f", 16}}));
+  fs::remove(shared);
+  EXPECT_EQ(load_config(path, environment_).issues.size(), 2U) << "one for each peer that names it";
+}
+
 // A configuration with a signing key, one that decrypts, and a peer's key in a file.
 std::string with_keys() {
   std::string text = with_peer("policies: [10]");

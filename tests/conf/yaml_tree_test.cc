@@ -45,6 +45,19 @@ TEST(YamlTree, RefusesDuplicateKeysAtEveryLevel) {
                           "f.yaml:6:5: d.e: `e` is given twice, first in line 5; expected each key once"));
 }
 
+TEST(YamlTree, RefusesDuplicateKeysOfLargeMaps) {
+  std::string text;
+  for (int i = 1; i <= 100; ++i) text += "k" + std::to_string(i) + ": 1\n";
+  EXPECT_THAT(tree_errors(text), SizeIs(0));
+  EXPECT_THAT(
+      tree_errors(text + "k1: 2\nk16: 2\nk17: 2\nk100: 2\nk101: 2\nk101: 3\n"),
+      ElementsAre("f.yaml:101:1: k1: `k1` is given twice, first in line 1; expected each key once",
+                  "f.yaml:102:1: k16: `k16` is given twice, first in line 16; expected each key once",
+                  "f.yaml:103:1: k17: `k17` is given twice, first in line 17; expected each key once",
+                  "f.yaml:104:1: k100: `k100` is given twice, first in line 100; expected each key once",
+                  "f.yaml:106:1: k101: `k101` is given twice, first in line 105; expected each key once"));
+}
+
 TEST(YamlTree, RefusesAnchorsAliasesAndTags) {
   EXPECT_THAT(
       tree_errors("a: &x b\nc: *x\n"),

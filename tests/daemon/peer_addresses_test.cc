@@ -52,7 +52,8 @@ class PeerAddressesTest : public testing::Test {
     const std::lock_guard lock(mutex);
     answers.insert_or_assign(name, std::move(list));
   }
-  std::optional<IpAddress> source(const IpAddress& to) const {
+  std::optional<IpAddress> source(const IpAddress& to) {
+    ++looked_up;
     const auto found = sources.find(to.family());
     return found == sources.end() ? std::nullopt : std::optional(found->second);
   }
@@ -83,6 +84,7 @@ class PeerAddressesTest : public testing::Test {
   std::mutex mutex;
   Answers answers;
   int asked = 0;
+  int looked_up = 0;
   std::map<Family, IpAddress> sources{{Family::ipv4, ip("192.0.2.1")}};
   std::vector<std::string> lines;
   std::vector<ike::SetPeerAddresses> told;
@@ -182,6 +184,26 @@ TEST_F(PeerAddressesTest, AReloadTellsEverythingAnewAndAsksAgain) {
   EXPECT_EQ(told[3].remote, ip("198.51.100.2")) << "what is known is kept meanwhile";
   run_until_told(5);
   EXPECT_EQ(told[4].remote, ip("198.51.100.9"));
+}
+
+TEST_F(PeerAddressesTest, AReloadLooksForAWayOnlyWhereItKnowsNone) {
+  addresses->configure({fixed("b", "198.51.100.2"), fixed("c", "2001:db8::3")});
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(looked_up, 2);
+  sources[Family::ipv6] = ip("2001:db8::1");
+  addresses->configure({fixed("b", "198.51.100.2"), fixed("c", "2001:db8::3")});
+  EXPECT_EQ(looked_up, 3);
+  ASSERT_EQ(told.size(), 4U);
+  EXPECT_EQ(told[2].local, ip("192.0.2.1"));
+  EXPECT_EQ(told[2].remote, ip("198.51.100.2"));
+  EXPECT_EQ(told[3].local, ip("2001:db8::1"));
+  sources[Family::ipv4] = ip("192.0.2.9");
+  addresses->configure({fixed("b", "198.51.100.4"), fixed("c", "2001:db8::3")});
+  EXPECT_EQ(looked_up, 4);
+  ASSERT_EQ(told.size(), 6U);
+  EXPECT_EQ(told[4].local, ip("192.0.2.9"));
+  EXPECT_EQ(told[4].remote, ip("198.51.100.4"));
+  EXPECT_EQ(told[5].local, ip("2001:db8::1"));
 }
 
 // The answer comes after the peer, or everything, has gone.

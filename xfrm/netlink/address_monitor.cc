@@ -1,5 +1,6 @@
 #include "xfrm/netlink/address_monitor.h"
 
+#include <linux/fib_rules.h>
 #include <linux/if_addr.h>
 #include <linux/rtnetlink.h>
 #include <sys/socket.h>
@@ -12,8 +13,9 @@ namespace oakgate {
 
 namespace {
 
-constexpr unsigned kGroups[] = {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK, RTNLGRP_IPV4_ROUTE,
-                                RTNLGRP_IPV6_ROUTE};
+constexpr unsigned kGroups[] = {RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_LINK,
+                                RTNLGRP_IPV4_ROUTE,  RTNLGRP_IPV6_ROUTE,  RTNLGRP_IPV4_RULE,
+                                RTNLGRP_IPV6_RULE};
 
 std::optional<LocalAddress> parse_address(const nlmsghdr& message) {
   const auto* header = netlink_header<ifaddrmsg>(message);
@@ -49,9 +51,14 @@ std::vector<IpAddress> usable(const std::vector<LocalAddress>& addresses) {
   return found;
 }
 
-bool is_ours(const nlmsghdr& message) {
+bool is_our_route(const nlmsghdr& message) {
   const auto* header = netlink_header<rtmsg>(message);
   return header != nullptr && header->rtm_protocol == kRouteProtocol;
+}
+
+bool is_our_rule(const nlmsghdr& message) {
+  return netlink_header<fib_rule_hdr>(message) != nullptr &&
+         NetlinkAttributes(message, sizeof(fib_rule_hdr)).u8(FRA_PROTOCOL) == kRouteProtocol;
 }
 
 }  // namespace
@@ -97,12 +104,16 @@ void AddressMonitor::apply(const nlmsghdr& message, Change& change) {
     case RTM_DELLINK:
       change.network = true;
       return;
-    // A route of ours that is removed, with its device for instance, is a change as well; one that we add is
-    // not.
+    // A route or rule of ours that is removed, with its device for instance, is a change as well; one that we
+    // add is not.
     case RTM_NEWROUTE:
-      change.network = change.network || !is_ours(message);
+      change.network = change.network || !is_our_route(message);
+      return;
+    case RTM_NEWRULE:
+      change.network = change.network || !is_our_rule(message);
       return;
     case RTM_DELROUTE:
+    case RTM_DELRULE:
       change.network = true;
       return;
     default:

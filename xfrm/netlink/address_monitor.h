@@ -1,4 +1,5 @@
-// The addresses of this network namespace, and word of changes to addresses, links and routes.
+// The addresses of this network namespace, and word of changes to addresses, links, routes and
+// rules.
 //
 // Follows rtnetlink through one pollable descriptor. When the kernel had to drop events, the whole list is
 // read anew and compared: a caller sees what was added and removed, never a gap. Both families.

@@ -108,6 +108,17 @@ TEST_F(AddressMonitorTest, TellsOfLinksAndRoutesButNotOfOurs) {
   EXPECT_TRUE(next().network) << "one of ours that goes is to be mended";
 }
 
+TEST_F(AddressMonitorTest, TellsOfRulesButNotOfOurs) {
+  ns_.must("ip rule add to 10.9.0.0/24 lookup 100");
+  EXPECT_TRUE(next().network);
+  ns_.must("ip -6 rule add to 2001:db8:9::/64 lookup 100");
+  EXPECT_TRUE(next().network);
+  ns_.must("ip rule add to 10.8.0.0/24 lookup 100 proto 111");
+  EXPECT_FALSE(next().any());
+  ns_.must("ip rule del to 10.8.0.0/24 lookup 100 proto 111");
+  EXPECT_TRUE(next().network) << "one of ours that goes is to be mended";
+}
+
 TEST_F(AddressMonitorTest, ReadsEverythingAnewAfterAnOverrun) {
   ns_.must(
       "for i in $(seq 1 2000); do echo addr add 10.5.$((i / 250)).$((i % 250 + 1))/32 dev eth0; done | ip -b "
