@@ -12,7 +12,7 @@ REPORT = """# What was measured
 By `scripts/bench{arguments}`, which anybody can run: ratios against peers on the same machine in the same run, never absolute
 speeds (the method: [README](../../README.md#measuring)). `ratio` is the median of the rounds' ratios, `worst` the worst of
 them. CPU seconds are those of our two gateways and of theirs, in the median round; `by CPU` is the ratio of what a second of
-those carries.
+those carries. Where the rest goes of what does not reach its target: [PROFILE.md](PROFILE.md).
 
 {machine}
 
