@@ -12,7 +12,6 @@
 . "$(dirname "$0")/../lib/strongswan.sh"
 # shellcheck source=tests/lib/libreswan.sh
 . "$(dirname "$0")/../lib/libreswan.sh"
-after_case() { swan_stop b; } # each of them has one; no libreswan runs here
 topology a b
 
 # import_for_a WORDS...: into gw-a's folder; beside that only what two daemons on one machine need

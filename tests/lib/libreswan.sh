@@ -82,7 +82,7 @@ libre_stop() {
   rm -f "$work/$1/libre/pluto.pid"
 }
 # net.sh calls it after each case; what a killed pluto left in the kernel goes too
-after_case() {
+after_case_of_libreswan() {
   local file
   for file in "$work"/*/libre/pluto.pid; do
     [ -e "$file" ] || continue

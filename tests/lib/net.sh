@@ -267,9 +267,10 @@ stop_all() {
 
 # --- asserting
 
-# run NAME FUNCTION [ARG...]: one case; oakgated, and what after_case ends, end with it unless keep_running is set
+# run NAME FUNCTION [ARG...]: one case; oakgated, and what functions named after_case* end (a script has one, and each
+# library one of its own), end with it unless keep_running is set
 run() {
-  local name=$1 status file
+  local name=$1 status file after
   shift
   rm -f "$work/why" "$work/detail"
   for file in "$work"/*/log; do [ -e "$file" ] && : >"$file"; done
@@ -288,7 +289,7 @@ run() {
   fi
   if [ -z "${keep_running:-}" ]; then
     stop_all
-    type after_case >/dev/null 2>&1 && after_case
+    for after in $(compgen -A function after_case); do "$after"; done
   fi
   return 0
 }

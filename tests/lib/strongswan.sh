@@ -80,7 +80,7 @@ swan_stop() {
   rm -f "$work/$1/swan/charon.pid"
 }
 # net.sh calls it after each case
-after_case() {
+after_case_of_strongswan() {
   local file
   for file in "$work"/*/swan/charon.pid; do
     [ -e "$file" ] && file=${file#"$work"/} && swan_stop "${file%%/*}"
