@@ -51,7 +51,7 @@ std::string yaml_name(std::string_view text) {
   return digits || boolean ? "\"" + name + "\"" : name;
 }
 
-std::string quoted(std::string_view text) {
+std::string yaml_quoted(std::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(),
                                  [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
   return plain && !text.empty() ? "\"" + std::string(text) + "\"" : std::string{};

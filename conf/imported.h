@@ -44,7 +44,7 @@ void finish_notes(std::vector<Note>& notes);
 // The same in YAML.
 [[nodiscard]] std::string yaml_name(std::string_view text);
 // Between quotes; empty if it holds what a URL or a DN has no need of.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string yaml_quoted(std::string_view text);
 // A pre-shared key as its file holds it: in hexadecimal if it is not plain text, or begins with "0x" and
 // would be taken for hexadecimal there.
 [[nodiscard]] SecretBytes key_file(const SecretBytes& key);

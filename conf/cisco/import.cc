@@ -67,7 +67,7 @@ class Writer {
     if (model_.identity == "hostname" && !model_.host_name.empty()) {
       const std::string name =
           model_.domain.empty() ? model_.host_name : model_.host_name + "." + model_.domain;
-      if (const std::string text = quoted("hostname:" + name); !text.empty())
+      if (const std::string text = yaml_quoted("hostname:" + name); !text.empty())
         lines.push_back("  identity: " + text);
     } else if (model_.identity == "dn") {
       lines.emplace_back("  identity: dn");
@@ -129,7 +129,7 @@ class Writer {
   std::string url_of(const Trustpoint& trustpoint, const std::string& text, std::string_view scheme) {
     const std::array schemes{scheme};
     if (text.empty()) return {};
-    if (parse_url(text, schemes) && !quoted(text).empty()) return quoted(text);
+    if (parse_url(text, schemes) && !yaml_quoted(text).empty()) return yaml_quoted(text);
     model_.notes.push_back(
         {trustpoint.line, {}, "the server's URL was not understood: set it in `trustpoints`"});
     return {};
