@@ -5,7 +5,8 @@
 #
 #   lan-a -- gw-a == outside == gw-b -- lan-b
 #
-# planes: software kernel
+# planes: software
+# planes when long: kernel
 # time limit: 300 s
 # shellcheck source=tests/lib/net.sh
 . "$(dirname "$0")/../lib/net.sh"
