@@ -2,6 +2,8 @@
 
 #include <string_view>
 
+#include "conf/text.h"
+
 namespace oakgate::conf {
 
 namespace {
@@ -11,14 +13,9 @@ namespace {
 void write_scalar(const Node& node, std::string& out) {
   if (node.plain) {
     out += node.text;
-    return;
+  } else {
+    out += double_quoted(node.text);
   }
-  out += '"';
-  for (const char c : node.text) {
-    if (c == '"' || c == '\\') out += '\\';
-    out += c;
-  }
-  out += '"';
 }
 
 void write(const Node& node, std::size_t indent, std::string& out);

@@ -54,7 +54,7 @@ std::string yaml_name(std::string_view text) {
 std::string yaml_quoted(std::string_view text) {
   const bool plain = std::all_of(text.begin(), text.end(),
                                  [](char c) { return c > 0x20 && c < 0x7f && c != '"' && c != '\\'; });
-  return plain && !text.empty() ? "\"" + std::string(text) + "\"" : std::string{};
+  return plain && !text.empty() ? double_quoted(text) : std::string{};
 }
 
 SecretBytes key_file(const SecretBytes& key) {

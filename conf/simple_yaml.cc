@@ -73,6 +73,7 @@ class Reader {
   [[nodiscard]] bool read_value(Line& line);
   [[nodiscard]] bool read_quoted(Line& line);
   [[nodiscard]] bool read_plain_to_end(Line& line);
+  [[nodiscard]] bool take_plain(Line& line, Position from, std::size_t end);
   [[nodiscard]] bool read_flow(Line& line, std::size_t depth);
   [[nodiscard]] bool read_flow_items(Line& line, std::size_t depth, Kind kind);
   [[nodiscard]] bool read_flow_plain(Line& line);
@@ -204,11 +205,20 @@ bool Reader::read_quoted(Line& line) {
   return true;
 }
 
+// Plain text, from where it began up to `end`.
+bool Reader::take_plain(Line& line, Position from, std::size_t end) {
+  const std::size_t start = static_cast<std::size_t>(from.column) - 1;
+  const std::string_view text = line.text.substr(start, end - start);
+  if (is_null_word(text)) return false;
+  line.at = end;
+  add(Kind::scalar, from, text);
+  return true;
+}
+
 // Plain text of the block style ends with its line or before a comment.
 bool Reader::read_plain_to_end(Line& line) {
   const Position at = line.position();
-  const std::size_t start = line.at;
-  std::size_t end = start;  // behind the last that is no blank
+  std::size_t end = line.at;  // behind the last that is no blank
   if (!begins_plain(line.peek())) return false;
   for (; !line.done(); ++line.at) {
     const char c = line.peek();
@@ -217,11 +227,7 @@ bool Reader::read_plain_to_end(Line& line) {
     if (c == '\t' || (c == ':' && (line.peek(1) == ' ' || line.peek(1) == '\0'))) return false;
     end = line.at + 1;
   }
-  const std::string_view text = line.text.substr(start, end - start);
-  if (is_null_word(text)) return false;
-  line.at = end;
-  add(Kind::scalar, at, text);
-  return true;
+  return take_plain(line, at, end);
 }
 
 // `depth`: of what it stands in.
@@ -265,19 +271,14 @@ bool Reader::read_flow_items(Line& line, std::size_t depth, Kind kind) {
 // Ends before what may follow it; its reader looks whether that does.
 bool Reader::read_flow_plain(Line& line) {
   const Position at = line.position();
-  const std::size_t start = line.at;
-  std::size_t end = start;
+  std::size_t end = line.at;
   if (!begins_plain(line.peek())) return false;
   for (; in_plain(line.peek()) || line.peek() == ' '; ++line.at) {
     if (line.peek() == ' ') continue;
     if (line.peek() == ':' && !in_plain(line.peek(1))) break;
     end = line.at + 1;
   }
-  const std::string_view text = line.text.substr(start, end - start);
-  if (is_null_word(text)) return false;
-  line.at = end;
-  add(Kind::scalar, at, text);
-  return true;
+  return take_plain(line, at, end);
 }
 
 }  // namespace

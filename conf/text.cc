@@ -63,6 +63,15 @@ std::string quote(std::string_view text) {
   return "`" + printable(text.substr(0, kMaxQuoted)) + (cut ? "...`" : "`");
 }
 
+std::string double_quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
 std::string any_of(std::span<const std::string_view> words) {
   std::string text;
   for (std::size_t i = 0; i < words.size(); ++i) {

@@ -12,6 +12,8 @@ namespace oakgate::conf {
 [[nodiscard]] std::string printable(std::string_view text);
 // The same between backticks, cut at 80 characters.
 [[nodiscard]] std::string quote(std::string_view text);
+// `text`, one line, as YAML has it between double quotes.
+[[nodiscard]] std::string double_quoted(std::string_view text);
 // "a, b or c"; of a long list the first few.
 [[nodiscard]] std::string any_of(std::span<const std::string_view> words);
 // The candidate with the smallest edit distance (a swap of neighbours is one edit), if it is near enough to

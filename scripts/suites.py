@@ -205,7 +205,7 @@ def run_script(runner, suite, script, plane):
     name = f"{suite}/{script.stem}"
     if guest:
         starter, machine = GUESTS[guest]
-        command = [*YIELD, starter, "-t", limit, *command]
+        command = [*YIELD, "env", *settings, starter, "-t", limit, *command]  # it, too, has to know which build
         name += f" ({machine})"
     start = time.monotonic()
     status, output = run(command, limit + 30, log=LOGS / f"{suite}-{script.stem}-{plane}.log")
@@ -330,7 +330,7 @@ def suite_sim(runner):
         for figures in re.findall(r"^fleets: .*$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE):
             print(f"        {figures}", flush=True)
     # The sanitizers see every path in far fewer runs.
-    meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_RUNS": "100"}, 10)
+    meson_suite(runner, BUILD_ASAN, "sim", {"OAKGATE_SIM_RUNS": "1000" if runner.options.long else "100"}, 10)
 
 
 def suite_vectors(runner):
@@ -347,7 +347,7 @@ def suite_unit(runner):
 def suite_fuzz(runner):
     if runner.options.long:
         meson_suite(runner, BUILD, "fuzz", slower=4)
-    meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "5"}, 20)
+    meson_suite(runner, BUILD_ASAN, "fuzz", {"OAKGATE_FUZZ_STRIDE": "1" if runner.options.long else "5"}, 20)
     if not runner.options.long:
         return
     if not build(runner, BUILD_FUZZ):

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "conf/cisco/export.h"
+#include "conf/text.h"
 #include "conf/values.h"
 #include "daemon/text.h"
 
@@ -422,10 +423,7 @@ std::string yaml_value(const std::string& text) {
       !text.empty() && text.back() != ':' && std::all_of(text.begin(), text.end(), [](unsigned char c) {
         return std::isalnum(c) != 0 || kPlain.find(static_cast<char>(c)) != std::string_view::npos;
       });
-  if (plain) return text;
-  std::string out = "'";
-  for (const char c : text) out += c == '\'' ? "''" : std::string(1, c);
-  return out + "'";
+  return plain ? text : conf::double_quoted(text);
 }
 
 // The line that takes the peer for who it proved to be; a remark if that cannot be written there.

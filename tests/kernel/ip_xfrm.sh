@@ -1,7 +1,7 @@
 #!/bin/bash
 # AH, and AH over ESP, against states and policies made by hand with ip-xfrm(8) and known keys: each case of
 # tests/xfrm/ip_xfrm_test.cc with the kernel plane, and once more with the software plane, as gateway a. By itself it
-# starts user-mode Linux around itself.
+# starts a virtual machine around itself.
 #
 #   host a 10.1.0.10 ---- 10.1.0.1 gateway a 192.0.2.1 ====== 192.0.2.2 gateway b 10.2.0.1 ---- 10.2.0.10 host b
 #     2001:db8:1::10   2001:db8:1::1  (a plane)  2001:db8::1   2001:db8::2  (ip xfrm)  2001:db8:2::1  2001:db8:2::10
@@ -13,7 +13,7 @@ set -uo pipefail
 export PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 build=$(readlink -f "${1:-${OAKGATE_BUILD:-$top/build}}")
-[ -n "${OAKGATE_GUEST:-}" ] || exec "$top/tests/peers/uml-run" -t 540 bash "${BASH_SOURCE[0]}" "$build" "${@:2}"
+[ -n "${OAKGATE_GUEST:-}" ] || OAKGATE_BUILD=$build exec "$top/tests/peers/qemu-run" -t 540 bash "$(readlink -f "$0")" "$build" "${@:2}"
 # shellcheck source=tests/lib/gtest.sh
 . "$top/tests/lib/gtest.sh"
 status=0

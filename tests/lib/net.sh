@@ -139,12 +139,10 @@ drop_datagrams() {
 unplug() { ip -n "$ns-outside" link set dev "to-$1" down; }
 plug() { ip -n "$ns-outside" link set dev "to-$1" up; }
 
-# masquerade GATEWAY [PORTS]: the router hides what goes to it behind its own address there, and other ports (user-mode
-# Linux has no nftables NAT).
+# masquerade GATEWAY [PORTS]: the router hides what goes to it behind its own address there, and other ports
 masquerade() {
   at outside nft "add table ip hide; add chain ip hide post { type nat hook postrouting priority 100; };
-    add rule ip hide post oifname to-$1 meta l4proto udp masquerade to :${2:-20000-30000}" 2>/dev/null ||
-    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j MASQUERADE --to-ports "${2:-20000-30000}"
+    add rule ip hide post oifname to-$1 meta l4proto udp masquerade to :${2:-20000-30000}"
 }
 # masquerade_anew GATEWAY PORTS: what was translated so far is forgotten, as its line goes down and up again
 masquerade_anew() {
@@ -158,12 +156,11 @@ hide_behind() {
   no_masquerade
   ip -n "$ns-outside" addr add "$2/24" dev "to-$1"
   at outside nft "add table ip hide; add chain ip hide post { type nat hook postrouting priority 100; };
-    add rule ip hide post oifname to-$1 meta l4proto udp snat to $2:$3" 2>/dev/null ||
-    at outside iptables-legacy -t nat -A POSTROUTING -o "to-$1" -p udp -j SNAT --to-source "$2:$3"
+    add rule ip hide post oifname to-$1 meta l4proto udp snat to $2:$3"
   unplug "$1"
   plug "$1"
 }
-no_masquerade() { at outside nft delete table ip hide 2>/dev/null || at outside iptables-legacy -t nat -F; }
+no_masquerade() { at outside nft delete table ip hide 2>/dev/null || true; }
 
 # drop_from GATEWAY NFT-MATCH...: the router drops what it sends and matches (@th,208,8: the exchange type of a message on
 # port 500, @th,216,8: its flags); drop_nothing ends it

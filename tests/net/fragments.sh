@@ -4,7 +4,7 @@
 #
 #   lan-a -- gw-a == outside (drops fragments of IP) == gw-b -- lan-b
 #
-# Software plane alone: the router drops by nftables, which user-mode Linux has not, and IKE is the same on both.
+# Software plane alone: IKE is the same on both.
 #
 # planes: software
 # shellcheck disable=SC2034  # much is for config

@@ -391,12 +391,12 @@ TEST_F(DiagnosisTest, AnIdentityAsTheConfigurationTakesIt) {
                       "peer gw-b: the peer proved to be hostname:r1.example.net"));
   EXPECT_THAT(by_certificate.here, ElementsAre("peers: gw-b: identity: hostname:r1.example.net"));
   EXPECT_EQ(by_certificate.attributes.at(0).theirs, "hostname:r1.example.net");
-  EXPECT_THAT(line_for("2001:db8::"), ElementsAre("peers: gw-b: identity: '2001:db8::'"));
+  EXPECT_THAT(line_for("2001:db8::"), ElementsAre("peers: gw-b: identity: \"2001:db8::\""));
   EXPECT_THAT(line_for("user-fqdn:pix@example.net"),
               ElementsAre("peers: gw-b: identity: user-fqdn:pix@example.net"));
-  EXPECT_THAT(line_for("dn:CN=gw-b,O=corp"), ElementsAre("peers: gw-b: identity: 'dn:CN=gw-b,O=corp'"));
+  EXPECT_THAT(line_for("dn:CN=gw-b,O=corp"), ElementsAre("peers: gw-b: identity: \"dn:CN=gw-b,O=corp\""));
   EXPECT_THAT(line_for("dn:CN=it's \\#1\\, \\C3\\BC,O=corp"),
-              ElementsAre("peers: gw-b: identity: 'dn:CN=it''s \\#1\\, \\C3\\BC,O=corp'"));
+              ElementsAre("peers: gw-b: identity: \"dn:CN=it's \\\\#1\\\\, \\\\C3\\\\BC,O=corp\""));
   EXPECT_THAT(line_for("hostname:r1\x1b[2J"),
               ElementsAre("no `identity:` can be hostname:r1\\x1b[2J: have the device send another one"));
   EXPECT_THAT(line_for("hostname:"), ElementsAre(HasSubstr("no `identity:` can be hostname:")));

@@ -1,5 +1,5 @@
 // The data planes' contract on the kernel plane. Needs a kernel with ESP: tests/kernel/data_plane.sh runs it
-// inside user-mode Linux.
+// inside a virtual machine.
 
 #include "tests/xfrm/data_plane_contract.h"
 #include "xfrm/kernel/kernel_data_plane.h"
