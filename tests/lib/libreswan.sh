@@ -63,7 +63,7 @@ libre_database() {
 libre_start() {
   local out
   out=$("$libreswan" start "$libreswan_top" "$ns-gw-$1" "$work/$1/libre" 2>&1) || complain "libreswan: $out" || return
-  cat "$work/$1/libre/pluto.pid" >>"$work/pids"
+  remember "$(cat "$work/$1/libre/pluto.pid")"
   ln -sf libre/pluto.log "$work/$1/pluto.log"
 }
 libre() {

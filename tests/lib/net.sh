@@ -34,19 +34,32 @@ patience=2 pause=0.1
 # --- clean-up
 
 cleanup() {
-  local pid name
+  local pid begun name
   trap - EXIT
-  while read -r pid; do kill -KILL "$pid" 2>/dev/null; done <"$work/pids"
+  while read -r pid begun; do
+    [ -n "$begun" ] && [ "$(began "$pid")" = "$begun" ] && kill -KILL "$pid" 2>/dev/null
+  done <"$work/pids"
   while read -r name; do ip netns del "$name" 2>/dev/null; done <"$work/namespaces"
   rm -rf "$work"
 }
 trap cleanup EXIT
 trap 'exit 143' INT TERM
 
-# background COMMAND...: runs it, remembers it for the clean-up; its pid in $!.
+# began PID: when, in the kernel's ticks. A pid alone names nobody: it is given again, soon on a busy machine, and then
+# the clean-up would kill what is another's.
+began() {
+  local stat
+  { read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+  read -ra stat <<<"${stat##*) }"
+  echo "${stat[19]}"
+}
+# remember PID: for the clean-up
+remember() { echo "$1 $(began "$1")" >>"$work/pids"; }
+
+# background COMMAND...: runs it, remembers it; its pid in $!.
 background() {
   "$@" &
-  echo $! >>"$work/pids"
+  remember $!
 }
 
 # running PID: a zombie nobody has fetched yet does not, once its last thread is gone

@@ -61,7 +61,7 @@ swan_certificate() {
 swan_start() {
   local out
   out=$(DEBUG_LEVEL=${DEBUG_LEVEL:-1} "$strongswan" start "$ns-gw-$1" "$work/$1/swan" "$swan_plane" 2>&1) || complain "strongSwan: $out" || return
-  cat "$work/$1/swan/charon.pid" >>"$work/pids"
+  remember "$(cat "$work/$1/swan/charon.pid")"
   ln -sf swan/charon.log "$work/$1/charon.log"
 }
 swan() {

@@ -53,7 +53,7 @@ mistake() {
   name=$(peer_of b)
   exits 0 og b down "$name"
   og b up "$name" >/dev/null 2>&1 &
-  echo $! >>"$work/pids"
+  remember $!
   eventually 10 reason_is a "$1"
   exits 0 og a explain "$(peer_of a)"
   says "$2"

@@ -63,7 +63,7 @@ typed_password() {
   script -qec "ip netns exec $ns-gw-a '$oakgate' pki enroll corp --fqdn typed.example.net --ask-password \
     --config '$work/a/oakgate.yaml'" /dev/null <"$typed" >"$shown" 2>&1 &
   pid=$!
-  echo "$pid" >>"$work/pids"
+  remember "$pid"
   exec 9>"$typed"
   eventually 15 grep -q 'Challenge password: ' "$shown"
   echo swordfish >&9

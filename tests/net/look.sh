@@ -27,7 +27,8 @@ begin_capture() {
 }
 # end_capture [SIGNAL]: it ends well
 end_capture() {
-  [ -z "${1-}" ] || kill "-$1" "$(cat "$work/capture.pid")"
+  [ -z "${1-}" ] || kill "-$1" "$(cat "$work/capture.pid")" ||
+    complain "the capture has ended: $(cat "$work/capture.log" "$work/capture.out")"
   eventually 15 not running "$(cat "$work/capture.pid")" && grep -q '^  oakgate decode' "$work/capture.out" ||
     complain "the capture: $(cat "$work/capture.log" "$work/capture.out")"
 }
