@@ -184,6 +184,25 @@ Result<void> read(NetlinkSocket& xfrm, std::vector<Moving>& moving) {
   return {};
 }
 
+enum class Step : std::size_t { first, second };
+
+// One message of each, where there is one; an answer for each of `moving`.
+Result<std::vector<NetlinkAnswer>> carry_out(NetlinkSocket& xfrm, std::vector<Moving>& moving, Step step) {
+  const auto at = static_cast<std::size_t>(step);
+  std::vector<NetlinkMessage> requests;
+  for (Moving& one : moving) {
+    if (one.messages.size() > at) requests.push_back(std::move(one.messages[at]));
+  }
+  auto answers = xfrm.transact(requests);
+  if (!answers) return answers;
+  std::vector<NetlinkAnswer> each(moving.size());
+  auto next = answers->begin();
+  for (std::size_t i = 0; i < moving.size(); ++i) {
+    if (moving[i].messages.size() > at) each[i] = std::move(*next++);
+  }
+  return each;
+}
+
 }  // namespace
 
 Result<void> move_states(NetlinkSocket& xfrm, HeldSas& sas, std::span<const SaMove> moves) {
@@ -198,23 +217,27 @@ Result<void> move_states(NetlinkSocket& xfrm, HeldSas& sas, std::span<const SaMo
     moving.push_back({move.id, to, found->second, move.remote});
   }
   if (auto told = read(xfrm, moving); !told) return told;
-  std::vector<NetlinkMessage> requests;
-  for (Moving& one : moving) {
-    for (NetlinkMessage& message : one.messages) requests.push_back(std::move(message));
-  }
-  auto answers = xfrm.transact(requests);
-  if (!answers) return tl::unexpected(answers.error());
+  // Nothing begins at the new place before it has ended at the old one.
+  auto ended = carry_out(xfrm, moving, Step::first);
+  if (!ended) return tl::unexpected(ended.error());
   Result<void> result;
-  std::size_t next = 0;
-  for (const Moving& one : moving) {
-    if (one.messages.empty()) continue;  // nothing of it changes
-    next += one.messages.size();
-    const NetlinkAnswer& last = (*answers)[next - 1];
-    if (!last.ok() && result)
-      result = fail(netlink_error(last, "have the SA go on at " + one.remote.to_string()));
-    if (one.messages.size() == 1) continue;
-    sas.erase(one.id);
-    if (!last.ok()) continue;
+  for (std::size_t i = 0; i < moving.size(); ++i) {
+    Moving& one = moving[i];
+    const NetlinkAnswer& answer = (*ended)[i];
+    if (!answer.ok() && result)
+      result = fail(netlink_error(answer, "have the SA go on at " + one.remote.to_string()));
+    if (one.messages.size() == 1 || one.messages.empty()) continue;
+    if (answer.ok() || answer.error == ESRCH) sas.erase(one.id);
+    if (!answer.ok()) one.messages.clear();  // where it was, or expired this very moment
+  }
+  auto begun = carry_out(xfrm, moving, Step::second);
+  if (!begun) return tl::unexpected(begun.error());
+  for (std::size_t i = 0; i < moving.size(); ++i) {
+    const Moving& one = moving[i];
+    const NetlinkAnswer& answer = (*begun)[i];
+    if (!answer.ok() && result)
+      result = fail(netlink_error(answer, "have the SA go on at " + one.remote.to_string()));
+    if (one.messages.size() < 2 || !answer.ok()) continue;
     HeldSa anew = one.sa;
     anew.replayed += one.counters.replayed;
     anew.not_authentic += one.counters.not_authentic;

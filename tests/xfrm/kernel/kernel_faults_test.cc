@@ -1,169 +1,29 @@
 // The kernel plane where the kernel has no memory: requests refused with ENOMEM, answers and events lost with
-// ENOBUFS, dumps that end half-way. This program's sendmsg and recvmsg stand before the C library's, and keep
-// XFRM states themselves (no ESP is needed); all else goes to a real kernel, in a namespace of its own.
+// ENOBUFS, dumps that end half-way. And SAs that
+// move while any one of the requests fails. tests/xfrm/faulty_kernel.h is that kernel.
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <gmock/gmock.h>
-#include <linux/netlink.h>
 #include <linux/xfrm.h>
 #include <poll.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <deque>
-#include <map>
 #include <utility>
 #include <vector>
 
+#include "tests/xfrm/faulty_kernel.h"
 #include "tests/xfrm/netns.h"
 #include "xfrm/kernel/kernel_data_plane.h"
 
 namespace oakgate {
 namespace {
 
+using test::kernel;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
-
-// ---- A kernel's XFRM states, and what is wrong with it
-
-struct Kernel {
-  std::map<Bytes, Bytes> states;  // by what names one; a message's body
-  // Errnos for the next requests of a type, in order; 0: done.
-  std::map<std::uint16_t, std::deque<int>> refusals;
-  // Of the next requests of a type: what is asked is done, but nothing is said: recv fails with ENOBUFS.
-  std::map<std::uint16_t, int> unsaid;
-  int dump_losses = 0;                       // ENOBUFS before the end of so many dumps
-  int dump_end = 0;                          // the errno that a dump ends with
-  int event_losses = 0;                      // ENOBUFS from the next reads of an events socket
-  std::map<int, std::deque<Bytes>> waiting;  // by socket; an empty one: ENOBUFS
-
-  static Bytes name(const xfrm_address_t& to, std::uint32_t spi, std::uint8_t protocol) {
-    Bytes key(sizeof(to) + sizeof(spi) + 1);
-    std::memcpy(key.data(), &to, sizeof(to));
-    std::memcpy(key.data() + sizeof(to), &spi, sizeof(spi));
-    key.back() = protocol;
-    return key;
-  }
-  void say(int fd, std::uint16_t type, std::uint16_t flags, std::uint32_t sequence, ByteView body) {
-    Bytes datagram(NLMSG_ALIGN(NLMSG_HDRLEN + body.size()));
-    nlmsghdr header{static_cast<std::uint32_t>(NLMSG_HDRLEN + body.size()), type, flags, sequence, 0};
-    std::memcpy(datagram.data(), &header, sizeof(header));
-    std::copy(body.begin(), body.end(), datagram.begin() + NLMSG_HDRLEN);
-    waiting[fd].push_back(std::move(datagram));
-  }
-  void answer(int fd, const nlmsghdr& request, int error) {
-    const nlmsgerr body{-error, request};
-    say(fd, NLMSG_ERROR, NLM_F_CAPPED, request.nlmsg_seq,
-        {reinterpret_cast<const std::uint8_t*>(&body), sizeof(body)});
-  }
-  void dump(int fd, const nlmsghdr& request) {
-    for (const auto& [key, body] : states) {
-      say(fd, XFRM_MSG_NEWSA, NLM_F_MULTI, request.nlmsg_seq, body);
-      if (dump_losses == 0) continue;
-      --dump_losses;
-      waiting[fd].emplace_back();
-    }
-    const int end = -std::exchange(dump_end, 0);
-    say(fd, NLMSG_DONE, NLM_F_MULTI, request.nlmsg_seq,
-        {reinterpret_cast<const std::uint8_t*>(&end), sizeof(end)});
-  }
-  int carry_out(int fd, const nlmsghdr& request, ByteView body) {
-    if (request.nlmsg_type == XFRM_MSG_NEWSA) {
-      xfrm_usersa_info info;
-      std::memcpy(&info, body.data(), sizeof(info));
-      const bool fresh =
-          states.emplace(name(info.id.daddr, info.id.spi, info.id.proto), to_bytes(body)).second;
-      return fresh ? 0 : EEXIST;
-    }
-    xfrm_usersa_id id;
-    std::memcpy(&id, body.data(), sizeof(id));
-    const auto found = states.find(name(id.daddr, id.spi, id.proto));
-    if (found == states.end()) return ESRCH;
-    if (request.nlmsg_type == XFRM_MSG_DELSA) {
-      states.erase(found);
-    } else {
-      say(fd, XFRM_MSG_NEWSA, 0, request.nlmsg_seq, found->second);
-    }
-    return 0;
-  }
-  void take(int fd, const nlmsghdr& request, ByteView body) {
-    if ((request.nlmsg_flags & NLM_F_DUMP) == NLM_F_DUMP) return dump(fd, request);
-    auto& refused = refusals[request.nlmsg_type];
-    int error = refused.empty() ? 0 : refused.front();
-    if (!refused.empty()) refused.pop_front();
-    if (error == 0) error = carry_out(fd, request, body);
-    if (unsaid[request.nlmsg_type] == 0) return answer(fd, request, error);
-    --unsaid[request.nlmsg_type];
-    waiting[fd].emplace_back();
-  }
-};
-Kernel kernel;
-
-bool is_xfrm(int fd) {
-  int domain = 0;
-  int protocol = 0;
-  socklen_t size = sizeof(int);
-  return getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_NETLINK &&
-         getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &size) == 0 && protocol == NETLINK_XFRM;
-}
-bool is_of_states(std::uint16_t type) {
-  return type == XFRM_MSG_NEWSA || type == XFRM_MSG_DELSA || type == XFRM_MSG_GETSA;
-}
-
-}  // namespace
-}  // namespace oakgate
-
-extern "C" ssize_t sendmsg(int fd, const msghdr* datagram, int flags) {
-  using namespace oakgate;
-  Bytes all;
-  for (std::size_t i = 0; i < datagram->msg_iovlen; ++i) {
-    const auto* part = static_cast<const std::uint8_t*>(datagram->msg_iov[i].iov_base);
-    all.insert(all.end(), part, part + datagram->msg_iov[i].iov_len);
-  }
-  nlmsghdr header{};
-  if (all.size() >= sizeof(header)) std::memcpy(&header, all.data(), sizeof(header));
-  if (!is_xfrm(fd) || !is_of_states(header.nlmsg_type)) return syscall(SYS_sendmsg, fd, datagram, flags);
-  std::size_t at = 0;
-  while (at + sizeof(header) <= all.size()) {
-    std::memcpy(&header, all.data() + at, sizeof(header));
-    kernel.take(fd, header, ByteView(all).subspan(at + NLMSG_HDRLEN, header.nlmsg_len - NLMSG_HDRLEN));
-    at += NLMSG_ALIGN(header.nlmsg_len);
-  }
-  return static_cast<ssize_t>(all.size());
-}
-
-extern "C" ssize_t recvmsg(int fd, msghdr* datagram, int flags) {
-  using namespace oakgate;
-  auto waiting = kernel.waiting.find(fd);
-  if (waiting == kernel.waiting.end() || waiting->second.empty()) {
-    const bool events = is_xfrm(fd) && (fcntl(fd, F_GETFL) & O_NONBLOCK) != 0;
-    if (!events || kernel.event_losses == 0) return syscall(SYS_recvmsg, fd, datagram, flags);
-    --kernel.event_losses;
-    errno = ENOBUFS;
-    return -1;
-  }
-  const Bytes next = std::move(waiting->second.front());
-  waiting->second.pop_front();
-  if (next.empty()) {
-    errno = ENOBUFS;
-    return -1;
-  }
-  std::memcpy(datagram->msg_iov[0].iov_base, next.data(), next.size());
-  sockaddr_nl from{};
-  from.nl_family = AF_NETLINK;
-  std::memcpy(datagram->msg_name, &from, sizeof(from));
-  datagram->msg_namelen = sizeof(from);
-  datagram->msg_flags = 0;
-  return static_cast<ssize_t>(next.size());
-}
-
-namespace oakgate {
-namespace {
 
 // ---- What the plane makes of it
 
@@ -210,13 +70,13 @@ std::vector<SaId> ids_of(const std::vector<SaSpec>& sas) {
 class KernelPlaneFaults : public ::testing::Test {
  protected:
   KernelPlaneFaults() {
-    kernel = {};
+    kernel = test::FaultyKernel{};
     plane_ = ns_.enter([] { return std::move(make_kernel_data_plane({}).value()); });
     dispatch();
   }
   ~KernelPlaneFaults() override {
     plane_.reset();
-    kernel = {};
+    kernel = test::FaultyKernel{};
   }
   void dispatch() {
     ns_.enter([&] {
@@ -367,6 +227,119 @@ TEST_F(KernelPlaneFaults, CountersThatCannotBeReadAreAnErrorInWords) {
               HasSubstr("read the ESP SA 0x00001001 to 192.0.2.1: Cannot allocate memory"));
   EXPECT_TRUE(plane_->counters(ids_of(pair_of(1))));
 }
+
+// ---- SAs on the move
+
+constexpr std::uint16_t kPort = 20001;
+
+std::vector<SaSpec> natted_pair_of(std::uint32_t number) {
+  std::vector<SaSpec> sas = pair_of(number);
+  for (SaSpec& sa : sas) sa.encapsulation = UdpEncapsulation{4500, kPort};
+  return sas;
+}
+
+// Every SPI of one in the kernel; sorted.
+std::vector<std::uint32_t> spis() {
+  std::vector<std::uint32_t> found;
+  for (const auto& [name, body] : kernel.states) {
+    xfrm_usersa_info info;
+    std::memcpy(&info, body.data(), sizeof(info));
+    found.push_back(ntohl(info.id.spi));
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
+struct Move {
+  const char* what;
+  Endpoint place;
+};
+
+class MovingSas : public KernelPlaneFaults, public ::testing::WithParamInterface<Move> {
+ protected:
+  static std::vector<SaMove> moves() {
+    std::vector<SaMove> all;
+    for (const SaId& id : ids_of(pair_of(1))) all.push_back({id, GetParam().place});
+    return all;
+  }
+  // The ids before and after, as the protocol removes them when it hears of an error.
+  static std::vector<SaId> both_names() {
+    std::vector<SaId> ids = ids_of(pair_of(1));
+    ids.push_back(ids.back());
+    ids.back().destination = GetParam().place.address;
+    return ids;
+  }
+  void move_with(unsigned number, const test::Fault& fault);
+};
+
+void MovingSas::move_with(unsigned number, const test::Fault& fault) {
+  for (const std::uint32_t tunnel : {1U, 2U}) {
+    const auto installed = plane_->install(natted_pair_of(tunnel));
+    ASSERT_TRUE(installed) << installed.error().text;
+  }
+  kernel.fails_at = number;
+  kernel.fault = fault;
+  kernel.seen = 0;
+  kernel.each = [] {
+    const auto there = spis();
+    EXPECT_EQ(there.end(), std::adjacent_find(there.begin(), there.end()))
+        << "the same numbers begin at the new place before they have ended at the old one";
+    EXPECT_EQ(2, std::count_if(there.begin(), there.end(), [](auto spi) { return spi % 16 == 2; }));
+  };
+  kernel.counting = true;
+  const auto moved = plane_->move(moves());
+  kernel.counting = false;
+  if (moved) {
+    EXPECT_THAT(spis(), ElementsAre(0x1001, 0x1002, 0x2001, 0x2002));
+  } else {
+    EXPECT_THAT(moved.error().text, HasSubstr("cannot "));
+  }
+  // What the protocol does then.
+  static_cast<void>(plane_->remove(both_names()));
+  dispatch();
+  EXPECT_THAT(spis(), ElementsAre(0x1002, 0x2002)) << "nothing is left of it, and the other tunnel is whole";
+  EXPECT_THAT(listener_.warnings, IsEmpty());
+  kernel.fails_at.reset();
+  const auto again = plane_->install(natted_pair_of(1));
+  EXPECT_TRUE(again) << again.error().text;
+  const auto then = plane_->move(moves());
+  EXPECT_TRUE(then) << then.error().text;
+  static_cast<void>(plane_->remove(both_names()));
+  static_cast<void>(plane_->remove(ids_of(pair_of(2))));
+  dispatch();
+  EXPECT_THAT(spis(), IsEmpty());
+}
+
+TEST_P(MovingSas, WhicheverRequestFailsNothingGoesTwiceAndNothingStays) {
+  unsigned requests = 1;
+  for (unsigned number = 0; number < requests; ++number) {
+    for (const test::Fault& fault : test::every_fault()) {
+      kernel.failed.clear();
+      SCOPED_TRACE(testing::Message() << "request " << number << " " << fault.name());
+      move_with(number, fault);
+      if (HasFatalFailure()) return;
+      EXPECT_NE("", kernel.failed);
+    }
+    kernel.each = {};
+    // How many there are without a fault.
+    if (number == 0) {
+      ASSERT_TRUE(plane_->install(natted_pair_of(1)));
+      kernel.seen = 0;
+      kernel.counting = true;
+      ASSERT_TRUE(plane_->move(moves()));
+      kernel.counting = false;
+      requests = kernel.seen;
+      ASSERT_GE(requests, 4U);
+      static_cast<void>(plane_->remove(both_names()));
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(, MovingSas,
+                         ::testing::Values(Move{"port", {IpAddress::parse("198.51.100.2").value(), 31001}},
+                                           Move{"address",
+                                                {IpAddress::parse("198.51.100.77").value(), 31001}}),
+                         [](const auto& one) { return one.param.what; });
 
 }  // namespace
 }  // namespace oakgate

@@ -1,4 +1,4 @@
-#include "xfrm/kernel/second_look.h"
+#include "xfrm/netlink/second_look.h"
 
 #include <sys/timerfd.h>
 #include <unistd.h>
