@@ -105,7 +105,7 @@ void rejected(Run& run, Error error) {
   if (error.notify && run.exchange.kind != ExchangeKind::informational)
     notify_in_clear(run.core, run.sa, *error.notify);
   if (is_phase1(run.exchange.kind)) phase1_hint(run.core, run.sa, error);
-  run.exchange.hint = std::move(error);
+  run.exchange.hint = std::make_unique<Error>(std::move(error));
 }
 
 Result<void> open_message(Run& run, const Step& step, Received& message) {
@@ -152,8 +152,7 @@ void moved_on(Run& run, const Step& step) {
   run.exchange.hint.reset();
   run_through(run);
   // Nothing can take it back any more.
-  if (run.exchange.state == State::established || run.exchange.state == State::done)
-    run.exchange.checkpoint.reset();
+  if (run.exchange.state == State::established || run.exchange.state == State::done) run.exchange.retire();
 }
 
 JobId new_job(Run& run) {
@@ -275,11 +274,11 @@ void run_message(Core& core, IkeSa& sa, Exchange& exchange, Received& message) {
     return;
   }
   run.message = &message;
-  exchange.checkpoint = checkpoint_of(sa, exchange);
+  exchange.checkpoint = std::make_unique<Checkpoint>(checkpoint_of(sa, exchange));
   const TimerId old_timer = exchange.retransmit_timer;
   if (step->encrypted) exchange.iv = message.next_iv;
   if (exchange.answered.size() == kAnsweredMessages) exchange.answered.erase(exchange.answered.begin());
-  exchange.answered.push_back({message.digest, {}});
+  exchange.answered.push_back({message.digest});
   if (auto outcome = step->handler(run); !outcome) {
     if (!run.authenticated) fall_back(run);
     rejected(run, std::move(outcome.error()));

@@ -23,10 +23,10 @@ namespace oakgate::ike {
 struct Received {
   Datagram datagram;
   wire::Header header;
-  Bytes digest;     // of the datagram: duplicates are recognised by it
-  wire::Body body;  // parsed, after decryption
-  Bytes plaintext;  // the body's bytes: HASH(n) covers a part of them
-  Bytes next_iv;    // last ciphertext block; empty if in clear
+  MessageDigest digest{};  // of the datagram: duplicates are recognised by it
+  wire::Body body;         // parsed, after decryption
+  Bytes plaintext;         // the body's bytes: HASH(n) covers a part of them
+  Bytes next_iv;           // last ciphertext block; empty if in clear
   [[nodiscard]] ByteView behind_hash() const {
     return ByteView(plaintext).subspan(body.first_end, body.length - body.first_end);
   }

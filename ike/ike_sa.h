@@ -2,11 +2,11 @@
 // phase1.cc, quick_mode.cc and informational.cc; how messages reach them in exchange.cc and transport.cc.
 #pragma once
 
+#include <array>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 #include "ike/base/nat_forms.h"
@@ -40,11 +40,12 @@ enum class ExchangeKind : std::uint8_t {
   return kind == ExchangeKind::main_mode || kind == ExchangeKind::aggressive_mode;
 }
 
-// A message that was taken, by its digest, and what it was answered with: a retransmission gets the same
-// answer.
+using MessageDigest = std::array<std::uint8_t, 32>;  // SHA-256
+
+// A message that was taken, by its digest.
 struct AnsweredMessage {
-  Bytes digest;
-  Bytes reply;  // empty: none
+  MessageDigest digest{};
+  bool by_last_sent = false;  // that is what it was answered with: a retransmission gets the same answer
 };
 
 // Secret while `private_value` is set.
@@ -97,14 +98,23 @@ struct Exchange {
   int tries = 0;
   TimerId retransmit_timer;
   std::vector<AnsweredMessage> answered;  // the last few
-  std::optional<HeldMessage> held;        // one message that came while a job was under way
   std::optional<JobId> job;               // under way
-  std::optional<Checkpoint> checkpoint;   // before the message that was taken last
-  std::optional<Error> hint;              // the best explanation so far, should the exchange time out
+  // What most exchanges have for moments; null: nothing.
+  std::unique_ptr<HeldMessage> held;       // one message that came while a job was under way
+  std::unique_ptr<Checkpoint> checkpoint;  // before the message that was taken last
+  std::unique_ptr<Error> hint;             // the best explanation so far, should the exchange time out
   KeyExchange key_exchange;
   Bytes nonce_i;
   Bytes nonce_r;
+  Exchange() = default;
+  Exchange(const Exchange&) = delete;
+  Exchange& operator=(const Exchange&) = delete;
   virtual ~Exchange() = default;
+
+  // `datagram` goes out now; as the answer to the message that was taken last, if there was one.
+  void sent(Bytes datagram);
+  // It is done, and stays only to answer repetitions: what the negotiation alone needed goes.
+  virtual void retire();
 };
 
 // What RSA-encrypted nonces need between messages 2 and 6 (rsa_encryption.cc). Secret.
@@ -148,6 +158,8 @@ struct Phase1Exchange : Exchange {
   Bytes peer_proof;  // HASH_R or SIG_R
   std::vector<CertificateBlob> peer_certificates;
   std::unique_ptr<EncryptedNonces> encrypted;
+
+  void retire() override;
 };
 
 struct QuickMode : Exchange {
@@ -165,6 +177,8 @@ struct QuickMode : Exchange {
   bool holds_outbound = false;  // its outbound SA is not installed by the exchange (tunnels.h)
   bool commit = false;          // the peer set the commit bit: it says CONNECTED (quick_mode.h)
   bool failed = false;
+
+  void retire() override;
 };
 
 // What dead_peers.cc knows of the peer's life, by one established SA.
@@ -196,13 +210,13 @@ struct IkeSa {
   std::optional<Identity> remote_identity;
   std::unique_ptr<VerifiedPeer> certificate;  // that proved it, without its chain; null: none did
   std::unique_ptr<Phase1Exchange> phase1;
-  std::unordered_map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
+  std::map<MessageId, std::unique_ptr<QuickMode>> quick_modes;
   // Transactions and New Group Modes of the peer's, kept a while to answer repetitions (transactions.h).
-  std::unordered_map<MessageId, std::unique_ptr<Exchange>> transactions;
+  std::map<MessageId, std::unique_ptr<Exchange>> transactions;
   std::optional<Error> xauth_refused;  // the peer asked for it: should it take the SA away, that is why
-  // Message ids that were used: a replayed first message is recognised by them.
-  std::unordered_set<MessageId> seen_ids;
-  std::vector<MessageId> seen_order;  // a ring once it is full
+  // Message ids that were used, a ring once it is full: a replayed first message is recognised by them. They
+  // are looked through one by one: there are few, and at most Limits::remembered_messages.
+  std::vector<MessageId> seen_ids;
   std::size_t seen_oldest = 0;
   // When the peer surely was at work on this negotiation: its first message came (again, if that proved
   // false).

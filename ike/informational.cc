@@ -245,7 +245,7 @@ void take_hint(Core& core, IkeSa& sa, Received& message) {
     raise_notify(core, sa, *notify, false);
     if (notify->type == NotifyType::invalid_spi && sa.established()) probe_on_hint(core, sa);
     if (sa.phase1 == nullptr || sa.established() || !is_error(notify->type)) continue;
-    sa.phase1->hint = refusal_error(notify->type, tried_in_phase1(sa));
+    sa.phase1->hint = std::make_unique<Error>(refusal_error(notify->type, tried_in_phase1(sa)));
     sa.phase1->hint->text += " (unauthenticated)";
     phase1_hint(core, sa, *sa.phase1->hint);
   }

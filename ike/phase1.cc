@@ -140,7 +140,6 @@ void enter_established(Run& run, const Peer& peer, Identity proved) {
   sa.established_at = core.now().instant;
   // The chain of IVs of every later exchange begins with the last block of phase 1 (RFC 2409 Appendix B).
   sa.last_phase1_block = run.exchange.iv;
-  run.exchange.key_exchange = {};
   // The exchange stays a while, to answer repetitions of the last message.
   const TimerId forget =
       core.arm(core.limits().half_open_life, {TimerKind::exchange_forgotten, sa.id.value, 0});
@@ -358,7 +357,7 @@ void phase1_failed(Core& core, IkeSa& sa, Error error) {
 void phase1_timed_out(Core& core, IkeSa& sa) {
   const Peer* peer = core.find_peer(sa.peer);
   if (sa.role == Role::responder) return;  // its patience is half_open_timer
-  Error error = sa.phase1->hint.value_or(timeout_error(sa, *peer, sa.phase1->tries));
+  Error error = sa.phase1->hint ? *sa.phase1->hint : timeout_error(sa, *peer, sa.phase1->tries);
   error.notify.reset();
   phase1_failed(core, sa, std::move(error));
 }

@@ -244,8 +244,7 @@ void finish(Run& run, std::vector<SaSpec> outbound) {
   core.raise(std::move(event));
   const auto weak = weak_things(kept.set, kept.pfs);
   if (!weak.empty()) core.raise(weak_used_event(core, peer, tunnel_name(peer, pair), weak));
-  // Secrets are not needed any more; the exchange stays a while to answer repetitions.
-  quick.key_exchange = {};
+  // The exchange stays a while to answer repetitions (Exchange::retire).
   const TimerId forget = core.arm(core.limits().half_open_life,
                                   {TimerKind::exchange_forgotten, run.sa.id.value, quick.id.value});
   static_cast<void>(forget);

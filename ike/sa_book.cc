@@ -182,12 +182,14 @@ void on_half_open_expired(Core& core, IkeSa& sa) {
         core.arm(core.limits().half_open_life, {TimerKind::half_open_expired, sa.id.value, 0});
     return;
   }
-  Error error = sa.phase1->hint.value_or(
-      Error{ErrorCode::no_answer,
-            "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),
-            "the next message of " + std::string(exchange_title(sa.phase1->kind)),
-            "see the peer's log for its reason",
-            {}});
+  Error error =
+      sa.phase1->hint
+          ? *sa.phase1->hint
+          : Error{ErrorCode::no_answer,
+                  "the peer began a negotiation and vanished in state " + std::string(ios_state(sa.state)),
+                  "the next message of " + std::string(exchange_title(sa.phase1->kind)),
+                  "see the peer's log for its reason",
+                  {}};
   error.notify.reset();
   phase1_failed(core, sa, std::move(error));
 }

@@ -220,8 +220,8 @@ Result<void> start_verifying(Run& run, const wire::IdPayload& id, std::vector<Ce
   if (!claimed) return fail(std::move(claimed.error()));
   if (phase1_of(run).proofs >= run.core.limits().proofs) {
     // What was wrong with the ones before is what an operator has to know.
-    return fail(run.exchange.hint.value_or(
-        Error{ErrorCode::in_use, "too many signatures in one negotiation do not verify", {}, {}, {}}));
+    if (run.exchange.hint) return fail(*run.exchange.hint);
+    return fail(ErrorCode::in_use, "too many signatures in one negotiation do not verify");
   }
   ++phase1_of(run).proofs;
   choose_peer(run, *claimed);

@@ -1,39 +1,106 @@
 #include "ike/timers.h"
 
+#include <tuple>
+#include <utility>
+
 namespace oakgate::ike {
 
 TimerId TimerQueue::arm(Instant when, Timer timer) {
-  const std::uint64_t id = ++last_id_;
-  queue_.emplace(std::pair(when, id), timer);
-  armed_.emplace(id, when);
-  return TimerId{id};
+  if (free_.empty()) {
+    // So that giving a place back, and putting it into the heap, takes no memory.
+    free_.reserve(slots_.size() + 1);
+    heap_.reserve(slots_.size() + 1);
+    slots_.emplace_back();
+    free_.push_back(static_cast<Place>(slots_.size() - 1));
+  }
+  const Place place = free_.back();
+  free_.pop_back();
+  Slot& slot = slots_[place];
+  // 0 is no timer's, and comes round after 2^32 timers of this place.
+  if (++slot.generation == 0) slot.generation = 1;
+  slot = {when, ++armed_so_far_, timer.subject, timer.detail, slot.generation, 0, timer.kind, true};
+  heap_.push_back(place);
+  rise(heap_.size() - 1);
+  return id_of(place, slot);
 }
 
 void TimerQueue::cancel(TimerId& id) {
-  if (const auto found = armed_.find(id.value); found != armed_.end()) {
-    queue_.erase({found->second, id.value});
-    armed_.erase(found);
-  }
+  if (find(id) != nullptr) remove(static_cast<Place>(id.value));
   id = TimerId{};
 }
 
 std::optional<Timer> TimerQueue::take_due(Instant now) {
-  if (queue_.empty() || queue_.begin()->first.first > now) return std::nullopt;
-  const Timer timer = queue_.begin()->second;
-  armed_.erase(queue_.begin()->first.second);
-  queue_.erase(queue_.begin());
+  if (heap_.empty()) return std::nullopt;
+  const Slot& slot = slots_[heap_.front()];
+  if (slot.when > now) return std::nullopt;
+  const Timer timer{slot.kind, slot.subject, slot.detail};
+  remove(heap_.front());
   return timer;
 }
 
 std::optional<Instant> TimerQueue::next() const {
-  if (queue_.empty()) return std::nullopt;
-  return queue_.begin()->first.first;
+  if (heap_.empty()) return std::nullopt;
+  return slots_[heap_.front()].when;
 }
 
 std::optional<Instant> TimerQueue::when(TimerId id) const {
-  const auto found = armed_.find(id.value);
-  if (found == armed_.end()) return std::nullopt;
-  return found->second;
+  const Slot* slot = find(id);
+  if (slot == nullptr) return std::nullopt;
+  return slot->when;
+}
+
+const TimerQueue::Slot* TimerQueue::find(TimerId id) const {
+  const auto place = static_cast<Place>(id.value);
+  if (place >= slots_.size()) return nullptr;
+  const Slot& slot = slots_[place];
+  return slot.armed && id_of(place, slot) == id ? &slot : nullptr;
+}
+
+bool TimerQueue::earlier(Place one, Place other) const {
+  const Slot& a = slots_[one];
+  const Slot& b = slots_[other];
+  return std::tie(a.when, a.order) < std::tie(b.when, b.order);
+}
+
+void TimerQueue::put(std::size_t at, Place place) {
+  heap_[at] = place;
+  slots_[place].at = static_cast<std::uint32_t>(at);
+}
+
+void TimerQueue::rise(std::size_t at) {
+  const Place place = heap_[at];
+  while (at > 0) {
+    const std::size_t above = (at - 1) / 2;
+    if (!earlier(place, heap_[above])) break;
+    put(at, heap_[above]);
+    at = above;
+  }
+  put(at, place);
+}
+
+void TimerQueue::sink(std::size_t at) {
+  const Place place = heap_[at];
+  while (2 * at + 1 < heap_.size()) {
+    std::size_t below = 2 * at + 1;
+    if (below + 1 < heap_.size() && earlier(heap_[below + 1], heap_[below])) ++below;
+    if (!earlier(heap_[below], place)) break;
+    put(at, heap_[below]);
+    at = below;
+  }
+  put(at, place);
+}
+
+void TimerQueue::remove(Place place) {
+  Slot& slot = slots_[place];
+  slot.armed = false;
+  free_.push_back(place);
+  const std::size_t at = slot.at;
+  const Place last = heap_.back();
+  heap_.pop_back();
+  if (last == place) return;
+  put(at, last);
+  rise(at);
+  sink(slots_[last].at);
 }
 
 }  // namespace oakgate::ike

@@ -2,10 +2,11 @@
 // cancelling and taking the next due one are logarithmic in the number armed.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <optional>
-#include <unordered_map>
+#include <vector>
 
 #include "ike/base/types.h"
 
@@ -36,6 +37,7 @@ struct Timer {
 };
 using TimerId = StrongNumber<struct TimerIdTag, std::uint64_t>;  // 0: none
 
+// A heap of places in a table: 44 bytes a timer, of which an SA pair and its IKE SA have about seven.
 class TimerQueue {
  public:
   [[nodiscard]] TimerId arm(Instant when, Timer timer);
@@ -46,12 +48,36 @@ class TimerQueue {
   [[nodiscard]] std::optional<Instant> next() const;
   // When an armed timer fires; nothing for one that is not armed.
   [[nodiscard]] std::optional<Instant> when(TimerId id) const;
-  [[nodiscard]] std::size_t size() const { return queue_.size(); }
+  [[nodiscard]] std::size_t size() const { return heap_.size(); }
 
  private:
-  std::map<std::pair<Instant, std::uint64_t>, Timer> queue_;
-  std::unordered_map<std::uint64_t, Instant> armed_;
-  std::uint64_t last_id_ = 0;
+  using Place = std::uint32_t;  // in slots_
+  // An armed timer; or a free place, kept to be used again.
+  struct Slot {
+    Instant when{};
+    std::uint64_t order = 0;  // of arming: those of one moment fire in it
+    std::uint64_t subject = 0;
+    std::uint32_t detail = 0;
+    std::uint32_t generation = 0;  // how often the place was armed: its former timers' ids are none of it
+    std::uint32_t at = 0;          // armed: where heap_ has it
+    TimerKind kind{};
+    bool armed = false;
+  };
+  [[nodiscard]] static TimerId id_of(Place place, const Slot& slot) {
+    return TimerId{std::uint64_t{slot.generation} << 32 | place};
+  }
+  // Null: it is not armed.
+  [[nodiscard]] const Slot* find(TimerId id) const;
+  [[nodiscard]] bool earlier(Place one, Place other) const;
+  void put(std::size_t at, Place place);
+  void rise(std::size_t at);
+  void sink(std::size_t at);
+  void remove(Place place);
+
+  std::deque<Slot> slots_;  // grows without moving what is there
+  std::vector<Place> free_;
+  std::vector<Place> heap_;  // each is no later than the two at twice its index and one, and two
+  std::uint64_t armed_so_far_ = 0;
 };
 
 }  // namespace oakgate::ike

@@ -140,8 +140,7 @@ Result<void> take_transaction(Run& run) {
 Result<void> refuse_group(Run& run) {
   if (auto verified = check_hash(run); !verified) return verified;
   run.core.raise(run.core.event(EventId::group_refused, run.sa));
-  run.exchange.last_sent = notify_protected(run.core, run.sa, NotifyType::attributes_not_supported, {});
-  run.exchange.answered.back().reply = run.exchange.last_sent;
+  run.exchange.sent(notify_protected(run.core, run.sa, NotifyType::attributes_not_supported, {}));
   return {};
 }
 

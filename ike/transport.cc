@@ -47,12 +47,12 @@ IkeSa* sa_for(Core& core, const wire::Header& header) {
 }
 
 // True if the message repeats one that was taken: it gets the same answer, and nothing moves.
-bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const Bytes& digest) {
+bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const MessageDigest& digest) {
   for (const AnsweredMessage& answered : exchange.answered) {
     if (answered.digest != digest) continue;
     // Only the newest message's answer is worth repeating: the peer has moved past the others.
-    if (!answered.reply.empty() && answered.reply == exchange.last_sent) {
-      send_datagram(core, sa, answered.reply);
+    if (answered.by_last_sent) {
+      send_datagram(core, sa, exchange.last_sent);
       if (exchange.kind == ExchangeKind::quick_mode)
         quick_mode_repeated(core, static_cast<QuickMode&>(exchange));
     }
@@ -65,8 +65,8 @@ bool answer_duplicate(Core& core, IkeSa& sa, Exchange& exchange, const Bytes& di
 // any datagram.
 void hold(Core& core, const IkeSa& sa, Exchange& exchange, const Received& message) {
   if (exchange.held) return;
-  exchange.held =
-      HeldMessage{message.datagram.local, message.datagram.remote, to_bytes(message.datagram.data)};
+  exchange.held = std::make_unique<HeldMessage>(
+      HeldMessage{message.datagram.local, message.datagram.remote, to_bytes(message.datagram.data)});
   core.raise(core.event(EventId::message_held, sa));
 }
 
@@ -167,8 +167,7 @@ void dispatch(Core& core, IkeSa& sa, Received& message) {
 }
 
 Result<void> send(Core& core, IkeSa& sa, Exchange& exchange, Bytes datagram, Expect expect) {
-  exchange.last_sent = datagram;
-  if (!exchange.answered.empty()) exchange.answered.back().reply = datagram;
+  exchange.sent(datagram);
   core.cancel(exchange.retransmit_timer);
   exchange.tries = 0;
   if (expect == Expect::answer) {
@@ -289,8 +288,8 @@ void on_message(Core& core, const Datagram& datagram) {
   // same.
   message.datagram.data = datagram.data.first(header->length);
   auto digest = crypto::hash(IkeHash::sha256, {message.datagram.data});
-  if (!digest) return;
-  message.digest = std::move(*digest);
+  if (!digest || digest->size() != message.digest.size()) return;
+  std::copy(digest->begin(), digest->end(), message.digest.begin());
   if (IkeSa* sa = sa_for(core, *header)) {
     const IkeSaId id = sa->id;
     sa->request_bytes = message.datagram.data.size();
@@ -412,17 +411,17 @@ Result<Bytes> first_iv(const IkeSa& sa, MessageId id) {
 }
 
 bool remembered(const IkeSa& sa, MessageId id) {
-  return sa.seen_ids.contains(id);
+  return std::find(sa.seen_ids.begin(), sa.seen_ids.end(), id) != sa.seen_ids.end();
 }
 
 void remember(Core& core, IkeSa& sa, MessageId id) {
-  if (!sa.seen_ids.insert(id).second) return;
-  if (sa.seen_order.size() < core.limits().remembered_messages) {
-    sa.seen_order.push_back(id);
+  if (remembered(sa, id)) return;
+  if (sa.seen_ids.size() < core.limits().remembered_messages) {
+    sa.seen_ids.push_back(id);
     return;
   }
-  sa.seen_ids.erase(std::exchange(sa.seen_order[sa.seen_oldest], id));
-  sa.seen_oldest = (sa.seen_oldest + 1) % sa.seen_order.size();
+  sa.seen_ids[sa.seen_oldest] = id;
+  sa.seen_oldest = (sa.seen_oldest + 1) % sa.seen_ids.size();
 }
 
 }  // namespace oakgate::ike
