@@ -6,20 +6,17 @@
 namespace oakgate::ike {
 
 TimerId TimerQueue::arm(Instant when, Timer timer) {
-  if (free_.empty()) {
-    // So that giving a place back, and putting it into the heap, takes no memory.
-    free_.reserve(slots_.size() + 1);
-    heap_.reserve(slots_.size() + 1);
-    slots_.emplace_back();
-    free_.push_back(static_cast<Place>(slots_.size() - 1));
+  if (free_ == kNowhere) {
+    slots_.emplace_back().at = kNowhere;
+    free_ = static_cast<Place>(slots_.size() - 1);
   }
-  const Place place = free_.back();
-  free_.pop_back();
+  const Place place = free_;
   Slot& slot = slots_[place];
+  heap_.push_back(place);
+  free_ = slot.at;
   // 0 is no timer's, and comes round after 2^32 timers of this place.
   if (++slot.generation == 0) slot.generation = 1;
   slot = {when, ++armed_so_far_, timer.subject, timer.detail, slot.generation, 0, timer.kind, true};
-  heap_.push_back(place);
   rise(heap_.size() - 1);
   return id_of(place, slot);
 }
@@ -92,9 +89,9 @@ void TimerQueue::sink(std::size_t at) {
 
 void TimerQueue::remove(Place place) {
   Slot& slot = slots_[place];
-  slot.armed = false;
-  free_.push_back(place);
   const std::size_t at = slot.at;
+  slot.armed = false;
+  slot.at = std::exchange(free_, place);
   const Place last = heap_.back();
   heap_.pop_back();
   if (last == place) return;

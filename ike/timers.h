@@ -37,7 +37,8 @@ struct Timer {
 };
 using TimerId = StrongNumber<struct TimerIdTag, std::uint64_t>;  // 0: none
 
-// A heap of places in a table: 44 bytes a timer, of which an SA pair and its IKE SA have about seven.
+// A heap of places in a table: about 50 bytes a timer, of which an SA pair and its IKE SA have about seven.
+// The table keeps the size that the most timers at once have needed.
 class TimerQueue {
  public:
   [[nodiscard]] TimerId arm(Instant when, Timer timer);
@@ -52,6 +53,7 @@ class TimerQueue {
 
  private:
   using Place = std::uint32_t;  // in slots_
+  static constexpr Place kNowhere = UINT32_MAX;
   // An armed timer; or a free place, kept to be used again.
   struct Slot {
     Instant when{};
@@ -59,7 +61,7 @@ class TimerQueue {
     std::uint64_t subject = 0;
     std::uint32_t detail = 0;
     std::uint32_t generation = 0;  // how often the place was armed: its former timers' ids are none of it
-    std::uint32_t at = 0;          // armed: where heap_ has it
+    std::uint32_t at = 0;          // armed: where heap_ has it; free: the next free place, or kNowhere
     TimerKind kind{};
     bool armed = false;
   };
@@ -74,8 +76,8 @@ class TimerQueue {
   void sink(std::size_t at);
   void remove(Place place);
 
-  std::deque<Slot> slots_;  // grows without moving what is there
-  std::vector<Place> free_;
+  std::deque<Slot> slots_;   // grows without moving what is there
+  Place free_ = kNowhere;    // the first of the free ones
   std::vector<Place> heap_;  // each is no later than the two at twice its index and one, and two
   std::uint64_t armed_so_far_ = 0;
 };

@@ -3,10 +3,20 @@
 // behind.
 #include <gtest/gtest.h>
 
+#include "ike/core.h"
 #include "ike/wire/message.h"
 #include "tests/sim/two_gateways.h"
 
 namespace oakgate::sim {
+
+// An engine's books, which it shows nobody: the explicit instantiation may name a private member.
+const ike::EngineState& books_of(const ike::Engine& engine);
+template <auto Member>
+struct Books {
+  friend const ike::EngineState& books_of(const ike::Engine& engine) { return *(engine.*Member); }
+};
+template struct Books<&ike::Engine::state_>;
+
 namespace {
 
 struct Way {
@@ -91,6 +101,85 @@ TEST_P(EveryWay, RepeatedAndReplayedMessagesChangeNothing) {
     EXPECT_EQ(count_events(*gateway, ike::EventId::phase2_established), 1U);
     EXPECT_EQ(gateway->engine().snapshot({}).at(0).isakmp_sas.size(), 1U);
   }
+  EXPECT_TRUE(carries(two.a, two.b, 1));
+}
+
+void expect_no_negotiation(const ike::Exchange& exchange) {
+  EXPECT_EQ(exchange.checkpoint, nullptr);
+  EXPECT_EQ(exchange.held, nullptr);
+  EXPECT_EQ(exchange.hint, nullptr);
+  EXPECT_FALSE(exchange.job);
+  EXPECT_FALSE(exchange.key_exchange.ours);
+  EXPECT_FALSE(exchange.key_exchange.shared);
+  for (const Bytes* bytes : {&exchange.key_exchange.theirs, &exchange.nonce_i, &exchange.nonce_r})
+    EXPECT_EQ(bytes->capacity(), 0U);
+  EXPECT_EQ(exchange.answered.capacity(), exchange.answered.size());
+}
+void expect_no_phase1(const ike::Phase1Exchange& exchange) {
+  expect_no_negotiation(exchange);
+  EXPECT_EQ(exchange.sa_body.capacity(), 0U);
+  EXPECT_FALSE(exchange.own_id);
+  EXPECT_EQ(exchange.left_out.capacity(), 0U);
+  EXPECT_EQ(exchange.own_proof.capacity(), 0U);
+  EXPECT_EQ(exchange.reply.proposals.capacity() + exchange.reply.raw_body.capacity(), 0U);
+  EXPECT_EQ(exchange.peer_id.data.capacity(), 0U);
+  EXPECT_EQ(exchange.peer_proof.capacity(), 0U);
+  EXPECT_EQ(exchange.peer_certificates.capacity(), 0U);
+  EXPECT_EQ(exchange.encrypted, nullptr);
+}
+void expect_no_quick_mode(const ike::QuickMode& exchange) {
+  expect_no_negotiation(exchange);
+  EXPECT_EQ(exchange.peer_ids.capacity(), 0U);
+  ASSERT_TRUE(exchange.chosen);
+  EXPECT_EQ(exchange.chosen->reply.proposals.capacity() + exchange.chosen->reply.raw_body.capacity(), 0U);
+}
+
+TEST_P(EveryWay, AFinishedExchangeAnswersRepetitionsAndKeepsNothingElse) {
+  TunnelPlan tunnel = plan(StartMode::on_start, StartMode::responder);
+  tunnel.pfs = DhGroup::modp2048;
+  TwoGateways two(1, {tunnel});
+  prepare(two);
+  struct Message {
+    Endpoint from;
+    Endpoint to;
+    Bytes data;
+  };
+  std::map<std::pair<wire::ExchangeType, MessageId>, std::vector<Message>> exchanges;
+  std::vector<Bytes> answers;
+  two.net.tap = [&](const Endpoint& from, const Endpoint& to, Bytes& data) {
+    const auto header = wire::parse_header(data);
+    exchanges[{header->exchange, header->message_id}].push_back({from, to, data});
+    answers.push_back(data);
+    return true;
+  };
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(10)));
+  two.net.run_for(Seconds(1));
+  for (Gateway* gateway : {&two.a, &two.b}) {
+    SCOPED_TRACE(gateway->name);
+    const ike::EngineState& books = books_of(gateway->engine());
+    ASSERT_EQ(books.ike_sas.size(), 1U);
+    const ike::IkeSa& sa = *books.ike_sas.begin()->second;
+    ASSERT_NE(sa.phase1, nullptr);
+    expect_no_phase1(*sa.phase1);
+    ASSERT_EQ(sa.quick_modes.size(), 1U);
+    expect_no_quick_mode(*sa.quick_modes.begin()->second);
+  }
+  std::size_t modes = 0;
+  for (const auto& [key, messages] : std::map(exchanges)) {
+    if (key.first == wire::ExchangeType::informational) continue;
+    ++modes;
+    for (std::size_t i = 0; i < messages.size(); ++i) {
+      const auto& [from, to, data] = messages[i];
+      answers.clear();
+      (to.address == two.a.address ? two.a : two.b).receive(to, from, data);
+      // By each side's last message is answered; what came before is behind the peer.
+      const bool answered = i + 1 < messages.size() && i + 3 >= messages.size();
+      EXPECT_EQ(answers, answered ? std::vector<Bytes>{messages[i + 1].data} : std::vector<Bytes>{})
+          << "message " << i + 1 << " of " << messages.size();
+    }
+  }
+  EXPECT_EQ(modes, 2U);
   EXPECT_TRUE(carries(two.a, two.b, 1));
 }
 
