@@ -197,5 +197,50 @@ TEST(NatForms, ZerosBehindTheMessageDoNotCount) {
   EXPECT_EQ(find_event(two.b, ike::EventId::message_rejected), nullptr);
 }
 
+// gw-a behind a NAT that changes its ports, too.
+void put_behind_nat(TwoGateways& two, const IpAddress& outside) {
+  two.net.nats = {{two.a.address, outside, 10000}};
+  auto theirs = peer_config(two.b, two.a, {plan(StartMode::on_start, StartMode::responder)}, Seconds(3600),
+                            kFirst, true);
+  theirs.called_from = {Subnet::host(outside)};
+  two.b.configure({"gw-b", {theirs}, {}});
+}
+
+TEST(Nat, IsFoundAndBothSidesFloatToPort4500) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  const IpAddress outside = *IpAddress::parse("198.51.100.1");
+  put_behind_nat(two, outside);
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  EXPECT_TRUE(carries(two.a, two.b, 1));
+  const auto here = two.a.engine().snapshot({}).at(0);
+  const auto there = two.b.engine().snapshot({}).at(0);
+  EXPECT_EQ(here.isakmp_sas.at(0).nat, "local");
+  EXPECT_EQ(there.isakmp_sas.at(0).nat, "remote");
+  EXPECT_EQ(here.isakmp_sas.at(0).local.port, 4500);
+  EXPECT_EQ(there.isakmp_sas.at(0).remote, (Endpoint{outside, 14500}));
+  EXPECT_EQ(there.tunnels.at(0).sas.at(0).encapsulation, (UdpEncapsulation{4500, 14500}));
+}
+
+// Message 5 is the first from port 4500. Where it overtakes the responder's Diffie-Hellman, it waits, and
+// what it says about the peer's place must not get lost.
+TEST(Nat, AMessageThatWaitedFloatsTheEndsToo) {
+  const IpAddress outside = *IpAddress::parse("198.51.100.1");
+  bool waited = false;
+  for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+    TwoGateways two(seed, {plan(StartMode::on_start, StartMode::responder)});
+    two.net.faults.latency = Milliseconds(0);
+    put_behind_nat(two, outside);
+    two.start();
+    ASSERT_TRUE(two.up_within(Seconds(5)));
+    waited = waited || find_event(two.b, ike::EventId::message_held) != nullptr;
+    const auto there = two.b.engine().snapshot({}).at(0);
+    EXPECT_EQ(there.isakmp_sas.at(0).local.port, 4500);
+    EXPECT_EQ(there.isakmp_sas.at(0).remote, (Endpoint{outside, 14500}));
+    EXPECT_EQ(there.tunnels.at(0).sas.at(0).encapsulation, (UdpEncapsulation{4500, 14500}));
+  }
+  EXPECT_TRUE(waited);
+}
+
 }  // namespace
 }  // namespace oakgate::sim

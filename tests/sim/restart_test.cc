@@ -1,4 +1,5 @@
-// SA pairs that outlive the daemon (ike/kept_pairs.h): a gateway ends, or is killed, and carries on.
+// SA pairs that outlive the daemon (ike/kept_pairs.h): a gateway ends, or is killed, and carries on. And what
+// a gateway says that has none of them: INITIAL-CONTACT.
 
 #include <gtest/gtest.h>
 
@@ -279,6 +280,45 @@ TEST(KeptOverRestart, KeepingBeginsAndEndsWithTheConfiguration) {
   EXPECT_EQ(1U, two.a.kept().size());
   two.a.command(ike::Down{{}, two.b.name, {}});
   EXPECT_TRUE(two.a.kept().empty());
+}
+
+TEST(Restart, InitialContactTakesTheOldSasAway) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)});
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.a.kill();
+  two.a.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.net.run_for(Seconds(1));
+  EXPECT_NE(find_event(two.b, ike::EventId::initial_contact), nullptr);
+  EXPECT_EQ(two.b.plane().size(), 2U) << "only the new SA pair";
+  EXPECT_TRUE(carries(two.a, two.b, 1));
+}
+
+// The IKE SA may end before the SA pairs do. Who begins anew then has not forgotten them, and does not say
+// so.
+TEST(Restart, NoInitialContactWhileSaPairsLive) {
+  TwoGateways two(1, {plan(StartMode::on_start, StartMode::responder)}, Seconds(120));
+  two.start();
+  ASSERT_TRUE(two.up_within(Seconds(5)));
+  two.net.tap = [](const Endpoint&, const Endpoint&, Bytes&) { return false; };
+  ASSERT_TRUE(two.net.run_for(Seconds(400), [&] {
+    return two.a.engine().snapshot(two.net.now().wall)[0].isakmp_sas.empty() &&
+           two.b.engine().snapshot(two.net.now().wall)[0].isakmp_sas.empty();
+  }));
+  ASSERT_TRUE(carries(two.a, two.b, 1)) << "the SA pair outlives the IKE SA";
+  two.net.tap = {};
+  two.a.events.clear();
+  two.b.events.clear();
+  const SaId out = two.a.engine().snapshot(two.net.now().wall)[0].tunnels[0].sas.at(0).out;
+  two.a.command(ike::SoftLimitReached{out, Reqid{kFirst}});
+  for (int tick = 0; tick < 200; ++tick) {
+    two.net.run_for(Milliseconds(100));
+    EXPECT_TRUE(carries(two.a, two.b, 1)) << tick;
+  }
+  EXPECT_NE(find_event(two.b, ike::EventId::phase1_established), nullptr);
+  for (const Gateway* gateway : {&two.a, &two.b})
+    EXPECT_EQ(find_event(*gateway, ike::EventId::initial_contact), nullptr) << gateway->name;
 }
 
 }  // namespace
