@@ -88,7 +88,7 @@ constexpr std::array kMessages{
              "ISAKMP: retransmitting {exchange} to {remote}, try {try} of {of}"},
     EventRow{EventId::vendor_id_received, LogLevel::debug, "ISAKMP: vendor ID from {remote}"},
     EventRow{EventId::notify_received, LogLevel::notice,
-             "ISAKMP: received NOTIFY {type} in {exchange} from {remote}, authenticated: {authenticated}"},
+             "ISAKMP: received NOTIFY {type} from {remote}, authenticated: {authenticated}"},
     EventRow{EventId::notify_sent, LogLevel::info, "ISAKMP: sending NOTIFY {type} to {remote}"},
     EventRow{EventId::delete_received, LogLevel::info,
              "ISAKMP: received DELETE for {count} {protocol} SAs from {remote}"},

@@ -51,7 +51,7 @@ enum class EventId : std::uint8_t {
   // messages
   retransmitting,       // fields: exchange, try, of
   vendor_id_received,   // fields: name or hex
-  notify_received,      // fields: type, exchange, authenticated ("yes", "no")
+  notify_received,      // fields: type, authenticated ("yes", "no")
   notify_sent,          // fields: type
   delete_received,      // fields: protocol, count
   configuration_asked,  // a mode-config request or set was answered with nothing; fields: kind, attributes
@@ -67,7 +67,7 @@ enum class EventId : std::uint8_t {
   initial_contact,      // the peer started anew: its older SAs are gone
   message_rejected,     // error; `authenticated` tells whether its sender was known
   message_held,         // a message came while a computation was under way
-  unknown_peer,         // error
+  unknown_peer,         // fields: identity (what it claims, in Aggressive Mode); error
   limit_reached,        // error: one of Limits
   // policy
   weak_used,            // fields: algorithms, reason, until

@@ -201,13 +201,15 @@ void follow(const IkeSa& sa, Peer& peer) {
 }
 
 // Message 1 is refused before there is an SA.
-void refuse_call(Core& core, const Datagram& datagram, const Peer* peer, EventId id, Error error) {
+void refuse_call(Core& core, const Datagram& datagram, const Peer* peer, EventId id, Error error,
+                 std::vector<Field> fields = {}) {
   Event event;
   event.id = id;
   if (peer != nullptr) event.peer = peer->config.name;
   event.local = datagram.local;
   event.remote = datagram.remote;
   event.authenticated = false;
+  event.fields = std::move(fields);
   event.error = std::move(error);
   core.raise(std::move(event));
 }
@@ -245,7 +247,8 @@ Peer* aggressive_caller(Core& core, Received& message) {
                   ", with `aggressive: true`",
               "set the peer's `identity` and `aggressive: true`, or have it use Main Mode",
               {}};
-  refuse_call(core, datagram, by_address, EventId::unknown_peer, std::move(error));
+  refuse_call(core, datagram, by_address, EventId::unknown_peer, std::move(error),
+              {{"identity", claimed->to_string()}});
   return nullptr;
 }
 

@@ -74,7 +74,9 @@ std::string_view state_of(const ike::PeerSnapshot& peer) {
     return one.state == ike::TunnelState::up;
   });
   if (any) return "partly up";
-  return peer.state == ike::PeerState::established ? "phase 1 up" : "down";
+  return peer.state == ike::PeerState::established  ? "phase 1 up"
+         : peer.state == ike::PeerState::connecting ? "connecting"
+                                                    : "down";
 }
 
 // Since when all of it is up.
@@ -88,6 +90,25 @@ Json up_since(const ExplainInput& input, const ike::PeerSnapshot& peer) {
   return iso_time(input.now.wall - std::chrono::floor<Seconds>(input.now.instant - *since));
 }
 
+// What has come so far of a phase 1 that has not ended, as if it had failed; nothing if `newest`, the last
+// failure that is known, tells the same.
+std::optional<ike::Failure> under_way(const ike::PeerSnapshot& peer, const ike::Failure* newest) {
+  if (peer.state != ike::PeerState::connecting || !peer.last_error) return std::nullopt;
+  const ike::LastError& last = *peer.last_error;
+  const bool told = newest != nullptr && (newest->last >= last.at || newest->error.code == last.error.code);
+  if (told) return std::nullopt;
+  ike::Failure failure;
+  failure.event = ike::EventId::phase1_failed;
+  failure.first = last.at;
+  failure.last = last.at;
+  constexpr std::uint16_t kIsakmp = 500;
+  if (peer.local) failure.local = Endpoint{*peer.local, kIsakmp};
+  if (peer.remote) failure.remote = Endpoint{*peer.remote, kIsakmp};
+  failure.error = last.error;
+  failure.authenticated = false;
+  return failure;
+}
+
 }  // namespace
 
 Json explain_peer(const ExplainInput& input, const conf::PeerConfig& peer,
@@ -99,7 +120,10 @@ Json explain_peer(const ExplainInput& input, const conf::PeerConfig& peer,
             {"up_since", up_since(input, snapshot)},
             {"last_failure", nullptr},
             {"earlier", Json::array()}};
-  for (const ike::Failure& failure : input.failures.of(peer.name)) {
+  std::vector<ike::Failure> failures = input.failures.of(peer.name);
+  if (auto now = under_way(snapshot, failures.empty() ? nullptr : &failures.front()))
+    failures.insert(failures.begin(), std::move(*now));
+  for (const ike::Failure& failure : failures) {
     const Diagnosis diagnosis = diagnose(failure, input.config, &peer);
     if (json["last_failure"].is_null()) {
       json["last_failure"] = whole_json(failure, diagnosis);

@@ -72,12 +72,9 @@ constexpr std::array kProofs{
     ReasonRow{Reason::unknown_caller, "unknown-caller",
               "{address} calls and is nobody's address here (IOS: \"No pre-shared key with {address}!\").",
               "peers: NAME: address: {address}", "", "", ""},
-    ReasonRow{
-        Reason::aggressive_refused, "aggressive-refused",
-        "{peer} uses Aggressive Mode, which is not allowed here, or with another identity: {detail}.",
-        "peers: {peer}: {aggressive: true, identity: hostname:NAME}        # weak: better have it use Main "
-        "Mode",
-        "isakmp identity", "crypto isakmp identity address", "isakmp identity address"},
+    ReasonRow{Reason::aggressive_refused, "aggressive-refused",
+              "{peer} uses Aggressive Mode, {why}: {detail}.", "", "isakmp identity",
+              "crypto isakmp identity address", "isakmp identity address"},
 };
 constexpr std::array kSilence{
     ReasonRow{

@@ -4,7 +4,7 @@
 //
 // Placeholders: {peer} its name, {address} where it is, {us} our address, {tunnel}, {port} of UDP, {awaited}
 // the message that did not come, {theirs} and {ours}, {differences} in words, {detail} the error's text,
-// {expected}, {key} the source of the pre-shared key, {trustpoint}.
+// {expected}, {key} the source of the pre-shared key, {trustpoint}, {why} Aggressive Mode is refused.
 #pragma once
 
 #include <span>

@@ -99,6 +99,24 @@ not_allowed() {
   background og b up gw-a >"$work/b.up" 2>&1
   eventually 5 logged a 'gw-b.*[Aa]ggressive'
   not up b gw-a/lan
+  exits 0 og a explain gw-b
+  says '^    peers: gw-b: aggressive: true  '
+}
+# What explain says to write lets the caller in.
+mended_as_explained() {
+  local keys
+  config a b
+  gateway_keys="  identity: hostname:gw-b.example.net" peer_keys="    aggressive: true" config b a
+  start a b
+  background og b up gw-a >"$work/b.up" 2>&1
+  eventually 5 logged a 'gw-b.*[Aa]ggressive'
+  exits 0 og a explain gw-b
+  keys=$(sed -nE 's/^    peers: gw-b: \{(aggressive: true), (identity: .*)\} .*/    \1\n    \2/p' "$work/output")
+  sed -i "/^  gw-b:/r /dev/stdin" "$work/a/oakgate.yaml" <<<"$keys"
+  grep -q '^    identity: hostname:gw-b.example.net$' "$work/a/oakgate.yaml" || complain "explained: $keys"
+  exits 0 og a reload
+  exits 0 og b up gw-a
+  pings_both_ways a b
 }
 
 lossy() {
@@ -123,6 +141,7 @@ run "both roles" as_initiator
 run "an unknown host name" unknown_host_name
 run "a wrong pre-shared key" wrong_pre_shared_key
 run "Aggressive Mode is not allowed" not_allowed
+run "it is once the line that explain prints is there" mended_as_explained
 if [ "$PLANE" = software ]; then for try in 1 2; do run "20 % loss, try $try" lossy; done; fi
 # The last: the router goes on translating the flow, whatever its rules say by then.
 run "from behind address translation" behind_nat

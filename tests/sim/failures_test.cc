@@ -134,6 +134,20 @@ TEST(Failures, OtherIdentity) {
   EXPECT_TOLD(wrong, wrong.a, Reason::identity_differs, "the peer proved to be hostname:r1.example.net");
 }
 
+// The line to copy is the one that lets this caller in.
+TEST(Failures, AggressiveModeIsNotAllowed) {
+  Wrong wrong;
+  wrong.a.config().peers[0].aggressive = true;
+  wrong.a.config().peers[0].local_identity = Identity{IdentityKind::fqdn, {}, "r1.example.net"};
+  wrong.run();
+  EXPECT_TOLD(
+      wrong, wrong.b, Reason::aggressive_refused,
+      "gw-a uses Aggressive Mode, which is not allowed here, and as somebody else than is configured: "
+      "No pre-shared key based on hostname r1.example.net.");
+  EXPECT_THAT(wrong.told(wrong.b, Reason::aggressive_refused)->here,
+              testing::ElementsAre(HasSubstr("{aggressive: true, identity: hostname:r1.example.net} ")));
+}
+
 TEST(Failures, UdpPort500IsBlocked) {
   Wrong wrong;
   wrong.net.tap = [](const Endpoint&, const Endpoint& to, Bytes&) { return to.port != ike::kIkePort; };

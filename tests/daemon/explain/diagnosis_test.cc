@@ -86,6 +86,7 @@ TEST_F(DiagnosisTest, PolicyMismatch) {
       diagnosis.here,
       ElementsAre(
           "isakmp_policies: 20: {encryption: 3des, hash: sha256, group: 2, authentication: pre-share}",
+          "peers: gw-b: policies: [10, 20]",
           "peers: gw-b: allow_weak: {algorithms: [3des, group2], until: DATE, reason: WHY}        # "
           "these are weak"));
   EXPECT_THAT(diagnosis.ios, ElementsAre("crypto isakmp policy 10", " encr aes 256", " group 14"));
@@ -94,7 +95,7 @@ TEST_F(DiagnosisTest, PolicyMismatch) {
   EXPECT_THAT(explain(one).here,
               Contains(StartsWith("peers: gw-b: allow_weak: {algorithms: [md5, group2, 3des], ")));
   config.peers[0].allow_weak = WeakWaiver{{Weak::des3, Weak::group2}, std::nullopt, "old"};
-  EXPECT_THAT(explain(one).here, SizeIs(1));
+  EXPECT_THAT(explain(one).here, SizeIs(2));
 }
 
 // One attribute each: Cisco's list of phase 1 mismatches.
@@ -417,6 +418,57 @@ TEST_F(DiagnosisTest, AStranger) {
       diagnosis.sentence,
       "198.51.100.9 calls and is nobody's address here (IOS: \"No pre-shared key with 198.51.100.9!\").");
   EXPECT_THAT(diagnosis.here, ElementsAre("peers: NAME: address: 198.51.100.9"));
+  one.fields = {{"identity", "hostname:r9.example.net"}};
+  EXPECT_THAT(diagnose(one, config, nullptr).here,
+              ElementsAre("peers: NAME: address: 198.51.100.9",
+                          "peers: NAME: {aggressive: true, identity: hostname:r9.example.net}        # weak: "
+                          "better have it use Main Mode"));
+  one.fields = {{"identity", "198.51.100.9"}};
+  EXPECT_THAT(diagnose(one, config, nullptr).here,
+              Contains("peers: NAME: aggressive: true        # weak: better have it use Main Mode"));
+}
+
+// To copy: the identity that the caller claims, and only what is not configured already.
+TEST_F(DiagnosisTest, AggressiveMode) {
+  conf::PeerConfig& peer = config.peers[0];
+  const auto call = [this](const std::string& identity) {
+    ike::Failure one = failure(EventId::unknown_peer, ErrorCode::unknown_peer, "No pre-shared key with it");
+    one.fields = {{"identity", identity}};
+    return explain(one);
+  };
+  Diagnosis diagnosis = call("hostname:r1.example.net");
+  EXPECT_EQ(diagnosis.reason, Reason::aggressive_refused);
+  EXPECT_EQ(diagnosis.sentence,
+            "gw-b uses Aggressive Mode, which is not allowed here, and as somebody else than is configured: "
+            "No pre-shared key with it.");
+  EXPECT_THAT(diagnosis.here,
+              ElementsAre("peers: gw-b: {aggressive: true, identity: hostname:r1.example.net}        # weak: "
+                          "better have it use Main Mode"));
+  ASSERT_EQ(diagnosis.attributes.size(), 2U);
+  EXPECT_EQ(diagnosis.attributes[0].verdict, "differs");
+  EXPECT_EQ(diagnosis.attributes[1].theirs, "hostname:r1.example.net");
+  EXPECT_EQ(diagnosis.attributes[1].ours, "192.0.2.2");
+  EXPECT_EQ(diagnosis.attributes[1].verdict, "differs");
+  EXPECT_THAT(diagnosis.pix, ElementsAre("isakmp identity address"));
+
+  diagnosis = call("192.0.2.2");
+  EXPECT_THAT(diagnosis.sentence, HasSubstr("Aggressive Mode, which is not allowed here: "));
+  EXPECT_THAT(diagnosis.here,
+              ElementsAre("peers: gw-b: aggressive: true        # weak: better have it use Main Mode"));
+  EXPECT_EQ(diagnosis.attributes.at(1).verdict, "equal");
+
+  peer.identity = Identity{IdentityKind::fqdn, {}, "r1.example.net"};
+  EXPECT_THAT(call("hostname:r1.example.net").here, ElementsAre(HasSubstr("gw-b: aggressive: true ")));
+
+  peer.aggressive = true;
+  diagnosis = call("hostname:r2.example.net");
+  EXPECT_THAT(diagnosis.sentence, HasSubstr("Aggressive Mode, as somebody else than is configured: "));
+  EXPECT_THAT(diagnosis.here, ElementsAre("peers: gw-b: identity: hostname:r2.example.net"));
+  EXPECT_EQ(diagnosis.attributes.at(0).verdict, "equal");
+  EXPECT_EQ(diagnosis.attributes.at(1).ours, "hostname:r1.example.net");
+  EXPECT_THAT(call("hostname:r1\x1b[2J").here,
+              ElementsAre(HasSubstr("no `identity:` can be hostname:r1\\x1b")));
+  EXPECT_THAT(call("hostname:" + std::string(600, 'a')).here, ElementsAre(HasSubstr("too long")));
 }
 
 TEST_F(DiagnosisTest, OthersHaveTheirReasonToo) {
@@ -518,6 +570,46 @@ TEST_F(DiagnosisTest, TheAnswerAndTheScreen) {
   screen = cli::explain_screen(json);
   EXPECT_THAT(screen, StartsWith("gw-b (192.0.2.2): up since 2026-11-20T20:11:34Z\nlast failure at "));
   EXPECT_THAT(screen, HasSubstr("\nSince then it is up.\n"));
+}
+
+// What has come so far of a negotiation that has not ended: a refusal is not waited out before it is told.
+TEST_F(DiagnosisTest, ANegotiationUnderWay) {
+  ike::FailureBook book;
+  book.configure({"gw-b"});
+  const WallTime begun(Seconds(1795205464));
+  const ExplainInput input{config, book, Now{Instant(Milliseconds(100000000)), begun + Seconds(60)}};
+  ike::PeerSnapshot snapshot;
+  snapshot.name = "gw-b";
+  snapshot.state = ike::PeerState::connecting;
+  snapshot.remote = ip("192.0.2.2");
+  ike::TunnelSnapshot tunnel;
+  tunnel.name = "lan";
+  tunnel.state = ike::TunnelState::connecting;
+  snapshot.tunnels = {tunnel};
+  Json json = explain_peer(input, config.peers[0], snapshot);
+  EXPECT_EQ(json["state"], "connecting");
+  EXPECT_TRUE(json["last_failure"].is_null());
+  snapshot.last_error = {{ErrorCode::no_proposal_chosen, "the peer refused with x", {}, {}, {}},
+                         begun + Seconds(9)};
+  json = explain_peer(input, config.peers[0], snapshot);
+  EXPECT_EQ(json["last_failure"]["reason"], "policy-refused");
+  EXPECT_EQ(json["last_failure"]["at"], "2026-11-20T20:11:13Z");
+  EXPECT_THAT(cli::explain_screen(json), StartsWith("gw-b (192.0.2.2): connecting\nlast failure at "));
+  // What the book has of it is better; what it has of an earlier one stands behind.
+  ike::Event event;
+  event.id = EventId::phase1_failed;
+  event.peer = "gw-b";
+  event.error = Error{ErrorCode::no_answer, "nothing came", {}, {}, {}};
+  book.note(event, begun);
+  json = explain_peer(input, config.peers[0], snapshot);
+  EXPECT_EQ(json["last_failure"]["reason"], "policy-refused");
+  EXPECT_EQ(json["earlier"][0]["reason"], "silent");
+  event.error->code = ErrorCode::no_proposal_chosen;
+  event.error->text = "the peer refused with x, told by the book";
+  book.note(event, begun + Seconds(5));
+  json = explain_peer(input, config.peers[0], snapshot);
+  EXPECT_EQ(json["last_failure"]["error"]["text"], "the peer refused with x, told by the book");
+  EXPECT_EQ(json["earlier"].size(), 1U);
 }
 
 TEST_F(DiagnosisTest, WithoutFailureItSaysSo) {
