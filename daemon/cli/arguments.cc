@@ -4,12 +4,11 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <optional>
-#include <set>
 #include <vector>
 
+#include "daemon/cli/command_words.h"
 #include "daemon/cli/verbs.h"
 #include "daemon/version.h"
 
@@ -17,10 +16,9 @@ namespace oakgate::cli {
 
 namespace {
 
-constexpr std::string_view kWatchAlone = "2";  // --watch without SECONDS
 constexpr int kMaxWatch = 3600;
 
-CLI::App* child(CLI::App& parent, const char* word, const char* help) {
+CLI::App* child(CLI::App& parent, const char* word, const std::string& help) {
   const auto known = parent.get_subcommands([&](CLI::App* app) { return app->get_name() == word; });
   if (!known.empty()) return known.front();
   CLI::App* added = parent.add_subcommand(word, help);
@@ -120,6 +118,7 @@ bool add_inside_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
           ->required();
       verb.add_option("--seconds", captured.seconds,
                       fmt::format("end after so long, {} by default", kDefaultCapture.count()))
+          ->type_name("SECONDS")
           ->check(CLI::Range(1, static_cast<int>(kMaxCapture.count())));
       verb.add_option("--packets", captured.packets, "end after so many packets")
           ->check(CLI::Range(1, 100'000'000));
@@ -209,7 +208,8 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
       verb.add_option("FILE", arguments.staged,
                       "a file that has come in by scp or sftp; default: oakgate.yaml");
       verb.add_option("--confirm", arguments.confirm,
-                      "seconds: undone after so long unless `oakgate confirm` comes first")
+                      "undone after so long unless `oakgate confirm` comes first")
+          ->type_name("SECONDS")
           ->check(CLI::Range(static_cast<int>(kMinConfirm.count()), static_cast<int>(kMaxConfirm.count())));
       return;
     case Operand::device:
@@ -246,29 +246,16 @@ void add_operand(CLI::App& verb, Operand operand, Arguments& arguments) {
   }
 }
 
-std::size_t length_of(const VerbRow& row) {
-  std::size_t length = 0;
-  while (length < row.words.size() && row.words[length] != nullptr) ++length;
-  return length;
-}
-
-// Whether the first words of a row are a verb themselves.
-bool is_verb(const VerbRow& row, std::size_t words) {
-  const auto verbs = verb_table();
-  return std::any_of(verbs.begin(), verbs.end(), [&](const VerbRow& other) {
-    return length_of(other) == words &&
-           std::equal(row.words.begin(), row.words.begin() + words, other.words.begin());
-  });
-}
-
 void add_verbs(CLI::App& app, Arguments& arguments) {
   for (const VerbRow& row : verb_table()) {
     CLI::App* at = &app;
+    std::vector<std::string> path;
     for (std::size_t i = 0; i < row.words.size() && row.words[i] != nullptr; ++i) {
       const bool last = i + 1 == row.words.size() || row.words[i + 1] == nullptr;
-      at = child(*at, row.words[i], last ? row.help : group_help(row.words[0]));
+      path.emplace_back(row.words[i]);
+      at = child(*at, row.words[i], last ? row.help : help_of_group(path));
       // A verb's own words may go on: `clear crypto sa`, `clear crypto sa counters`.
-      if (!last) at->require_subcommand(is_verb(row, i + 1) ? 0 : 1, 1);
+      if (!last) at->require_subcommand(is_verb(path) ? 0 : 1, 1);
     }
     add_operand(*at, row.operand, arguments);
     at->callback([&arguments, at, verb = row.verb] {
@@ -276,135 +263,6 @@ void add_verbs(CLI::App& app, Arguments& arguments) {
     });
   }
   app.require_subcommand(0, 1);
-}
-
-Failure usage(std::string text) {
-  return {Exit::usage, "usage", std::move(text), "see `oakgate --help`", ""};
-}
-
-// ---- Abbreviations: `sh cr isa sa`, as IOS takes them ----------------------------------------------------
-
-using Words = std::vector<std::string>;
-
-// The words that may follow `before`.
-std::set<std::string_view> words_after(const Words& before) {
-  std::set<std::string_view> next;
-  for (const VerbRow& row : verb_table()) {
-    const std::size_t length = length_of(row);
-    if (length > before.size() && std::equal(before.begin(), before.end(), row.words.begin()))
-      next.insert(row.words[before.size()]);
-  }
-  return next;
-}
-
-// IOS 11.3's word makes way for the newer one: `tr` is `transform-set`.
-constexpr std::string_view kOldWord = "transform-proposal";
-constexpr std::string_view kNewWord = "transform-set";
-constexpr std::string_view kNeverCut = "shell";  // `sh` is `show` to whoever knows IOS
-
-// `word` in full, if it is the beginning of one of `known`; as it stands if it is of none.
-Outcome<std::string> in_full(const std::string& word, const std::set<std::string_view>& known) {
-  if (known.contains(word)) return word;
-  std::string all;
-  std::string_view found;
-  for (const std::string_view candidate : known) {
-    if (!candidate.starts_with(word) || candidate == kNeverCut) continue;
-    if (candidate == kOldWord && kNewWord.starts_with(word)) continue;
-    all += (found.empty() ? "" : ", ") + std::string(candidate);
-    found = candidate;
-  }
-  if (found.empty()) return word;
-  if (found.size() != all.size()) return tl::unexpected(usage("`" + word + "` is ambiguous: " + all));
-  return std::string(found);
-}
-
-// "PEER" and the like: what an operator names himself.
-std::string_view operand_name(Operand operand) {
-  switch (operand) {
-    case Operand::status:
-    case Operand::peer:
-    case Operand::device:
-    case Operand::capture:
-      return "PEER";
-    case Operand::target:
-    case Operand::ping:
-      return "PEER/TUNNEL";
-    case Operand::map:
-    case Operand::tag:
-      return "TAG";
-    case Operand::called:
-      return "PEER";
-    case Operand::interface:
-      return "INTERFACE";
-    case Operand::sa:
-    case Operand::key_address:
-      return "ADDRESS";
-    case Operand::connection:
-    case Operand::any_connection:
-      return "ID";
-    case Operand::file:
-    case Operand::foreign:
-    case Operand::capture_file:
-    case Operand::ipsec_conf:
-      return "FILE";
-    case Operand::trustpoint:
-    case Operand::authenticate:
-    case Operand::enroll:
-    case Operand::import:
-    case Operand::host_key:
-    case Operand::known_hosts:
-      return "TRUSTPOINT";
-    case Operand::key:
-    case Operand::new_key:
-    case Operand::old_key:
-    case Operand::key_name:
-      return "NAME";
-    default:
-      return {};
-  }
-}
-
-// `--watch` may stand alone, and what follows it then is no number: `status --watch branch-7`.
-std::string watch_option(std::string_view next) {
-  const bool number =
-      !next.empty() && std::all_of(next.begin(), next.end(), [](char c) { return c >= '0' && c <= '9'; });
-  return "--watch=" + std::string(number ? next : kWatchAlone);
-}
-
-// What stands last behind such a verb may be its operand: `show crypto map t` asks for the tag t.
-bool takes_operand(const Words& verb) {
-  const auto verbs = verb_table();
-  return std::any_of(verbs.begin(), verbs.end(), [&](const VerbRow& row) {
-    return row.operand == Operand::map && length_of(row) == verb.size() &&
-           std::equal(verb.begin(), verb.end(), row.words.begin());
-  });
-}
-bool nothing_follows(int argc, const char* const* argv, int word) {
-  return std::all_of(argv + word + 1, argv + argc, [](const char* next) { return next[0] == '-'; });
-}
-
-// The command line with its verb's words in full.
-Outcome<Words> expand(int argc, const char* const* argv) {
-  Words out;
-  Words verb;
-  for (int i = 1; i < argc; ++i) {
-    const std::string word = argv[i];
-    out.push_back(word);
-    const std::set<std::string_view> known = words_after(verb);
-    const bool operand = takes_operand(verb) && nothing_follows(argc, argv, i);
-    if (word == "--socket" && i + 1 < argc) {
-      out.emplace_back(argv[++i]);
-    } else if (word == "--watch") {
-      out.back() = watch_option(i + 1 < argc ? argv[i + 1] : "");
-      if (i + 1 < argc && out.back() == "--watch=" + std::string(argv[i + 1])) ++i;
-    } else if (!word.empty() && !word.starts_with("-") && !known.empty() && !operand) {
-      Outcome<std::string> full = in_full(word, known);
-      if (!full) return tl::unexpected(full.error());
-      out.back() = *full;
-      verb.push_back(std::move(*full));
-    }
-  }
-  return out;
 }
 
 Outcome<void> only_status_is_watched(const Arguments& arguments) {
@@ -455,32 +313,6 @@ Outcome<void> read_sa(Arguments& arguments) {
 
 }  // namespace
 
-std::vector<NextWord> next_words(const std::vector<std::string>& before) {
-  Words verb;
-  for (const std::string& word : before) {
-    const Outcome<std::string> full = in_full(word, words_after(verb));
-    if (!full || !words_after(verb).contains(*full)) return {};
-    verb.push_back(*full);
-  }
-  std::vector<NextWord> next;
-  for (const VerbRow& row : verb_table()) {
-    const std::size_t length = length_of(row);
-    if (length < verb.size() || !std::equal(verb.begin(), verb.end(), row.words.begin())) continue;
-    const bool whole = length == verb.size();
-    const std::string word(whole ? operand_name(row.operand) : row.words[verb.size()]);
-    const auto same = [&](const NextWord& known) { return known.word == word; };
-    if (word.empty() || std::any_of(next.begin(), next.end(), same)) continue;
-    next.push_back({word, whole || length == verb.size() + 1 ? row.help : group_help(row.words[0])});
-  }
-  return next;
-}
-
-std::optional<std::string> in_full(const std::string& word, const std::vector<std::string>& known) {
-  const Outcome<std::string> full = in_full(word, std::set<std::string_view>(known.begin(), known.end()));
-  if (!full || std::find(known.begin(), known.end(), *full) == known.end()) return std::nullopt;
-  return *full;
-}
-
 void describe_command_line(CLI::App& app, Arguments& arguments) {
   arguments.socket = kDefaultSocket;
   arguments.file = kDefaultConfig;
@@ -488,10 +320,15 @@ void describe_command_line(CLI::App& app, Arguments& arguments) {
   arguments.pki.config = kDefaultConfig;
   arguments.exported.config = kDefaultConfig;
   app.set_version_flag("--version", std::string("oakgate ") + kVersion);
+  // Of the help: `up [OPTIONS] PEER[/TUNNEL]`, not `PEER[/TUNNEL] TEXT REQUIRED`.
+  for (const auto& [word, label] : {std::pair{"REQUIRED", ""}, std::pair{"TEXT", ""},
+                                    std::pair{"SUBCOMMAND", "VERB"}, std::pair{"Positionals", "Operands"}})
+    app.get_formatter()->label(word, label);
   app.add_option("--socket", arguments.socket, "control socket of the daemon; also OAKGATE_SOCKET");
   app.add_flag("--json", arguments.json, "print JSON, errors included");
   add_watch(app, arguments);
   add_verbs(app, arguments);
+  app.footer("`oakgate help VERB` tells more of one; oakgate(8) has them all, and examples.");
 }
 
 Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_view environment_socket,
@@ -499,13 +336,13 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
   CLI::App app("Control of oakgated, the IKEv1 daemon", "oakgate");
   describe_command_line(app, arguments);
   if (!environment_socket.empty()) arguments.socket = environment_socket;
-  Outcome<Words> words = expand(argc, argv);
+  Outcome<Line> line = read_line(argc, argv);
   // What was not understood may hide --json from the parser; whoever wrote it wants JSON.
   for (int i = 1; i < argc; ++i) arguments.json = arguments.json || std::string_view(argv[i]) == "--json";
-  if (!words) return tl::unexpected(words.error());
-  std::reverse(words->begin(), words->end());  // as CLI11 wants them
+  if (!line) return tl::unexpected(line.error());
+  std::reverse(line->words.begin(), line->words.end());  // as CLI11 wants them
   try {
-    app.parse(*words);
+    app.parse(line->words);
   } catch (const CLI::CallForHelp&) {
     arguments.printed = app.help();
     return {};
@@ -513,7 +350,7 @@ Outcome<void> parse_arguments(int argc, const char* const* argv, std::string_vie
     arguments.printed = std::string(version.what()) + "\n";
     return {};
   } catch (const CLI::ParseError& error) {
-    return tl::unexpected(usage(error.what()));
+    return tl::unexpected(usage(error.what(), line->verb));
   }
   arguments.socket_given = app.count("--socket") > 0 || !environment_socket.empty();
   if (auto watched = only_status_is_watched(arguments); !watched) return watched;

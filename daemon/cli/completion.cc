@@ -46,6 +46,7 @@ Typed read_words(CLI::App& app, const Words& before) {
   Typed typed{&app, 0, nullptr};
   for (const std::string& word : before) {
     if (word == "=") continue;  // bash cuts `--dialect=ios` in three
+    if (word == "help" && typed.verb == &app && typed.operands == 0) continue;
     if (typed.value_of != nullptr) {
       typed.value_of = nullptr;
     } else if (is_option(word)) {
@@ -135,6 +136,7 @@ std::vector<std::string> completions(const std::vector<std::string>& words, cons
     all = options_of(typed.verb);
   } else {
     if (typed.operands == 0) all = verbs_below(typed.verb);
+    if (typed.operands == 0 && typed.verb == &app) all.emplace_back("help");
     if (const CLI::Option* operand = operand_at(typed.verb, typed.operands))
       append(all, operands(operand->get_name(true), names));
   }

@@ -141,6 +141,12 @@ void show_pair(Screen& screen, const Json& tunnel, const Json& pair) {
   }
 }
 
+// Who begins it.
+std::string start_text(const std::string& start) {
+  if (start == "responder") return "waits for the peer";
+  return start == "on-traffic" ? "starts with the first packet" : "starts by itself";
+}
+
 void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error, const Rate* rate) {
   const std::string state = tunnel.value("state", "down");
   std::string text = "  " + tunnel.value("name", "") + "  " + state;
@@ -148,7 +154,7 @@ void show_tunnel(Screen& screen, const Json& tunnel, const Json& peer_error, con
   if (state == "down" && tunnel["retry_in_s"].is_number()) {
     text += ", tries again in " + in_seconds(tunnel["retry_in_s"]);
   } else if (state == "down") {
-    text += ", starts " + tunnel.value("start", "");
+    text += ", " + start_text(tunnel.value("start", ""));
   }
   screen.line(text);
   screen.paint(state);
@@ -182,6 +188,19 @@ void show_peer(Screen& screen, const Json& peer, const Rates& rates) {
     const auto rate = rates.find({peer.value("name", ""), tunnel.value("name", "")});
     show_tunnel(screen, tunnel, peer["last_error"], rate == rates.end() ? nullptr : &rate->second);
   }
+}
+
+// One command tells the rest of an error, which is a line here.
+void show_where_to_look(Screen& screen, const Json& status) {
+  std::string peer;
+  for (const Json& one : status["peers"]) {
+    bool failed = one["last_error"].is_object();
+    for (const Json& tunnel : one["tunnels"]) failed = failed || tunnel["last_error"].is_object();
+    if (failed) peer = peer.empty() ? one.value("name", "") : "PEER";
+  }
+  if (peer.empty()) return;
+  screen.blank();
+  screen.line("why, and what mends it: `oakgate explain " + peer + "`");
 }
 
 void show_trustpoints(Screen& screen, const Json& status) {
@@ -326,6 +345,7 @@ std::string status_screen(const Json& status, WallTime now, const ScreenStyle& s
     show_peer(screen, peer, rates);
   }
   show_trustpoints(screen, status);
+  show_where_to_look(screen, status);
   return std::move(screen).take();
 }
 

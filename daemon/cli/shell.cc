@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdlib>
 
+#include "daemon/cli/command_words.h"
 #include "daemon/cli/commands.h"
 #include "daemon/cli/debug.h"
 #include "daemon/cli/debug_jobs.h"
@@ -46,17 +47,16 @@ std::vector<NextWord> own_words() {
       {"exit", "leave the shell"}, {"help", "what may be typed"}, {"undebug", "all: end what `debug` began"}};
 }
 
-std::vector<NextWord> possible(const Cut& at) {
-  std::vector<NextWord> all = next_words(at.before);
-  if (at.before.empty()) {
-    for (NextWord& own : own_words()) all.push_back(std::move(own));
-  }
-  std::erase_if(all, [&](const NextWord& next) { return !next.word.starts_with(at.word); });
-  return all;
-}
-
 bool is_operand(const NextWord& next) {
   return !next.word.empty() && next.word[0] >= 'A' && next.word[0] <= 'Z';
+}
+
+// Peers' and tunnels' names.
+bool takes_name(const NextWord& next) {
+  return next.word == "PEER" || next.word == "PEER/TUNNEL" || next.word == "TAG";
+}
+bool takes(const NextWord& next, const std::string& target) {
+  return takes_name(next) && (next.word != "PEER" || target.find('/') == std::string::npos);
 }
 
 // Peers and tunnels that the daemon knows; none if it does not answer.
@@ -76,6 +76,16 @@ Words known_targets(const std::string& socket) {
       names.push_back(name + "/" + tunnel.value("name", ""));
   }
   return names;
+}
+
+// Where one of them may follow.
+Words targets_for(std::string_view line, const std::string& socket) {
+  const auto next = next_words(cut(line).before);
+  return std::any_of(next.begin(), next.end(), takes_name) ? known_targets(socket) : Words{};
+}
+
+std::string help_of_line(std::string_view line, const std::string& socket) {
+  return help_for(line, targets_for(line, socket));
 }
 
 std::string gateway_of(const std::string& socket) {
@@ -154,7 +164,7 @@ std::optional<int> take_line(const std::string& line, const Session& session, De
   const std::size_t end = line.find_last_not_of(' ');
   if (end == std::string::npos) return kDone;
   if (line[end] == '?') {  // typed where no key is bound to it
-    fmt::print("{}", help_for(std::string_view(line).substr(0, end)));
+    fmt::print("{}", help_of_line(std::string_view(line).substr(0, end), session.socket));
     return kDone;
   }
   const Outcome<Words> words = split_line(line);
@@ -162,7 +172,7 @@ std::optional<int> take_line(const std::string& line, const Session& session, De
   if (words->empty()) return kDone;
   const std::string& first = words->front();
   if (first == "exit" || first == "quit" || first == "logout") return std::nullopt;
-  if (first == "help") {
+  if (first == "help" && words->size() == 1) {
     fmt::print("{}", help_for(""));
     return kDone;
   }
@@ -186,14 +196,12 @@ int prompt(const Session& session) {
   if (!session.banner.empty()) fmt::print("{}\n", session.banner);
   const std::string text = gateway_of(session.socket) + (session.look_only ? "> " : "# ");
   DebugJobs debugs;
-  Terminal terminal(text,
-                    {[&](const std::string& line) {
-                       const auto next = next_words(cut(line).before);
-                       const bool names = std::any_of(next.begin(), next.end(), is_operand);
-                       return completion_of(line, names ? known_targets(session.socket) : Words{});
-                     },
-                     [](const std::string& line) { return help_for(line); }, [&] { debugs.given_up(); }},
-                    session.idle);
+  Terminal terminal(
+      text,
+      {[&](const std::string& line) { return completion_of(line, targets_for(line, session.socket)); },
+       [&](const std::string& line) { return help_of_line(line, session.socket); },
+       [&] { debugs.given_up(); }},
+      session.idle);
   std::signal(SIGINT, SIG_IGN);  // of the verb that runs, not of the shell
   while (const auto line = terminal.read_line()) {
     if (!take_line(*line, session, &debugs)) break;
@@ -228,9 +236,32 @@ Outcome<Words> split_line(std::string_view line) {
   return words;
 }
 
-std::string help_for(std::string_view line) {
+std::string help_for(std::string_view line, const std::vector<std::string>& targets) {
+  constexpr std::size_t kNames = 20;
+  const Cut at = cut(line);
+  std::vector<NextWord> all = next_words(at.before);
+  const auto fits = [&](const std::string& target) {
+    return target.starts_with(at.word) &&
+           std::any_of(all.begin(), all.end(), [&](const NextWord& next) { return takes(next, target); });
+  };
+  const std::vector<NextWord> own = own_words();
+  if (at.before.empty()) {
+    all.insert(all.end(), own.begin(), own.end());
+  } else if (!is_command(at.before) && std::none_of(own.begin(), own.end(), [&](const NextWord& one) {
+               return one.word == at.before.front();
+             })) {
+    return "  % there is no such command\n";
+  }
   std::string out;
-  for (const NextWord& next : possible(cut(line))) out += fmt::format("  {:<24} {}\n", next.word, next.help);
+  for (const NextWord& next : all) {
+    if (next.word.starts_with(at.word)) out += fmt::format("  {:<24} {}\n", next.word, next.help);
+  }
+  std::size_t fitting = 0;
+  for (const std::string& target : targets) {
+    if (!fits(target) || ++fitting > kNames) continue;
+    out += fmt::format("    {}\n", target);
+  }
+  if (fitting > kNames) out += fmt::format("    ({} more)\n", fitting - kNames);
   return out.empty() ? "  <cr>\n" : out;
 }
 
@@ -239,8 +270,9 @@ std::string completion_of(std::string_view line, const std::vector<std::string>&
   Words fitting;
   for (const NextWord& next : next_words(at.before)) {
     if (is_operand(next)) {
-      std::copy_if(targets.begin(), targets.end(), std::back_inserter(fitting),
-                   [&](const std::string& target) { return target.starts_with(at.word); });
+      std::copy_if(
+          targets.begin(), targets.end(), std::back_inserter(fitting),
+          [&](const std::string& target) { return takes(next, target) && target.starts_with(at.word); });
     } else if (next.word.starts_with(at.word)) {
       fitting.push_back(next.word);
     }

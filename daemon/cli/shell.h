@@ -20,8 +20,9 @@ namespace oakgate::cli {
 // The words of a line: separated by blanks, "quotes" around one that has blanks. Nothing: a quote is not
 // closed.
 [[nodiscard]] Outcome<std::vector<std::string>> split_line(std::string_view line);
-// What `?` behind `line` shows: what may follow, or what the last word may become.
-[[nodiscard]] std::string help_for(std::string_view line);
+// What `?` behind `line` shows: what may follow, or what the last word may become; `targets`: names that may
+// stand for an operand, of which a screenful is shown.
+[[nodiscard]] std::string help_for(std::string_view line, const std::vector<std::string>& targets = {});
 // What Tab adds to `line`; empty: nothing fits, or several do and share no more.
 [[nodiscard]] std::string completion_of(std::string_view line, const std::vector<std::string>& targets);
 

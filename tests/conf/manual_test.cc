@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <filesystem>
@@ -18,12 +19,17 @@
 namespace oakgate::conf {
 namespace {
 
+namespace fs = std::filesystem;
 using testing::HasSubstr;
 using testing::IsEmpty;
 
-std::string page(const std::string& name = "oakgate.yaml.5") {
+fs::path source_root() {
   const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
-  std::ifstream stream(std::filesystem::path(root == nullptr ? "." : root) / "man" / name);
+  return root == nullptr ? "." : root;
+}
+
+std::string page(const std::string& name = "oakgate.yaml.5") {
+  std::ifstream stream(source_root() / "man" / name);
   return {std::istreambuf_iterator<char>(stream), std::istreambuf_iterator<char>()};
 }
 
@@ -31,8 +37,32 @@ void drop_escapes(std::string& text) {
   for (auto at = text.find("\\-"); at != std::string::npos; at = text.find("\\-", at)) text.erase(at, 1);
 }
 
+// What a page shows between `.\" begin NAME...` and `.\" end`, as a reader sees it.
+struct Shown {
+  std::string page;
+  std::string kind;  // what follows NAME
+  std::string text;
+};
+std::vector<Shown> shown_in(const std::string& name, const std::string& what) {
+  std::vector<Shown> out;
+  const std::string begin = ".\\\" begin " + what;
+  bool inside = false;
+  std::istringstream text(page(name));
+  for (std::string line; std::getline(text, line);) {
+    if (line == begin || line.starts_with(begin + " ")) {
+      out.push_back({name, line.size() > begin.size() ? line.substr(begin.size() + 1) : "", {}});
+      inside = true;
+    }
+    if (line.starts_with(".\\\" end")) inside = false;
+    if (!inside || line.starts_with(".")) continue;
+    drop_escapes(line);
+    out.back().text += line + "\n";
+  }
+  return out;
+}
+
 // The example of oakgate.yaml(5).
-LoadOutcome example() {
+std::string example_text() {
   const std::string text = page();
   const std::string begin = ".\\\" begin example\n.Bd -literal -offset indent\n";
   const std::size_t start = text.find(begin);
@@ -41,7 +71,10 @@ LoadOutcome example() {
   std::string shown = text.substr(start + begin.size());
   shown.resize(shown.find(".Ed"));
   drop_escapes(shown);
-  return parse_config(shown, "oakgate.yaml.5");
+  return shown;
+}
+LoadOutcome example() {
+  return parse_config(example_text(), "oakgate.yaml.5");
 }
 
 TEST(Manual, ExampleIsValid) {
@@ -51,37 +84,93 @@ TEST(Manual, ExampleIsValid) {
   EXPECT_EQ(outcome.config->peers.size(), 2U);
 }
 
-struct Device {
-  std::string page;
-  std::string dialect;
-  std::string running_config;
+// A folder with the example and those of the sections: what is `first` in the example's own file, each of the
+// others in one that it includes.
+class Examples {
+ public:
+  Examples() {
+    std::string name = (fs::temp_directory_path() / "oakgate-manual-XXXXXX").string();
+    EXPECT_NE(mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    fs::create_directory(folder_ / "peers.d");
+    std::string own;
+    int number = 10;
+    for (const Shown& one : shown_in("oakgate.yaml.5", "yaml")) {
+      EXPECT_THAT(one.kind, testing::AnyOf("", "first"));
+      if (one.kind == "first") own += one.text;
+      if (one.kind == "first") continue;
+      std::ofstream(folder_ / "peers.d" / fmt::format("example-{}.yaml", ++number)) << one.text;
+      included.push_back(one.text);
+    }
+    std::ofstream(folder_ / "oakgate.yaml") << own << example_text();
+  }
+  ~Examples() { fs::remove_all(folder_); }
+  Examples(const Examples&) = delete;
+  Examples& operator=(const Examples&) = delete;
+
+  [[nodiscard]] LoadOutcome load() const { return load_without_keys(folder_ / "oakgate.yaml"); }
+  std::vector<std::string> included;
+
+ private:
+  fs::path folder_;
 };
 
-// What the pages show between `.\" begin running-config DIALECT` and `.\" end`, as a reader sees it.
-std::vector<Device> devices() {
-  std::vector<Device> out;
-  const char* root = std::getenv("OAKGATE_SOURCE_ROOT");
-  const std::string begin = ".\\\" begin running-config ";
-  for (const auto& entry :
-       std::filesystem::directory_iterator(std::filesystem::path(root == nullptr ? "." : root) / "man")) {
-    const std::string name = entry.path().filename();
-    bool inside = false;
-    std::istringstream text(page(name));
-    for (std::string line; std::getline(text, line);) {
-      if (line.starts_with(begin)) out.push_back({name, line.substr(begin.size()), {}});
-      if (line.starts_with(begin)) inside = true;
-      if (line.starts_with(".\\\" end")) inside = false;
-      if (!inside || line.starts_with(".")) continue;
-      drop_escapes(line);
-      out.back().running_config += line + "\n";
-    }
+TEST(Manual, ExamplesOfTheSectionsAreValidTogether) {
+  const Examples examples;
+  const auto outcome = examples.load();
+  EXPECT_THAT(lines(outcome), IsEmpty());
+  ASSERT_TRUE(outcome.config);
+  EXPECT_EQ(outcome.config->peers.size(), 9U);
+  // Each section has one.
+  std::string all = example_text();
+  for (const std::string& one : examples.included) all += one;
+  for (const char* section : {"gateway:", "isakmp_policies:", "transform_sets:", "trustpoints:", "keys:",
+                              "public_keys:", "ssh:", "templates:", "peers:", "    allow_weak:"})
+    EXPECT_THAT("\n" + all, HasSubstr("\n" + std::string(section))) << section;
+}
+
+std::vector<Shown> shown_in_all_pages(const std::string& what) {
+  std::vector<Shown> out;
+  for (const auto& entry : fs::directory_iterator(source_root() / "man")) {
+    for (Shown& one : shown_in(entry.path().filename(), what)) out.push_back(std::move(one));
   }
   return out;
 }
 
+// Between "```yaml" and "```".
+std::vector<Shown> shown_in_readme() {
+  std::vector<Shown> out;
+  std::ifstream readme(source_root() / "README.md");
+  bool inside = false;
+  for (std::string line; std::getline(readme, line);) {
+    if (line == "```yaml") out.push_back({"README.md", "alone", {}});
+    if (inside && line != "```") out.back().text += line + "\n";
+    inside = line == "```yaml" || (inside && line != "```");
+  }
+  return out;
+}
+
+TEST(Manual, ExamplesElsewhereAreValidByThemselves) {
+  std::multiset<std::string> shown;
+  std::vector<Shown> all = shown_in_all_pages("yaml");
+  for (Shown& one : shown_in_readme()) all.push_back(std::move(one));
+  for (const Shown& one : all) {
+    if (one.page == "oakgate.yaml.5") continue;
+    EXPECT_EQ(one.kind, "alone");
+    EXPECT_THAT(lines(parse_config(one.text, one.page)), IsEmpty()) << one.text;
+    shown.insert(one.page);
+  }
+  EXPECT_THAT(shown, testing::ElementsAre("README.md", "README.md", "oakgate-metrics.7", "oakgate-ssh.7"));
+}
+
+// What the pages show of devices; the kind is the dialect.
+std::vector<Shown> devices() {
+  return shown_in_all_pages("running-config");
+}
+
 // One that oakgated takes, with every line carried over.
-Config imported(const Device& device) {
-  const auto imported = cisco::import_cisco(device.running_config, std::chrono::year{2027} / 6 / 30);
+Config imported(const Shown& device) {
+  const auto imported = cisco::import_cisco(device.text, std::chrono::year{2027} / 6 / 30);
   for (const auto& note : imported.notes) ADD_FAILURE() << note.text << ": " << note.why;
   EXPECT_EQ(imported.peers, 1U);
   EXPECT_EQ(imported.files.size(), 1U);
@@ -92,13 +181,13 @@ Config imported(const Device& device) {
 
 TEST(Manual, RunningConfigurationsAreImported) {
   std::multiset<std::string> shown;
-  for (const Device& device : devices()) {
-    SCOPED_TRACE(device.page + ": " + device.dialect);
-    shown.insert(device.page + " " + device.dialect);
+  for (const Shown& device : devices()) {
+    SCOPED_TRACE(device.page + ": " + device.kind);
+    shown.insert(device.page + " " + device.kind);
     const Config config = imported(device);
     ASSERT_EQ(config.peers.size(), 1U);
     EXPECT_EQ(config.peers[0].address.to_string(), "192.0.2.1");
-    EXPECT_EQ(config.peers[0].allow_weak.has_value(), device.dialect == "pix");
+    EXPECT_EQ(config.peers[0].allow_weak.has_value(), device.kind == "pix");
   }
   EXPECT_THAT(shown, testing::ElementsAre("oakgate-cisco.7 ios", "oakgate-cisco.7 pix", "oakgate.yaml.5 ios",
                                           "oakgate.yaml.5 pix", "oakgated.8 ios", "oakgated.8 pix"));
@@ -121,9 +210,9 @@ TEST(Manual, TheDevicesMirrorTheExample) {
   const auto outcome = example();
   ASSERT_TRUE(outcome.config);
   std::size_t next = 0;
-  for (const Device& device : devices()) {
+  for (const Shown& device : devices()) {
     if (device.page != "oakgate.yaml.5") continue;
-    SCOPED_TRACE(device.dialect);
+    SCOPED_TRACE(device.kind);
     ASSERT_LT(next, outcome.config->peers.size());
     const PeerConfig& ours = outcome.config->peers[next++];
     const Config config = imported(device);

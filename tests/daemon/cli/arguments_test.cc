@@ -277,6 +277,47 @@ TEST(Arguments, AMistakeStillSaysHowToTellIt) {
   EXPECT_FALSE(parse({"frobnicate"}).arguments.json);
 }
 
+Failure mistake(const std::vector<const char*>& words) {
+  const Parsed parsed = parse(words);
+  EXPECT_FALSE(parsed.outcome);
+  return parsed.outcome ? Failure{} : parsed.outcome.error();
+}
+
+TEST(Arguments, AnUnknownWordSuggestsTheNearest) {
+  EXPECT_EQ(mistake({"monitr"}).text, "there is no verb `monitr`; did you mean `monitor`?");
+  EXPECT_EQ(mistake({"shw", "crypto", "isakmp", "sa"}).text, "there is no verb `shw`; did you mean `show`?");
+  EXPECT_EQ(mistake({"--json", "statsu"}).text, "there is no verb `statsu`; did you mean `status`?");
+  EXPECT_EQ(mistake({"frobnicate"}).text, "there is no verb `frobnicate`");
+  EXPECT_EQ(mistake({"frobnicate"}).expected, "see `oakgate help`");
+  EXPECT_EQ(mistake({"sh", "crypot"}).text, "`crypot` is no word of `show`; did you mean `crypto`?");
+  EXPECT_EQ(mistake({"sh", "cr", "isa", "foo"}).text, "`foo` is no word of `show crypto isakmp`");
+  EXPECT_EQ(mistake({"sh", "cr", "isa", "foo"}).expected, "one of: policy, sa");
+  EXPECT_EQ(mistake({"import", "pix", "x.txt"}).expected, "one of: cisco, ipsec.conf, swanctl.conf");
+  EXPECT_EQ(mistake({"clear", "crypto", "sa", "countres"}).text,
+            "`countres` is no word of `clear crypto sa`; did you mean `counters`?");
+  // An operand is not a word, and an option's value neither.
+  EXPECT_EQ(parse({"sh", "cr", "map", "intreface"}).arguments.map, "intreface");
+  EXPECT_EQ(mistake({"--scoket", "x", "status"}).text.find("there is no verb"), std::string::npos);
+  EXPECT_TRUE(parse({"--socket", "monitr", "status"}).outcome);
+}
+
+TEST(Arguments, AMissingWordIsNamed) {
+  EXPECT_EQ(mistake({"show"}).text, "`show` is not all: a word is missing");
+  EXPECT_EQ(mistake({"show"}).expected, "one of: ca, clock, crypto, debugging, running-config");
+  EXPECT_EQ(mistake({"pki", "crl"}).expected, "one of: request");
+  EXPECT_EQ(mistake({"up"}).expected, "see `oakgate help up`");
+  EXPECT_TRUE(parse({"clear", "crypto", "sa"}).outcome);
+}
+
+TEST(Arguments, HelpIsAVerbToo) {
+  EXPECT_EQ(parse({"help"}).arguments.printed, parse({"--help"}).arguments.printed);
+  EXPECT_EQ(parse({"help", "up"}).arguments.printed, parse({"up", "--help"}).arguments.printed);
+  EXPECT_EQ(parse({"help", "sh", "cr"}).arguments.printed, parse({"show", "crypto", "-h"}).arguments.printed);
+  EXPECT_NE(parse({"help", "show", "crypto"}).arguments.printed.find("policy, sa"), std::string::npos);
+  EXPECT_EQ(parse({"up", "help"}).arguments.peer, "help");
+  EXPECT_EQ(mistake({"help", "monitr"}).text, "there is no verb `monitr`; did you mean `monitor`?");
+}
+
 TEST(Arguments, HelpAndVersionPrint) {
   EXPECT_NE(parse({"--help"}).arguments.printed.find("show"), std::string::npos);
   EXPECT_NE(parse({"up", "--help"}).arguments.printed.find("PEER[/TUNNEL]"), std::string::npos);

@@ -43,6 +43,8 @@ TEST_F(Completion, Verbs) {
   EXPECT_THAT(of({"st"}), ElementsAre("status"));
   EXPECT_THAT(of({"show", "crypto", "isakmp", ""}), ElementsAre("policy", "sa"));
   EXPECT_THAT(of({"sh", "cr", "isa", ""}), ElementsAre("policy", "sa")) << "cut as IOS takes them";
+  EXPECT_THAT(of({"he"}), ElementsAre("help"));
+  EXPECT_THAT(of({"help", "st"}), ElementsAre("status"));
   EXPECT_THAT(of({"no-such-verb", ""}), IsEmpty());
   EXPECT_THAT(of({}), Contains("status"));
   EXPECT_THAT(asked, IsEmpty()) << "no daemon is bothered for verbs";

@@ -27,7 +27,29 @@ branch-8  gw-8.example.net  down
   to mend it: check the path
   voice  down, tries again in 20 s
     10.1.0.0/24 === 2001:db8:3::/64
+
+why, and what mends it: `oakgate explain branch-8`
 )");
+}
+
+TEST(StatusScreen, SaysWhoBeginsAndWhereToLook) {
+  StatusInput input = test::status_input();
+  input.peers[1].tunnels[0].retry_at.reset();
+  input.peers[0].last_error = input.peers[1].last_error;
+  for (const auto& [start, words] :
+       {std::pair{StartMode::responder, "voice  down, waits for the peer\n"},
+        std::pair{StartMode::on_traffic, "voice  down, starts with the first packet\n"},
+        std::pair{StartMode::on_start, "voice  down, starts by itself\n"}}) {
+    input.peers[1].tunnels[0].start = start;
+    const std::string screen = status_screen(status_json(input, true), test::kNow.wall, {});
+    EXPECT_NE(screen.find(words), std::string::npos) << screen;
+    EXPECT_TRUE(screen.ends_with("\n\nwhy, and what mends it: `oakgate explain PEER`\n")) << screen;
+  }
+  for (ike::PeerSnapshot& peer : input.peers) {
+    peer.last_error.reset();
+    for (ike::TunnelSnapshot& tunnel : peer.tunnels) tunnel.last_error.reset();
+  }
+  EXPECT_EQ(status_screen(status_json(input, true), test::kNow.wall, {}).find("explain"), std::string::npos);
 }
 
 TEST(StatusScreen, FitsItsWidth) {

@@ -37,7 +37,17 @@ TEST(Shell, HelpListsWhatMayFollow) {
   EXPECT_THAT(help_for("up "), HasSubstr("PEER/TUNNEL"));
   EXPECT_THAT(help_for(""), HasSubstr("exit"));
   EXPECT_EQ(help_for("show crypto isakmp sa "), "  <cr>\n");
-  EXPECT_EQ(help_for("frobnicate "), "  <cr>\n");
+  EXPECT_EQ(help_for("frobnicate "), "  % there is no such command\n");
+  EXPECT_EQ(help_for("show frobnicate "), "  % there is no such command\n");
+  EXPECT_EQ(help_for("up gw-b "), "  <cr>\n");
+  EXPECT_THAT(help_for("show cr"), HasSubstr("dynamic-map, engine, ipsec, isakmp"));
+  const std::vector<std::string> targets{"gw-b", "gw-b/lan", "hub"};
+  EXPECT_THAT(help_for("up gw", targets),
+              AllOf(HasSubstr("gw-b\n"), HasSubstr("gw-b/lan\n"), Not(HasSubstr("hub"))));
+  EXPECT_THAT(help_for("explain ", targets),
+              AllOf(HasSubstr("gw-b\n"), HasSubstr("hub\n"), Not(HasSubstr("/lan"))));
+  EXPECT_THAT(help_for("decode ", targets), Not(HasSubstr("gw-b")));
+  EXPECT_THAT(help_for("up ", std::vector<std::string>(25, "x")), HasSubstr("(5 more)\n"));
 }
 
 TEST(Shell, TabCompletesWordsAndNames) {
