@@ -6,6 +6,7 @@
 #include <linux/xfrm.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -208,6 +209,7 @@ void FaultyKernel::carry_out(int fd, const nlmsghdr& request, ByteView message) 
 void FaultyKernel::take(int fd, const nlmsghdr& request, ByteView message, bool last_failed) {
   const bool fails = fails_now();
   if (fails) failed = kind_of(fd, request);
+  if (counting) names.push_back(kind_of(fd, request));
   if (!fails && !last_failed) {
     carry_out(fd, request, message);
     return count();
@@ -252,6 +254,7 @@ void FaultyKernel::take_transaction(int fd, ByteView all) {
   }
   const bool fails = fails_now();
   if (fails) failed = "nftables";
+  if (counting) names.emplace_back("nftables");
   const bool done = !fails || fault.kind == Fault::Kind::lost || fault.kind == Fault::Kind::late;
   if (done) forward(fd, all, awaited.nlmsg_seq, false);
   if (fails && done) waiting[fd].clear();
@@ -286,6 +289,12 @@ extern "C" ssize_t sendto(int fd, const void* data, size_t size, int flags, cons
     return syscall(SYS_sendto, fd, data, size, flags, to, length);
   test::kernel.take_transaction(fd, {static_cast<const std::uint8_t*>(data), size});
   return static_cast<ssize_t>(size);
+}
+
+extern "C" int timerfd_settime(int fd, int flags, const itimerspec* when, itimerspec* before) {
+  itimerspec soon = *when;
+  if (oakgate::test::kernel.hurries) soon.it_value = {0, 1};
+  return static_cast<int>(syscall(SYS_timerfd_settime, fd, flags, &soon, before));
 }
 
 extern "C" ssize_t recvmsg(int fd, msghdr* datagram, int flags) {

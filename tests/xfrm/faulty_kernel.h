@@ -45,6 +45,7 @@ struct FaultyKernel {
   std::map<std::uint16_t, int> unsaid;
   int dump_losses = 0;   // ENOBUFS before the end of so many dumps of states
   int dump_end = 0;      // the errno that a dump of states ends with
+  bool hurries = false;  // timers are due at once
   int event_losses = 0;  // ENOBUFS from the next reads of an events socket
 
   // Requests are counted from 0 while `counting`; the one of this number meets `fault`, and what it was is
@@ -54,7 +55,8 @@ struct FaultyKernel {
   std::optional<unsigned> fails_at;
   Fault fault;
   std::string failed;
-  std::function<void()> each;  // after each one that is counted
+  std::vector<std::string> names;  // of all that were counted
+  std::function<void()> each;      // after each one that is counted
 
   std::map<int, std::deque<Datagram>> waiting;  // by socket
 

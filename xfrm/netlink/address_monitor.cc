@@ -125,11 +125,13 @@ Result<AddressMonitor::Change> AddressMonitor::dispatch() {
   const std::vector<IpAddress> before = usable(addresses_);
   Change change;
   auto overrun = events_.receive([&](const nlmsghdr& message) { apply(message, change); });
+  behind_ = behind_ || !overrun || *overrun;
   if (!overrun) return tl::unexpected(overrun.error());
-  if (*overrun) {
+  if (behind_) {
     auto all = read_all();
     if (!all) return tl::unexpected(all.error());
     addresses_ = std::move(*all);
+    behind_ = false;
     change.network = true;
   }
   const std::vector<IpAddress> after = usable(addresses_);

@@ -38,7 +38,8 @@ class AddressMonitor {
   [[nodiscard]] static Result<std::unique_ptr<AddressMonitor>> open();
 
   [[nodiscard]] int fd() const { return events_.fd(); }
-  // Everything that waits, summed up. Never blocks.
+  // Everything that waits, summed up. Never blocks. After an error nothing is lost: the next call reads the
+  // list anew.
   [[nodiscard]] Result<Change> dispatch();
   // Sorted. Usable or not; host scope included.
   [[nodiscard]] const std::vector<LocalAddress>& addresses() const { return addresses_; }
@@ -54,6 +55,7 @@ class AddressMonitor {
   NetlinkSocket events_;
   NetlinkSocket requests_;
   std::vector<LocalAddress> addresses_;
+  bool behind_ = false;  // events were lost, and the list has not been read since
 };
 
 }  // namespace oakgate

@@ -1,6 +1,9 @@
 #include "xfrm/netlink/guard.h"
 
+#include <sys/epoll.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "xfrm/netlink/guard_state.h"
@@ -34,6 +37,20 @@ Result<void> Guard::State::forget_states() {
   return answers ? Result<void>{} : tl::unexpected(answers.error());
 }
 
+Result<void> Guard::State::watch() {
+  auto look = SecondLook::open();
+  if (!look) return tl::unexpected(look.error());
+  second_look.emplace(std::move(*look));
+  poll = UniqueFd(epoll_create1(EPOLL_CLOEXEC));
+  for (const int fd : {monitor->fd(), second_look->fd()}) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    if (epoll_ctl(poll.get(), EPOLL_CTL_ADD, fd, &event) != 0)
+      return fail(netlink_error({errno, {}}, "watch the kernel's events"));
+  }
+  return {};
+}
+
 Guard::Guard(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Guard::~Guard() = default;
 
@@ -45,6 +62,7 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
   if (!monitor) return tl::unexpected(monitor.error());
   auto state =
       std::unique_ptr<State>(new State{std::move(*routing), std::move(*monitor), {}, tunnel_ifindex, {}});
+  if (auto watched = state->watch(); !watched) return tl::unexpected(watched.error());
   if (best == InboundDrop::xfrm) {
     if (auto xfrm = NetlinkSocket::open(NetlinkFamily::xfrm)) state->xfrm.emplace(std::move(*xfrm));
   }
@@ -64,6 +82,49 @@ Result<std::unique_ptr<Guard>> Guard::open(std::optional<unsigned> tunnel_ifinde
   return std::unique_ptr<Guard>(new Guard(std::move(state)));
 }
 
+// Adds or replaces; the selectors are free, or its own.
+Result<void> Guard::State::protect(const ProtectPolicy& policy) {
+  if (auto framed_now = frame(policy.selectors.local.family()); !framed_now) {
+    pending.insert_or_assign(policy.reqid, policy);
+    return framed_now;
+  }
+  GuardPair old;
+  const auto known = pairs.find(policy.reqid);
+  if (known != pairs.end()) old = known->second;
+  const unsigned offload =
+      policy.ties.offload == Offload::packet ? find_offload_device(policy.ties, policy.local_gateway) : 0;
+  const std::vector<XfrmPolicy> policies = pair_policies(policy, software(), offload);
+  if (auto claimed = claim(policy, policies); !claimed) {
+    pending.insert_or_assign(policy.reqid, policy);
+    return claimed;
+  }
+  // From here on the pair is guarded. An error below leaves it so, and is mended by another look.
+  const bool replaces = known != pairs.end();
+  if (replaces) {
+    selectors.erase(guard_key(old.policy));
+    count(old.policy, false);
+  }
+  GuardPair& pair = pairs[policy.reqid] = GuardPair{policy, table_keys(policy), old.routes, policies};
+  selectors[guard_key(policy)] = policy.reqid;
+  count(policy, true);
+  hash_policies();
+  const std::vector<GuardTableKey> fresh = use_tables(policy);
+  FirstError errors;
+  errors.note(use_interface(pair, old));
+  errors.note(set_routes(policy.reqid, pair));
+  const bool mends =
+      !fresh.empty() || concerns_exemptions(policy) || (replaces && concerns_exemptions(old.policy, policy));
+  if (mends) errors.note(mend_exemptions());
+  errors.note(add_rules(fresh));  // last: what the rules divert finds routes
+  std::erase_if(old.policies, [&](const XfrmPolicy& before) {
+    return std::any_of(policies.begin(), policies.end(),
+                       [&](const auto& now) { return now.key() == before.key(); });
+  });
+  errors.note(give_up(policy.reqid, old.policies));
+  errors.note(leave_tables(old.table_keys));
+  return std::move(errors).result();
+}
+
 Result<void> Guard::protect(const ProtectPolicy& policy) {
   State& state = *state_;
   const GuardKey key = guard_key(policy);
@@ -72,44 +133,15 @@ Result<void> Guard::protect(const ProtectPolicy& policy) {
     return fail(ErrorCode::in_use, "the selectors " + policy.selectors.to_string() + " are protected already",
                 "each pair of local and remote subnets in one tunnel only", "remove one of the two tunnels");
   }
-  if (auto framed = state.frame(policy.selectors.local.family()); !framed) return framed;
-  GuardPair old;
-  const auto known = state.pairs.find(policy.reqid);
-  if (known != state.pairs.end()) old = known->second;
-  const unsigned offload =
-      policy.ties.offload == Offload::packet ? find_offload_device(policy.ties, policy.local_gateway) : 0;
-  const std::vector<XfrmPolicy> policies = pair_policies(policy, state.software(), offload);
-  if (auto claimed = state.claim(policy, policies); !claimed) return claimed;
-  // From here on the pair is guarded. An error below leaves it so; protect() or unprotect() may follow.
-  const bool replaces = known != state.pairs.end();
-  if (replaces) {
-    state.selectors.erase(guard_key(old.policy));
-    state.count(old.policy, false);
-  }
-  GuardPair& pair = state.pairs[policy.reqid] = GuardPair{policy, table_keys(policy), old.routes, policies};
-  state.selectors[key] = policy.reqid;
-  state.count(policy, true);
-  state.hash_policies();
-  const std::vector<GuardTableKey> fresh = state.use_tables(policy);
-  FirstError errors;
-  errors.note(state.use_interface(pair, old));
-  errors.note(state.set_routes(policy.reqid, pair));
-  const bool mends = !fresh.empty() || state.concerns_exemptions(policy) ||
-                     (replaces && state.concerns_exemptions(old.policy, policy));
-  if (mends) errors.note(state.mend_exemptions());
-  errors.note(state.add_rules(fresh));  // last: what the rules divert finds routes
-  std::erase_if(old.policies, [&](const XfrmPolicy& before) {
-    return std::any_of(policies.begin(), policies.end(),
-                       [&](const auto& now) { return now.key() == before.key(); });
-  });
-  errors.note(state.give_up(policy.reqid, old.policies));
-  errors.note(state.leave_tables(old.table_keys));
-  return std::move(errors).result();
+  state.pending.erase(policy.reqid);
+  return state.or_look_again(state.protect(policy));
 }
 
 Result<void> Guard::unprotect(Reqid reqid) {
   State& state = *state_;
   const auto found = state.pairs.find(reqid);
+  const bool waited = state.pending.erase(reqid) != 0;
+  if (found == state.pairs.end() && waited) return {};
   if (found == state.pairs.end()) return fail(ErrorCode::not_found, "nothing is protected under this reqid");
   const GuardPair pair = std::move(found->second);
   const bool mends = state.concerns_exemptions(pair.policy);
@@ -122,48 +154,18 @@ Result<void> Guard::unprotect(Reqid reqid) {
   errors.note(state.give_up(reqid, pair.policies));
   if (pair.interface) errors.note(state.interfaces->leave(pair.policy.ties.interface->name));
   if (mends || state.pairs.empty()) errors.note(state.mend_exemptions());
-  return std::move(errors).result();
+  return state.or_look_again(std::move(errors).result());
+}
+
+bool Guard::promised(const ProtectPolicy& policy) const {
+  const auto waits = state_->pending.find(policy.reqid);
+  if (waits != state_->pending.end()) return waits->second == policy;
+  const auto pair = state_->pairs.find(policy.reqid);
+  return pair != state_->pairs.end() && pair->second.policy == policy;
 }
 
 int Guard::fd() const {
-  return state_->monitor->fd();
-}
-
-Result<void> Guard::dispatch() {
-  auto change = state_->monitor->dispatch();
-  if (!change) return tl::unexpected(change.error());
-  if (!change->any()) return {};
-  // Devices may have taken routes of ours with them: what is still there decides, not what was once added.
-  auto present = state_->routing.routes(kRouteProtocol);
-  if (!present) return tl::unexpected(present.error());
-  const std::set<Route> standing(present->begin(), present->end());
-  std::erase_if(state_->routes,
-                [&](auto& entry) { return !standing.contains(entry.second.begin()->second); });
-  FirstError errors;
-  if (state_->interfaces) errors.note(state_->interfaces->mend());
-  for (auto& [reqid, pair] : state_->pairs) {
-    if (pair.interface) pair.interface = state_->interfaces->index(pair.policy.ties.interface->name);
-    errors.note(state_->set_routes(reqid, pair));
-  }
-  errors.note(state_->mend_exemptions());
-  return std::move(errors).result();
-}
-
-Result<void> Guard::release_leftovers() {
-  FirstError errors;
-  std::vector<XfrmPolicy> policies;
-  for (const auto& [key, policy] : state_->leftover_policies) policies.push_back(policy);
-  for (const Rule& rule : state_->leftover_rules) errors.note(state_->routing.remove(rule));
-  for (const auto& [key, route] : state_->leftover_routes) errors.note(state_->routing.remove(route));
-  errors.note(state_->drop_policies(policies));
-  if (state_->interfaces) errors.note(state_->interfaces->release_leftovers());
-  if (state_->nftables) errors.note(state_->nftables->release_leftovers());
-  // A killed run had no XFRM, and now it is there: what is carried would stop at that run's rules.
-  if (state_->xfrm && std::exchange(state_->after_a_kill, false)) remove_guard_tables();
-  state_->leftover_policies.clear();
-  state_->leftover_routes.clear();
-  state_->leftover_rules.clear();
-  return std::move(errors).result();
+  return state_->poll.get();
 }
 
 Result<void> Guard::State::leave_all() {
@@ -171,9 +173,7 @@ Result<void> Guard::State::leave_all() {
   std::vector<Rule> rules_gone;
   for (const auto& [key, table] : tables) rules_gone.push_back(table_rule(key.local, key.protocol, table.id));
   std::vector<Route> routes_gone;
-  for (const auto& [key, owners] : routes) {
-    if (!owners.empty()) routes_gone.push_back(owners.begin()->second);
-  }
+  for (const auto& [key, route] : routes) routes_gone.push_back(route.wanted());
   std::vector<XfrmPolicy> policies_gone;
   for (const auto& [key, list] : claims) policies_gone.push_back(list.front().policy);
   errors.note(routing.remove(rules_gone));
@@ -190,6 +190,7 @@ Result<void> Guard::State::leave_all() {
   routes.clear();
   throws.clear();
   wide.clear();
+  pending.clear();
   return std::move(errors).result();
 }
 
@@ -197,14 +198,18 @@ Result<void> Guard::shut_down() {
   FirstError errors;
   errors.note(state_->leave_all());
   errors.note(state_->set_standing({}));
-  for (const Family family : state_->framed) {
+  for (const Family family : std::exchange(state_->framed, {})) {
     const auto rules = frame_rules(family);
     for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) errors.note(state_->routing.remove(*rule));
   }
-  state_->framed.clear();
+  state_->frames_standing.clear();
   state_->unhash_policies();
   errors.note(release_leftovers());
-  return std::move(errors).result();
+  auto result = std::move(errors).result();
+  if (result) return result;
+  // There is no later any more: what is left is asked for, and removed, at once.
+  state_->in_doubt = true;
+  return state_->mend() ? Result<void>{} : result;
 }
 
 InboundDrop Guard::inbound_drop() const {

@@ -72,12 +72,17 @@ class Guard {
   ~Guard();
 
   // DataPlane's protect and unprotect, SAs apart. ErrorCode::in_use if another reqid has the same selectors,
-  // or a policy of another program stands there.
+  // or a policy of another program stands there. After any error but the former the guard goes on trying:
+  // promised() then. What cannot be removed goes later, too.
   [[nodiscard]] Result<void> protect(const ProtectPolicy& policy);
   [[nodiscard]] Result<void> unprotect(Reqid reqid);  // not_found if it is not protected
 
-  // Readable when addresses, links or routes changed; dispatch() then mends source addresses, devices and
-  // exemptions.
+  // Whether just this is guarded, or will be as soon as the kernel allows it.
+  [[nodiscard]] bool promised(const ProtectPolicy& policy) const;
+
+  // Readable when addresses, links or routes changed, and when something that failed is due again (at once,
+  // then after 1, 2, 4 ... 64 s); dispatch() then mends source addresses, devices and exemptions, and what
+  // the kernel holds of ours is as it shall be. An error is told once, until it is mended.
   [[nodiscard]] int fd() const;
   [[nodiscard]] Result<void> dispatch();
 

@@ -37,6 +37,7 @@ std::vector<Subnet> Guard::State::find_own_networks() {
   for (const Subnet& local : locals) {
     if (local.prefix() == 0 || std::find(found.begin(), found.end(), local) != found.end()) continue;
     const auto route = routing.match(local.last(), kBypassMark);
+    if (!route && route.error().code != ErrorCode::not_found) look_later();
     if (!route || route->type != RouteType::unicast || route->destination.prefix() == 0) continue;
     looks_for_peers = true;
     if (!leads_outside(route->ifindex)) found.push_back(local);
@@ -47,8 +48,7 @@ std::vector<Subnet> Guard::State::find_own_networks() {
 // Whether some peer is reached through the device.
 bool Guard::State::leads_outside(unsigned ifindex) {
   for (auto peer = peers.begin(); peer != peers.end(); peer = peers.upper_bound(*peer)) {
-    const auto towards = routing.look_up(*peer, kBypassMark);
-    if (towards && towards->ifindex == ifindex) return true;
+    if (device_towards(*peer) == ifindex) return true;
   }
   return false;
 }

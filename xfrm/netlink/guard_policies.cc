@@ -37,6 +37,9 @@ Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
                                         const std::vector<XfrmPolicy>& previous) {
   if (nftables) return nftables->change(wanted, {});
   if (!xfrm || wanted.empty()) return {};
+  if (policies_in_doubt) {
+    if (auto settled = settle_policies(); !settled) return settled;
+  }
   std::vector<NetlinkMessage> messages;
   std::vector<bool> replaces;
   for (const XfrmPolicy& policy : wanted) {
@@ -47,7 +50,10 @@ Result<void> Guard::State::put_policies(const std::vector<XfrmPolicy>& wanted,
     messages.push_back(policy_message(policy, known ? PolicyUpdate::replace : PolicyUpdate::exclusive));
   }
   auto answers = xfrm->transact(messages);
-  if (!answers) return tl::unexpected(answers.error());
+  if (!answers) {
+    policies_in_doubt = true;
+    return tl::unexpected(answers.error());
+  }
   const auto failed = std::find_if(answers->begin(), answers->end(), [](const auto& a) { return !a.ok(); });
   if (failed == answers->end()) {
     for (const XfrmPolicy& policy : wanted) leftover_policies.erase(policy.key());
@@ -71,19 +77,64 @@ Result<void> Guard::State::drop_policies(std::span<const XfrmPolicy> policies) {
   if (nftables) return nftables->change({}, {policies.begin(), policies.end()});
   if (!xfrm) return {};
   FirstError errors;
+  const auto stays = [&](const XfrmPolicy& policy) {
+    leftover_policies.insert_or_assign(policy.key(), policy);
+  };
   for (std::size_t at = 0; at < policies.size(); at += kAtOnce) {
     const auto some = policies.subspan(at, std::min(kAtOnce, policies.size() - at));
     std::vector<NetlinkMessage> messages;
     for (const XfrmPolicy& policy : some) messages.push_back(remove_policy_message(policy));
     auto answers = xfrm->transact(messages);
-    if (!answers) return tl::unexpected(answers.error());
+    if (!answers) {
+      std::for_each(some.begin(), some.end(), stays);
+      policies_in_doubt = true;
+      errors.note(tl::unexpected(answers.error()));
+      continue;
+    }
     for (std::size_t i = 0; i < some.size(); ++i) {
       const NetlinkAnswer& answer = (*answers)[i];
       if (answer.ok() || answer.error == ENOENT) continue;
+      stays(some[i]);
       errors.note(fail(netlink_error(answer, "remove the XFRM policy " + some[i].to_string())));
     }
   }
   return std::move(errors).result();
+}
+
+namespace {
+
+// Whether the kernel holds it as it is wanted; it numbers by itself, and offloads none that forwards.
+bool stands(const XfrmPolicy& there, const XfrmPolicy& wanted) {
+  XfrmPolicy a = there;
+  XfrmPolicy b = wanted;
+  a.index = b.index = 0;
+  if (a.direction == PolicyDirection::forward) a.offload_ifindex = b.offload_ifindex = 0;
+  return a == b;
+}
+
+}  // namespace
+
+// What the kernel holds of ours and nobody wants is left over; what it should hold and does not, it gets.
+Result<void> Guard::State::settle_policies() {
+  if (!xfrm) return {};
+  const auto there = our_policies(*xfrm);
+  if (!there) return tl::unexpected(there.error());
+  policies_in_doubt = false;
+  std::map<XfrmPolicy, const XfrmPolicy*> wanted;
+  for (const auto& [key, list] : claims) wanted.emplace(key, &list.front().policy);
+  for (const XfrmPolicy& policy : standing) wanted.emplace(policy.key(), &policy);
+  leftover_policies.clear();
+  for (const XfrmPolicy& policy : *there) {
+    const auto found = wanted.find(policy.key());
+    if (found != wanted.end() && stands(policy, *found->second)) {
+      wanted.erase(found);
+    } else {
+      leftover_policies.emplace(policy.key(), policy);  // for one of another look: to be replaced
+    }
+  }
+  std::vector<XfrmPolicy> missing;
+  for (const auto& [key, policy] : wanted) missing.push_back(*policy);
+  return put_policies(missing, {});
 }
 
 // The wanted ones that the pair is the narrowest for go to the kernel, in place of what others have there.
@@ -143,6 +194,9 @@ Result<void> Guard::State::set_standing(const std::set<XfrmPolicy>& wanted) {
     return changed;
   }
   FirstError errors;
+  if (policies_in_doubt) {
+    if (auto settled = settle_policies(); !settled) return settled;
+  }
   std::set<XfrmPolicy> kept;
   std::vector<XfrmPolicy> gone;
   for (const XfrmPolicy& policy : standing) {
@@ -154,17 +208,27 @@ Result<void> Guard::State::set_standing(const std::set<XfrmPolicy>& wanted) {
       gone.push_back(policy);
     }
   }
+  // Two of one index cannot be: the kernel would give the second one of its own, and it was nobody's then.
+  std::set<std::uint32_t> old_slots;
+  if (kept.size() != wanted.size()) {
+    for (const auto& [key, policy] : leftover_policies) old_slots.insert(policy.index);
+  }
   for (const XfrmPolicy& policy : wanted) {
     if (kept.contains(policy)) continue;
     const auto leftover = leftover_policies.find(policy.key());
     XfrmPolicy numbered = policy;
-    numbered.index = leftover != leftover_policies.end() ? leftover->second.index : kPolicyIndex;
-    while (slots.contains(numbered.index) || numbered.index == 0) numbered.index += 8;
+    const bool takes_over = leftover != leftover_policies.end() && leftover->second.index != 0 &&
+                            !slots.contains(leftover->second.index);
+    numbered.index = takes_over ? leftover->second.index : kPolicyIndex;
+    while (!takes_over && (slots.contains(numbered.index) || old_slots.contains(numbered.index)))
+      numbered.index += 8;
     if (numbered.index >= kPolicyIndexEnd) break;  // 8192 of them: more networks than a gateway has
     auto put = put_policies({numbered}, {});
     if (put) {
       standing.insert(numbered);
       slots.insert(numbered.index);
+    } else {
+      old_slots.insert(numbered.index);  // it may be there
     }
     errors.note(std::move(put));
   }

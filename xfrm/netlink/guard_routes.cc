@@ -10,40 +10,50 @@
 namespace oakgate {
 
 Result<void> Guard::State::want(std::uint32_t owner, const Route& route) {
-  auto& owners = routes[key_of(route)];
-  const std::optional<Route> before = owners.empty() ? std::nullopt : std::optional(owners.begin()->second);
-  owners[owner] = route;
-  const Route& now = owners.begin()->second;
-  if (before == now) return {};
-  leftover_routes.erase(key_of(route));
+  GuardRoute& entry = routes[key_of(route)];
+  const std::optional<Route> before = entry.owners.empty() ? std::nullopt : std::optional(entry.wanted());
+  entry.owners[owner] = route;
+  if (before == entry.wanted() && entry.placed) return {};
+  if (before && before != entry.wanted() && entry.placed) leftover_routes.emplace(key_of(route), *before);
+  return place(entry);
+}
+
+// In place of what is there under the same key.
+Result<void> Guard::State::place(GuardRoute& route) {
+  const Route& now = route.wanted();
   auto added = routing.add(now);
-  if (!added) {
-    owners.erase(owner);
-    if (owners.empty()) routes.erase(key_of(route));
-  }
+  route.placed = added.has_value();
+  if (added) leftover_routes.erase(key_of(now));
   return added;
+}
+
+Result<void> Guard::State::take_away(const Route& route) {
+  auto removed = routing.remove(route);
+  if (!removed) leftover_routes.emplace(key_of(route), route);
+  return removed;
 }
 
 Result<void> Guard::State::unwant(std::uint32_t owner, const Route& route) {
   const auto found = routes.find(key_of(route));
   if (found == routes.end()) return {};
-  const Route before = found->second.begin()->second;
-  found->second.erase(owner);
-  if (found->second.empty()) {
+  const Route before = found->second.wanted();
+  found->second.owners.erase(owner);
+  if (found->second.owners.empty()) {
     routes.erase(found);
-    return routing.remove(before);
+    return take_away(before);
   }
-  const Route& now = found->second.begin()->second;
-  return now == before ? Result<void>{} : routing.add(now);
+  if (found->second.wanted() == before) return {};
+  return place(found->second);
 }
 
 Result<void> Guard::State::frame(Family family) {
-  if (framed.contains(family)) return {};
+  if (frames_standing.contains(family)) return {};
+  framed.insert(family);
   for (const Rule& rule : frame_rules(family)) {
     if (auto added = routing.add(rule); !added) return added;
     leftover_rules.erase(rule);
   }
-  framed.insert(family);
+  frames_standing.insert(family);
   return {};
 }
 
@@ -69,7 +79,9 @@ std::vector<GuardTableKey> Guard::State::use_tables(const ProtectPolicy& policy)
   std::vector<GuardTableKey> fresh;
   for (const GuardTableKey& key : table_keys(policy)) {
     static_cast<void>(table_for(key));
-    if (++tables[key].users == 1) fresh.push_back(key);
+    GuardTable& table = tables[key];
+    ++table.users;
+    if (!table.ruled) fresh.push_back(key);
   }
   return fresh;
 }
@@ -78,8 +90,10 @@ Result<void> Guard::State::add_rules(std::span<const GuardTableKey> keys) {
   FirstError errors;
   for (const GuardTableKey& key : keys) {
     const Rule rule = table_rule(key.local, key.protocol, table_for(key));
-    errors.note(routing.add(rule));
-    leftover_rules.erase(rule);
+    auto added = routing.add(rule);
+    tables[key].ruled = added.has_value();
+    if (added) leftover_rules.erase(rule);
+    errors.note(std::move(added));
   }
   return std::move(errors).result();
 }
@@ -89,9 +103,11 @@ Result<void> Guard::State::leave_tables(std::span<const GuardTableKey> keys) {
   for (const GuardTableKey& key : keys) {
     const auto found = tables.find(key);
     if (found == tables.end() || --found->second.users != 0) continue;
-    const std::uint32_t id = found->second.id;
+    const Rule rule = table_rule(key.local, key.protocol, found->second.id);
     tables.erase(found);
-    errors.note(routing.remove(table_rule(key.local, key.protocol, id)));
+    auto removed = routing.remove(rule);
+    if (!removed) leftover_rules.insert(rule);
+    errors.note(std::move(removed));
   }
   return std::move(errors).result();
 }
@@ -99,8 +115,7 @@ Result<void> Guard::State::leave_tables(std::span<const GuardTableKey> keys) {
 std::optional<unsigned> Guard::State::device_for(const ProtectPolicy& policy) {
   if (software()) return tunnel_ifindex;
   if (!policy.remote_gateway) return std::nullopt;
-  const auto towards = routing.look_up(*policy.remote_gateway, kBypassMark);
-  return towards ? std::optional(towards->ifindex) : std::nullopt;
+  return device_towards(*policy.remote_gateway);
 }
 
 // `ip route NET dev ipsec7`, and behind it what lets nothing out when the device goes.
@@ -167,12 +182,17 @@ std::vector<Route> Guard::State::routes_for(const GuardPair& pair) {
 // New routes first, then those the pair no longer wants.
 Result<void> Guard::State::set_routes(Reqid reqid, GuardPair& pair) {
   const std::vector<Route> wanted = routes_for(pair);
-  for (const Route& route : wanted) {
-    // A device or an address may go in this very moment; then the event that says so brings us here again.
-    if (auto added = want(reqid.value, route); !added && added.error().code != ErrorCode::not_found)
-      return added;
-  }
   FirstError errors;
+  for (const Route& route : wanted) {
+    auto added = want(reqid.value, route);
+    // A device or an address may go in this very moment; then the event that says so brings us here again.
+    const bool gone = !added && added.error().code == ErrorCode::not_found;
+    if (gone && route.type == RouteType::unicast) {
+      look_later();
+      continue;
+    }
+    errors.note(std::move(added));
+  }
   for (const Route& route : pair.routes) {
     const bool kept = std::any_of(wanted.begin(), wanted.end(),
                                   [&](const Route& other) { return key_of(other) == key_of(route); });

@@ -7,8 +7,10 @@
 #include "xfrm/netlink/guard_plan.h"
 #include "xfrm/netlink/nft_guard.h"
 #include "xfrm/netlink/policy_hash.h"
+#include "xfrm/netlink/second_look.h"
 #include "xfrm/netlink/subnet_counts.h"
 #include "xfrm/netlink/tunnel_interfaces.h"
+#include "xfrm/netlink/unique_fd.h"
 
 namespace oakgate {
 
@@ -37,6 +39,7 @@ struct GuardKey {
 struct GuardTable {
   std::uint32_t id = 0;
   std::size_t users = 0;
+  bool ruled = false;  // the kernel has its rule
 };
 
 // What the kernel tells routes of ours apart by.
@@ -49,6 +52,13 @@ struct GuardRouteKey {
 inline GuardRouteKey key_of(const Route& route) {
   return {route.table, route.destination, route.metric};
 }
+
+// What several may want of one: the owner with the lowest reqid decides what it looks like.
+struct GuardRoute {
+  std::map<std::uint32_t, Route> owners;
+  bool placed = false;  // the kernel has the first owner's
+  [[nodiscard]] const Route& wanted() const { return owners.begin()->second; }
+};
 
 struct GuardPair {
   ProtectPolicy policy;
@@ -94,9 +104,9 @@ struct Guard::State {
   // By policy key; the kernel has the first one's, whose selectors are the narrowest.
   std::map<XfrmPolicy, std::vector<GuardClaim>> claims;
   std::map<GuardTableKey, GuardTable> tables;
-  // Several pairs may want one route: the owner with the lowest reqid decides what it looks like.
-  std::map<GuardRouteKey, std::map<std::uint32_t, Route>> routes;
-  std::set<Family> framed;
+  std::map<GuardRouteKey, GuardRoute> routes;
+  std::set<Family> framed;           // those whose frame_rules() are wanted
+  std::set<Family> frames_standing;  // and there
   std::set<XfrmPolicy>
       standing;  // policies of no single pair: TUN, Neighbor Discovery, exemptions, fragments
   std::set<std::uint32_t> slots;  // indices in use by them
@@ -109,19 +119,33 @@ struct Guard::State {
   bool looks_for_peers = false;               // which networks are ours depends on where the peers are
   bool policies_hashed = false;               // the kernel hashes policies as we want it
 
+  // Ours, and nobody's now: of a killed run, or what could not be removed.
   std::map<XfrmPolicy, XfrmPolicy> leftover_policies;  // by key
-  std::map<GuardRouteKey, Route> leftover_routes;
+  std::multimap<GuardRouteKey, Route> leftover_routes;
   std::set<Rule> leftover_rules;
   bool after_a_kill = false;
+  bool released = false;  // the killed run's need not wait any more
+
+  // Something failed: what the kernel holds of ours is compared with what is wanted, until it is the same.
+  std::map<Reqid, ProtectPolicy> pending;  // could not be guarded, and will be
+  bool in_doubt = false;
+  bool policies_in_doubt = false;  // XFRM's; before the next is added, the kernel is asked
+  bool unfinished = false;         // something may be as it is, or have failed: to be seen
+  bool told = false;               // the operator
+  long patience = 1;               // seconds to the next attempt
+  std::optional<SecondLook> second_look{};
+  UniqueFd poll{};  // epoll over the monitor and the second look
 
   [[nodiscard]] bool software() const { return tunnel_ifindex.has_value(); }
 
   // --- routes and rules
   Result<void> want(std::uint32_t owner, const Route& route);
+  Result<void> place(GuardRoute& route);
+  Result<void> take_away(const Route& route);
   Result<void> unwant(std::uint32_t owner, const Route& route);
   Result<void> frame(Family family);
   std::uint32_t table_for(const GuardTableKey& key);
-  // Returns those that are new.
+  // Returns those that have no rule yet.
   std::vector<GuardTableKey> use_tables(const ProtectPolicy& policy);
   Result<void> add_rules(std::span<const GuardTableKey> keys);
   Result<void> leave_tables(std::span<const GuardTableKey> keys);
@@ -137,6 +161,7 @@ struct Guard::State {
   Result<void> put_policies(const std::vector<XfrmPolicy>& wanted, const std::vector<XfrmPolicy>& previous);
   Result<void> drop_policies(std::span<const XfrmPolicy> policies);
   Result<void> set_standing(const std::set<XfrmPolicy>& wanted);
+  Result<void> settle_policies();
   void hash_policies();
   void unhash_policies();
 
@@ -151,8 +176,21 @@ struct Guard::State {
                        std::set<XfrmPolicy>& policies, std::set<Route>& wanted);
   Result<void> mend_exemptions();
 
+  // --- after an error
+  Result<void> protect(const ProtectPolicy& policy);
+  Result<void> mend();
+  Result<void> compare_routes();
+  Result<void> compare_rules();
+  Result<void> drop_leftovers();
+  void look_later();
+  // Where a peer is reached; an answer that is none is asked for again later.
+  std::optional<unsigned> device_towards(const IpAddress& peer);
+  // The result, and if it is an error, another look at once.
+  Result<void> or_look_again(Result<void> result);
+
   // Everything of all pairs, together: thousands of them have as many policies and routes each.
   Result<void> leave_all();
+  Result<void> watch();
   Result<void> take_stock();
   Result<void> forget_states();
 };

@@ -14,6 +14,7 @@ namespace {
 constexpr std::size_t kBatch = 64;           // acknowledgements that surely fit the default receive buffer
 constexpr std::size_t kBatchOfQueries = 16;  // the same with an object beside each
 constexpr timeval kPatience{5, 0};
+constexpr std::string_view kNoAnswer = "no answer for 5 s";
 constexpr int kDumps = 3;    // of one list, while changes or losses interrupt it
 constexpr int kLosses = 16;  // of one dump: the kernel had no memory for a part
 
@@ -33,7 +34,8 @@ bool set_option(const mnl_socket* socket, int option, int value) {
 
 Error netlink_error(const NetlinkAnswer& answer, std::string_view operation) {
   Error error;
-  error.text = "cannot " + std::string(operation) + ": " + strerror(answer.error);
+  const std::string_view why = answer.error == EAGAIN ? kNoAnswer : strerror(answer.error);
+  error.text = "cannot " + std::string(operation) + ": " + std::string(why);
   if (!answer.text.empty()) error.text += " (the kernel says: " + answer.text + ")";
   switch (answer.error) {
     case EPERM:
@@ -44,6 +46,9 @@ Error netlink_error(const NetlinkAnswer& answer, std::string_view operation) {
       break;
     case EEXIST:
       error.code = ErrorCode::in_use;
+      error.expected = "nothing of another program's in its place";
+      error.remedy =
+          "see whose it is (`ip xfrm state`, `ip xfrm policy`, `ip rule`, `ip link`), and remove it";
       break;
     case ESRCH:
     case ENOENT:
@@ -51,9 +56,24 @@ Error netlink_error(const NetlinkAnswer& answer, std::string_view operation) {
     case ENETDOWN:
     case ENXIO:
       error.code = ErrorCode::not_found;
+      error.expected = "what it names, in this network namespace";
+      error.remedy = "see what has removed it";
+      break;
+    case ENOMEM:
+    case ENOBUFS:
+      error.code = ErrorCode::data_plane;
+      error.expected = "memory for it in the kernel";
+      error.remedy = "see what takes the kernel's memory (`slabtop`)";
+      break;
+    case EAGAIN:
+      error.code = ErrorCode::data_plane;
+      error.expected = "the kernel's answer at once";
+      error.remedy = "see what keeps the kernel busy (`dmesg`, `top`)";
       break;
     default:
       error.code = ErrorCode::data_plane;
+      error.expected = "a kernel that takes the request";
+      error.remedy = "see what the kernel says of it (`dmesg`)";
       break;
   }
   return error;

@@ -176,13 +176,25 @@ Result<void> NftGuard::change(const std::vector<XfrmPolicy>& put, const std::vec
   return {};
 }
 
+Result<void> NftGuard::write_anew(const std::vector<XfrmPolicy>& all) {
+  Policies wanted;
+  for (const XfrmPolicy& policy : all) {
+    if (policy.direction != PolicyDirection::out) wanted[policy.key()] = policy;
+  }
+  if (auto done = write(table_, wanted, !wanted.empty()); !done) return done;
+  policies_ = std::move(wanted);
+  return {};
+}
+
 Result<void> NftGuard::release_leftovers() {
-  const std::string table = std::exchange(leftover_, {});
+  const std::string table = leftover_;
   if (table.empty()) return {};
   nft::Transaction transaction(NFPROTO_INET);
   transaction.add_table(table);  // so that one which is not there is no error
   transaction.remove_table(table);
-  return outcome(kernel_.commit(transaction));
+  auto released = outcome(kernel_.commit(transaction));
+  if (released) leftover_.clear();
+  return released;
 }
 
 void remove_guard_tables() {

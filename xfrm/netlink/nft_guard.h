@@ -42,6 +42,8 @@ class NftGuard {
   // Takes some away, adds others or replaces those with the same key: all of it or none. Policies that judge
   // outbound packets are passed over.
   [[nodiscard]] Result<void> change(const std::vector<XfrmPolicy>& put, const std::vector<XfrmPolicy>& drop);
+  // Writes these anew and no others, whatever is there: after an error nobody knows.
+  [[nodiscard]] Result<void> write_anew(const std::vector<XfrmPolicy>& all);
   // Takes away what a killed run left.
   [[nodiscard]] Result<void> release_leftovers();
 

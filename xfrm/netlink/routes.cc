@@ -200,6 +200,25 @@ Result<void> send_all(NetlinkSocket& socket, std::span<const Thing> things, Mess
   return first;
 }
 
+// False: the kernel knows of none. (Of a route that is none it says EINVAL or EACCES, or EHOSTUNREACH.)
+Result<bool> has_route(NetlinkSocket& socket, NetlinkMessage& message, const std::string& operation,
+                       const NetlinkHandler& handler) {
+  auto answers = socket.transact({&message, 1}, handler);
+  if (!answers) return tl::unexpected(answers.error());
+  const NetlinkAnswer& answer = answers->front();
+  switch (answer.error) {
+    case 0:
+      return true;
+    case EPERM:
+    case EACCES:
+    case ENOMEM:
+    case ENOBUFS:
+      return fail(netlink_error(answer, operation));
+    default:
+      return false;
+  }
+}
+
 tl::unexpected<Error> no_route(const IpAddress& destination) {
   const std::string text = destination.to_string();
   return fail(ErrorCode::not_found, "there is no route to " + text, "a default route, or one to " + text,
@@ -309,7 +328,7 @@ Result<RouteAnswer> Routing::look_up(const IpAddress& destination, std::uint32_t
   if (mark != 0) message.put_u32(RTA_MARK, mark);
   std::optional<RouteAnswer> answer;
   const std::string operation = "find a route to " + destination.to_string();
-  auto asked = socket_.request(message, operation, [&](const nlmsghdr& part) {
+  auto asked = has_route(socket_, message, operation, [&](const nlmsghdr& part) {
     const auto* reply = netlink_header<rtmsg>(part);
     if (part.nlmsg_type != RTM_NEWROUTE || reply == nullptr) return;
     if (reply->rtm_type != RTN_UNICAST && reply->rtm_type != RTN_LOCAL) return;
@@ -319,8 +338,8 @@ Result<RouteAnswer> Routing::look_up(const IpAddress& destination, std::uint32_t
         attributes.address(RTA_PREFSRC).value_or(source.value_or(IpAddress::any(destination.family()))),
         attributes.u32(RTA_OIF), attributes.address(RTA_GATEWAY), metrics.u32(RTAX_MTU)};
   });
-  if (!asked && asked.error().code == ErrorCode::not_permitted) return tl::unexpected(asked.error());
-  if (!asked || !answer) return no_route(destination);
+  if (!asked) return tl::unexpected(asked.error());
+  if (!*asked || !answer) return no_route(destination);
   if (answer->mtu == 0) {
     if (auto link = read_link(answer->ifindex, {})) answer->mtu = link->mtu;
   }
@@ -337,9 +356,10 @@ Result<Route> Routing::match(const IpAddress& destination, std::uint32_t mark) {
   if (mark != 0) message.put_u32(RTA_MARK, mark);
   std::optional<Route> found;
   const std::string operation = "find a route to " + destination.to_string();
-  auto asked = socket_.request(message, operation, [&](const nlmsghdr& part) { found = parse_route(part); });
-  if (!asked && asked.error().code == ErrorCode::not_permitted) return tl::unexpected(asked.error());
-  if (!asked || !found) return no_route(destination);
+  auto asked =
+      has_route(socket_, message, operation, [&](const nlmsghdr& part) { found = parse_route(part); });
+  if (!asked) return tl::unexpected(asked.error());
+  if (!*asked || !found) return no_route(destination);
   return *found;
 }
 

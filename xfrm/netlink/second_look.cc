@@ -20,8 +20,8 @@ void SecondLook::soon() {
   in(0, 1);
 }
 
-void SecondLook::later() {
-  in(1, 0);
+void SecondLook::later(long seconds) {
+  in(seconds, 0);
 }
 
 void SecondLook::in(long seconds, long nanoseconds) {

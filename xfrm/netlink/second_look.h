@@ -1,4 +1,4 @@
-// When the kernel's states are to be compared with what the plane believes: at once, or a second after that
+// When what the kernel holds is to be compared with what we believe: at once, or some seconds after that
 // failed. A timer, so that no failure is asked about faster than it can pass.
 #pragma once
 
@@ -13,7 +13,7 @@ class SecondLook {
   // Readable when it is due.
   [[nodiscard]] int fd() const { return timer_.get(); }
   void soon();
-  void later();
+  void later(long seconds = 1);
   // Whether it is due; then it is over until it is asked for again.
   [[nodiscard]] bool take();
 

@@ -178,9 +178,13 @@ Result<XfrmDevice> TunnelInterfaces::make(const TunnelInterface& interface) {
                 "the name of a network device in `link`", "see `ip link`");
   }
   add.push_back(add_device_message(interface));
+  const bool free = if_nametoindex(interface.name.c_str()) == 0;
   auto answers = socket_.transact(add);
+  const NetlinkAnswer answer = answers ? answers->front() : NetlinkAnswer{EBUSY, {}};
+  // It may be there now, whatever was heard of it, and says by nothing yet that it is ours.
+  if (free && (answer.ok() || !answers))
+    leftovers_.insert_or_assign(interface.name, XfrmDevice{0, interface.name, interface.if_id, 0, true});
   if (!answers) return tl::unexpected(answers.error());
-  const NetlinkAnswer& answer = answers->front();
   if (!answer.ok() && answer.error != EEXIST) return fail(refused(interface, answer));
   auto all = devices();
   if (!all) return tl::unexpected(all.error());
@@ -190,7 +194,7 @@ Result<XfrmDevice> TunnelInterfaces::make(const TunnelInterface& interface) {
       continue;
     }
     if (device.if_id != interface.if_id) break;
-    device.ours = device.ours || answer.ok();
+    device.ours = device.ours || answer.ok() || leftovers_.contains(interface.name);
     return std::move(device);
   }
   return name_taken(interface);
@@ -202,8 +206,8 @@ Result<void> TunnelInterfaces::clear_way(const TunnelInterface& interface) {
     const XfrmDevice& old = at->second;
     const bool same_name = old.name == interface.name;
     const bool same_id = old.if_id == interface.if_id;
-    const bool fits =
-        same_name && same_id && old.link == link && !has_strange_address(interface, interface.name);
+    const bool fits = same_name && same_id && old.ifindex != 0 && old.link == link &&
+                      !has_strange_address(interface, interface.name);
     if (fits || (!same_name && !same_id)) {
       ++at;
       continue;
@@ -232,7 +236,7 @@ Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
   const unsigned ifindex = device->ifindex;
   leftovers_.erase(interface.name);
   if (auto set = set_up(interface, *device); !set) {
-    if (device->ours) static_cast<void>(remove(*device));  // the error that is reported is the first
+    if (device->ours) static_cast<void>(give_up(std::move(*device)));  // the error reported is the first
     return tl::unexpected(set.error());
   }
   Used& used = used_[interface.name];
@@ -243,10 +247,13 @@ Result<unsigned> TunnelInterfaces::use(const TunnelInterface& interface) {
 Result<void> TunnelInterfaces::mend() {
   Result<void> first;
   for (auto& [name, used] : used_) {
-    if (if_nametoindex(name.c_str()) == used.device.ifindex) continue;
+    if (used.ready && if_nametoindex(name.c_str()) == used.device.ifindex) continue;
+    used.ready = false;
     auto device = make(used.wanted);
     Result<void> done = device ? set_up(used.wanted, *device) : tl::unexpected(device.error());
+    if (device) leftovers_.erase(name);
     if (device) used.device = std::move(*device);
+    used.ready = done.has_value();
     if (!done && first) first = std::move(done);
   }
   return first;
@@ -273,7 +280,9 @@ Result<void> TunnelInterfaces::set_up(const TunnelInterface& interface, const Xf
 }
 
 Result<void> TunnelInterfaces::remove(const XfrmDevice& device) {
-  NetlinkMessage message = remove_device_message(device.ifindex);
+  const unsigned ifindex = device.ifindex != 0 ? device.ifindex : if_nametoindex(device.name.c_str());
+  if (ifindex == 0) return {};
+  NetlinkMessage message = remove_device_message(ifindex);
   auto removed = socket_.request(message, "remove the xfrm interface " + device.name);
   if (!removed && removed.error().code == ErrorCode::not_found) return {};
   return removed;
@@ -282,15 +291,21 @@ Result<void> TunnelInterfaces::remove(const XfrmDevice& device) {
 Result<void> TunnelInterfaces::leave(const std::string& name) {
   const auto found = used_.find(name);
   if (found == used_.end() || --found->second.users != 0) return {};
-  const XfrmDevice device = std::move(found->second.device);
+  XfrmDevice device = std::move(found->second.device);
   used_.erase(found);
-  return device.ours ? remove(device) : Result<void>{};
+  return device.ours ? give_up(std::move(device)) : Result<void>{};
+}
+
+Result<void> TunnelInterfaces::give_up(XfrmDevice device) {
+  auto removed = remove(device);
+  if (!removed) leftovers_.insert_or_assign(device.name, std::move(device));
+  return removed;
 }
 
 Result<void> TunnelInterfaces::release_leftovers() {
   Result<void> first;
-  for (const auto& [name, device] : std::exchange(leftovers_, {})) {
-    if (auto removed = remove(device); !removed && first) first = std::move(removed);
+  for (auto& [name, device] : std::exchange(leftovers_, {})) {
+    if (auto removed = give_up(std::move(device)); !removed && first) first = std::move(removed);
   }
   return first;
 }

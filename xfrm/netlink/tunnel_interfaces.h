@@ -50,7 +50,8 @@ class TunnelInterfaces {
   [[nodiscard]] Result<void> mend();
   // Of one in use.
   [[nodiscard]] std::optional<unsigned> index(const std::string& name) const;
-  // Of a killed run, and used by nobody since.
+  // Of a killed run, and used by nobody since; and what could not be removed when its last user left. What
+  // cannot be removed now is tried again by the next call.
   [[nodiscard]] Result<void> release_leftovers();
 
  private:
@@ -58,6 +59,7 @@ class TunnelInterfaces {
     TunnelInterface wanted;
     XfrmDevice device;
     std::size_t users = 0;
+    bool ready = true;  // up, with its addresses
   };
   explicit TunnelInterfaces(NetlinkSocket socket) : socket_(std::move(socket)) {}
   [[nodiscard]] Result<std::vector<XfrmDevice>> devices();
@@ -67,6 +69,8 @@ class TunnelInterfaces {
   [[nodiscard]] Result<XfrmDevice> make(const TunnelInterface& interface);
   [[nodiscard]] Result<void> set_up(const TunnelInterface& interface, const XfrmDevice& device);
   [[nodiscard]] Result<void> remove(const XfrmDevice& device);
+  // Nobody uses it: it goes now, or later.
+  [[nodiscard]] Result<void> give_up(XfrmDevice device);
 
   NetlinkSocket socket_;
   std::map<std::string, Used> used_;

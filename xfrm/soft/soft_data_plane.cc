@@ -242,9 +242,8 @@ Result<void> SoftDataPlane::guard(const ProtectPolicy& wanted) {
   Result<void> result = workers_->protect(policy);
   if (!result) return result;
   result = guard_->protect(policy);
-  if (result) return result;
-  // As it stood before; what failed once may fail again, and the first error is the one to tell.
-  (void)(before ? guard_->protect(*before) : guard_->unprotect(policy.reqid));
+  // The guard goes on trying, unless the selectors are another pair's.
+  if (result || guard_->promised(policy)) return result;
   if (before) {
     (void)workers_->protect(*before);
   } else {
