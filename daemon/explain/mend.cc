@@ -139,7 +139,7 @@ IdentityValue identity_value(const ToldIdentity& who) {
 
 // The line that takes the peer for who it proved to be; a remark if that cannot be written there.
 std::string mend_identity(const Failure& failure, const std::string& peer) {
-  const std::string subject =
+  std::string subject =
       "peers: " + peer + ": identity: dn        # and at the device: crypto isakmp identity dn";
   const std::optional<ToldIdentity> proved = proved_identity(failure);
   if (!proved) return subject;  // its certificate does not hold what it claims
