@@ -121,32 +121,40 @@ void CryptoBatch::run_tags() {
   }
 }
 
+void CryptoBatch::prepare(std::size_t request, SealRequest& asked) {
+  const EspSealer& sealer = *asked.sealer;
+  const EspKeys& keys = sealer.keys();
+  asked.sealed = sealer.frame(asked.packet, asked.header, asked.inner_size, asked.next_header);
+  if (asked.sealed && keys.aead()) {
+    keys.write_nonce(parts_of(sealer.layout(), asked.packet).iv, nonces_[request]);
+  }
+  // Last: what misses the cache behind it waits until there is room for its line, too.
+  prefetch(keys, asked.packet.size());
+}
+
 void CryptoBatch::seal(std::span<SealRequest> requests) {
   begin(requests.size());
-  bool more = false;
-  for (const SealRequest& first : requests.first(std::min(kAhead, requests.size()))) {
-    prefetch(first.sealer->keys(), first.packet.size());
-  }
+  bool others = false;
+  std::size_t prepared = 0;
   for (std::size_t i = 0; i < requests.size(); ++i) {
-    if (i + kAhead < requests.size()) {
-      const SealRequest& later = requests[i + kAhead];
-      prefetch(later.sealer->keys(), later.packet.size());
+    for (; prepared < std::min(i + kAhead + 1, requests.size()); ++prepared) {
+      prepare(prepared, requests[prepared]);
     }
     SealRequest& request = requests[i];
-    const EspLayout& layout = request.sealer->layout();
-    const ByteView iv(request.iv.data(), layout.iv);
-    request.sealed =
-        request.sealer->frame(request.packet, request.header, iv, request.inner_size, request.next_header);
     if (!request.sealed) continue;
     EspKeys& keys = request.sealer->keys();
+    const EspLayout& layout = request.sealer->layout();
     if (keys.aead()) {
-      request.sealed = keys.seal_aead(parts_of(layout, request.packet), request.header.sequence);
+      request.sealed = keys.seal_aead(layout, request.packet, nonces_[i], request.header.sequence);
     } else {
-      more = true;
+      others = true;
       crypt(i, keys, parts_of(layout, request.packet));
     }
   }
-  if (!more) return;
+  if (others) seal_others(requests);
+}
+
+void CryptoBatch::seal_others(std::span<SealRequest> requests) {
   run_ciphers();
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
   for (std::size_t i = 0; i < requests.size(); ++i) {

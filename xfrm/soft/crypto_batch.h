@@ -1,9 +1,10 @@
 // The cryptography of a batch: requests of many packets and SAs, worked off together. The engine fills them
 // while it classifies, and reads the answers afterwards, in the packets' order.
 //
-// AES-GCM goes packet by packet, with the keys of the next ones on their way into the cache. Of the others
-// all packets of one algorithm are done at once, where ipsec-mb does it and they are enough for that to pay;
-// the rest one by one.
+// AES-GCM goes packet by packet, some packets behind its preparation: by then the key has come into the
+// cache, and what was written is there to be read. Of the others all packets of one
+// algorithm are done at once, where ipsec-mb does it and they are enough for that to pay; the rest one by
+// one.
 //
 // Requests point at the SAs' keys and at the packets, and own neither. Everything happens before a call
 // returns. One CryptoBatch is one thread's.
@@ -21,9 +22,9 @@ namespace oakgate::soft {
 
 struct SealRequest {
   EspSealer* sealer = nullptr;
-  std::span<std::uint8_t> packet;         // sealed_size(inner_size) bytes, the inner packet at prefix()
-  EspHeader header;                       // the whole sequence number, whatever of it travels
-  std::array<std::uint8_t, kMaxIv> iv{};  // the first layout().iv bytes of it
+  // sealed_size(inner_size) bytes, the inner packet at prefix(), an IV that is no counter at kEspHeader.
+  std::span<std::uint8_t> packet;
+  EspHeader header;  // the whole sequence number, whatever of it travels
   std::size_t inner_size = 0;
   std::uint8_t next_header = 0;
   bool sealed = false;  // the answer; false: the packet must not be sent
@@ -69,6 +70,9 @@ class CryptoBatch {
   using Tag = std::array<std::uint8_t, kMaxTag>;
 
   void begin(std::size_t requests);
+  // Of one request what can be done ahead: the key is on its way into the cache, the header written.
+  void prepare(std::size_t request, SealRequest& asked);
+  void seal_others(std::span<SealRequest> requests);  // seal()'s second half: all but AEADs
   // These do it now or put it into its lane; done_[request] tells what came of it once the lanes have run.
   void crypt(std::size_t request, EspKeys& keys, const EspParts& parts);
   void tag(std::size_t request, IntegrityTag& mac, ByteView data, std::size_t bytes);  // into tags_[request]

@@ -139,7 +139,6 @@ class EspEngine {
   struct Leaver {
     std::span<std::uint8_t> bytes;
     InnerPacket inner;
-    Flow flow;
     Tunnel* tunnel = nullptr;  // whose policy it meets; null: nobody's
   };
 
@@ -177,7 +176,8 @@ class EspEngine {
   void decide(const Leaver& packet, Instant now, EngineOutput& out);
   void without_sa(Tunnel& tunnel, const Leaver& packet, Instant now, EngineOutput& out);
   // The SA whose AH goes over `sa`; absent if it is gone, or none is meant.
-  [[nodiscard]] OutboundSa* over(const OutboundSa& sa) const;
+  [[nodiscard]] OutboundSa* over(const OutboundSa& sa) const { return sa.bundle ? ah_over(sa) : nullptr; }
+  [[nodiscard]] OutboundSa* ah_over(const OutboundSa& sa) const;  // of a bundle
   // The largest packet on the SA's path, and the largest inner packet that gives one such.
   [[nodiscard]] std::size_t path_mtu(OutboundSa& sa, Instant now) const;
   [[nodiscard]] std::size_t inner_mtu(OutboundSa& sa, const OutboundSa* ah, std::size_t stripped,

@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t kUnknownInARow = 4;  // SPIs of one batch that are told of: nobody acts on more
 
 // The packet's flow as the tunnel sees it: `local` is our side.
-Flow flow_of(const InnerPacket& inner) {
+FlowView flow_of(const InnerPacket& inner) {
   const Ports ports = inner.ports.value_or(Ports{});
   return {inner.destination, inner.source, inner.protocol, ports.destination, ports.source};
 }
@@ -121,7 +121,7 @@ bool EspEngine::look_at_ah(Arriving& arriving, InboundSa* sa, EngineOutput& out)
   whole_number(*sa, header->sequence);
   // RFC 4302 section 3.4.3: the preliminary check, cheaper than the ICV.
   if (!acceptable(*sa, header->sequence)) {
-    ++sa->state.counters.replayed;
+    ++sa->state.refused.replayed;
     ++drops_.replayed;
     return false;
   }
@@ -139,7 +139,7 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
   InboundSa& sa = *arriving.ah;
   // An earlier packet of the batch may have had the same number.
   if (!acceptable(sa, arriving.ah_header.sequence)) {
-    ++sa.state.counters.replayed;
+    ++sa.state.refused.replayed;
     ++drops_.replayed;
     return false;
   }
@@ -148,7 +148,7 @@ bool EspEngine::verified(Arriving& arriving, EngineOutput& out) {
       ++drops_.malformed;
       return false;
     case AhVerdict::not_authentic:
-      ++sa.state.counters.not_authentic;
+      ++sa.state.refused.not_authentic;
       ++drops_.not_authentic;
       return false;
     case AhVerdict::failed:
@@ -186,7 +186,7 @@ bool EspEngine::look_at_esp(Arriving& arriving, std::span<std::uint8_t> bytes, I
   whole_number(*sa, header->sequence);
   // RFC 4303 section 3.4.3: the preliminary check, cheaper than the ICV.
   if (!acceptable(*sa, header->sequence)) {
-    ++sa->state.counters.replayed;
+    ++sa->state.refused.replayed;
     ++drops_.replayed;
     return false;
   }
@@ -209,7 +209,7 @@ void EspEngine::opened(Arriving& arriving, EngineOutput& out) {
   }
   // An earlier packet of the batch may have had the same number.
   if (!acceptable(sa, arriving.esp_header.sequence)) {
-    ++sa.state.counters.replayed;
+    ++sa.state.refused.replayed;
     ++drops_.replayed;
     return;
   }
@@ -219,12 +219,12 @@ void EspEngine::opened(Arriving& arriving, EngineOutput& out) {
       ++drops_.malformed;
       return;
     case OpenVerdict::not_authentic:
-      ++sa.state.counters.not_authentic;
+      ++sa.state.refused.not_authentic;
       ++drops_.not_authentic;
       return;
     case OpenVerdict::bad_padding:
       accept(sa, arriving.esp_header.sequence);
-      ++sa.state.counters.not_authentic;
+      ++sa.state.refused.not_authentic;
       ++drops_.not_authentic;
       return;
     case OpenVerdict::ok:
@@ -265,7 +265,7 @@ void EspEngine::deliver(InboundSa& sa, const BatchPacket& packet, std::span<std:
   }
   // RFC 4301 section 5.2 step 4: the packet must match the SA's selectors.
   if (!within(sa.selectors, flow_of(*inner))) {
-    ++sa.state.counters.selector_mismatch;
+    ++sa.state.refused.selector_mismatch;
     ++drops_.selector_mismatch;
     return;
   }

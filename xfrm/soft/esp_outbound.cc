@@ -18,12 +18,18 @@ constexpr std::size_t kMinMtu6 = 1280;  // RFC 8200 section 5
 constexpr std::size_t kAlwaysFits = 500;
 
 // The packet's flow as the tunnel sees it.
-void write_flow(const InnerPacket& inner, Flow& flow) {
-  flow.local = inner.source;
-  flow.remote = inner.destination;
-  flow.protocol = inner.protocol;
-  flow.local_port = inner.ports ? inner.ports->source : std::uint16_t{0};
-  flow.remote_port = inner.ports ? inner.ports->destination : std::uint16_t{0};
+FlowView flow_of(const InnerPacket& inner) {
+  return {inner.source, inner.destination, inner.protocol,
+          inner.ports ? inner.ports->source : std::uint16_t{0},
+          inner.ports ? inner.ports->destination : std::uint16_t{0}};
+}
+
+// From field to field: what has been gathered piece by piece is slow to compare.
+bool same_flow(const InnerPacket& one, const InnerPacket& other) {
+  return one.destination == other.destination && one.source == other.source &&
+         one.protocol == other.protocol && one.ports.has_value() == other.ports.has_value() &&
+         (!one.ports ||
+          (one.ports->source == other.ports->source && one.ports->destination == other.ports->destination));
 }
 
 // ESP behind the marker that its path has.
@@ -76,13 +82,6 @@ bool must_fit(const OutboundSa& sa, const InnerPacket& inner) {
   return inner.dont_fragment;
 }
 
-// Into the last eight bytes of `iv`, what is before them stays.
-void put_counter(std::span<std::uint8_t> iv, std::uint64_t counter) {
-  for (std::size_t i = 0; i < std::min<std::size_t>(iv.size(), 8); ++i) {
-    iv[iv.size() - 1 - i] = static_cast<std::uint8_t>(counter >> (8 * i));
-  }
-}
-
 void count(SaState& state, std::size_t bytes, EngineOutput& out) {
   if (state.count(bytes)) out.soft_limits.push_back({state.id, state.reqid});
 }
@@ -95,8 +94,11 @@ void EspEngine::outbound(PacketBatch& batch, Instant now, EngineOutput& out) {
   authenticating_.clear();
   read(batch);
   find_tunnels();
+  const Tunnel* before = nullptr;
   for (const Leaver& packet : leavers()) {
-    if (packet.tunnel != nullptr && packet.tunnel->newest != nullptr) prefetch(*packet.tunnel->newest);
+    if (packet.tunnel == before) continue;
+    before = packet.tunnel;
+    if (before != nullptr && before->newest != nullptr) prefetch(*before->newest);
   }
   for (const Leaver& packet : leavers()) decide(packet, now, out);
   crypto_.seal(sealing_);
@@ -119,9 +121,8 @@ void EspEngine::read(PacketBatch& batch) {
       ++drops_.malformed;
     }
   }
-  // Loops of their own: what has just been written bit by bit is slow to read.
-  for (Leaver& leaver : leavers()) write_flow(leaver.inner, leaver.flow);
-  for (const Leaver& leaver : leavers()) selectors_.prefetch(leaver.flow);
+  // A loop of its own: what has just been written bit by bit is slow to read.
+  for (const Leaver& leaver : leavers()) selectors_.prefetch(flow_of(leaver.inner));
 }
 
 // Tunnels stay while they have a policy, and policies change between batches alone. What follows a packet is
@@ -129,10 +130,10 @@ void EspEngine::read(PacketBatch& batch) {
 void EspEngine::find_tunnels() {
   const Leaver* before = nullptr;
   for (Leaver& packet : leavers()) {
-    if (before != nullptr && packet.flow == before->flow) {
+    if (before != nullptr && same_flow(packet.inner, before->inner)) {
       packet.tunnel = before->tunnel;
     } else {
-      Tunnel* const* const found = selectors_.find(packet.flow);
+      Tunnel* const* const found = selectors_.find(flow_of(packet.inner));
       packet.tunnel = found != nullptr ? *found : nullptr;
       prefetch_line(packet.tunnel);
     }
@@ -204,8 +205,8 @@ void EspEngine::without_sa(Tunnel& tunnel, const Leaver& packet, Instant now, En
   ++waiting_;
 }
 
-OutboundSa* EspEngine::over(const OutboundSa& sa) const {
-  if (!sa.bundle || sa.state.id.protocol != IpsecProtocol::esp) return nullptr;
+OutboundSa* EspEngine::ah_over(const OutboundSa& sa) const {
+  if (sa.state.id.protocol != IpsecProtocol::esp) return nullptr;
   const auto* const found = outbound_.find(*sa.bundle);
   return found != nullptr && (*found)->state.id.protocol == IpsecProtocol::ah ? found->get() : nullptr;
 }
@@ -285,25 +286,24 @@ std::size_t EspEngine::ask_to_seal(Leaving& leaving, std::uint8_t next_header, E
     return 0;
   }
   const EspLayout& layout = sealer.layout();
-  SealRequest& request = sealing_.emplace_back();
-  if (sealer.iv_is_counter()) {
-    put_counter(std::span(request.iv).first(layout.iv), *sequence);
-  } else if (!environment_.random(std::span(request.iv).first(layout.iv))) {
-    ++drops_.crypto_failed;
-    sealing_.pop_back();
-    return 0;
-  }
   // The packet lies in a slot with head- and tailroom (PacketBatch).
   static_assert(PacketBatch::kHeadroom >= kEspHeader + kMaxIv + kMaxAhHeader + kIpv6Header);
   static_assert(PacketBatch::kTailroom >= kMaxIcv + 2 + kMaxIv);
   const std::span<std::uint8_t> payload = leaving.payload;
+  const std::span<std::uint8_t> packet(payload.data() - layout.prefix(), layout.sealed_size(payload.size()));
+  if (!sealer.iv_is_counter() && !environment_.random(packet.subspan(kEspHeader, layout.iv))) {
+    ++drops_.crypto_failed;
+    return 0;
+  }
+  // In place, as PacketBatch::add() has it.
+  SealRequest& request = sealing_.emplace_back();
   request.sealer = &sealer;
-  request.packet = {payload.data() - layout.prefix(), layout.sealed_size(payload.size())};
+  request.packet = packet;
   request.header = {sa.state.id.spi, *sequence};
   request.inner_size = payload.size();
   request.next_header = next_header;
   leaving.sealing = static_cast<std::uint16_t>(sealing_.size() - 1);
-  return request.packet.size();
+  return packet.size();
 }
 
 bool EspEngine::take_ah(Leaving& leaving, std::size_t size, EngineOutput& out) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
+#include <cstring>
 #include <string>
 #include "xfrm/soft/packet_batch.h"
 
@@ -86,8 +88,10 @@ AeadParts divide(const EspKeys& keys, const EspParts& parts, std::uint64_t seque
   return {ByteView(whole.data(), aad.size() + kUnsentBytes), data};
 }
 
-void put_u32(std::span<std::uint8_t> out, std::uint32_t value) {
-  for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::uint8_t>(value >> (24 - 8 * i));
+// In network order. One store each: what is read back as a whole soon.
+void put_u64(std::uint8_t* out, std::uint64_t value) {
+  if constexpr (std::endian::native == std::endian::little) value = __builtin_bswap64(value);
+  std::memcpy(out, &value, sizeof value);
 }
 
 }  // namespace
@@ -125,12 +129,16 @@ void EspKeys::write_nonce(ByteView iv, EspNonce& out) const {
   }
 }
 
-bool EspKeys::seal_aead(const EspParts& parts, std::uint64_t sequence) {
-  if (parts.covered.size() > PacketBatch::kMaxPacket) return false;
+bool EspKeys::seal_aead(const EspLayout& layout, std::span<std::uint8_t> packet, const EspNonce& nonce,
+                        std::uint64_t sequence) {
+  const EspParts parts = parts_of(layout, packet);
+  auto* const gcm = std::get_if<GcmCipher>(&cipher);
+  if (gcm == nullptr || parts.covered.size() > PacketBatch::kMaxPacket) return false;
+  if (kind == EspKind::gcm && numbers == SequenceNumbers::bits_32) [[likely]] {
+    return gcm->seal(nonce, parts.covered.first(kEspHeader), parts.payload, parts.tag);
+  }
   const AeadParts divided = divide(*this, parts, sequence);
-  EspNonce nonce;
-  write_nonce(parts.iv, nonce);
-  return std::get<GcmCipher>(cipher).seal(nonce, divided.aad, divided.data, parts.tag);
+  return gcm->seal(nonce, divided.aad, divided.data, parts.tag);
 }
 
 bool EspKeys::open_aead(const EspParts& parts, std::uint64_t sequence) {
@@ -185,21 +193,25 @@ Result<EspSealer> EspSealer::create(EspCipher cipher, std::optional<Integrity> i
   return EspSealer(EspLayout::of(cipher, integrity), std::move(*keys));
 }
 
-bool EspSealer::frame(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
+bool EspSealer::frame(std::span<std::uint8_t> packet, EspHeader header, std::size_t inner_size,
                       std::uint8_t next_header) const {
-  if (packet.size() != layout_.sealed_size(inner_size) || iv.size() != layout_.iv) return false;
-  put_u32(packet.first(4), header.spi.value);
-  put_u32(packet.subspan(4, 4), static_cast<std::uint32_t>(header.sequence));
-  std::copy(iv.begin(), iv.end(), packet.begin() + kEspHeader);
+  if (packet.size() != layout_.sealed_size(inner_size)) return false;
+  put_u64(packet.data(), std::uint64_t{header.spi.value} << 32 | static_cast<std::uint32_t>(header.sequence));
+  if (iv_is_counter() && layout_.iv == kCounterIv) put_u64(packet.data() + kEspHeader, header.sequence);
   write_trailer(parts_of(layout_, packet).payload, inner_size, next_header);
   return true;
 }
 
 bool EspSealer::seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv, std::size_t inner_size,
                      std::uint8_t next_header) {
-  if (!frame(packet, header, iv, inner_size, next_header)) return false;
+  if (iv.size() != layout_.iv || !frame(packet, header, inner_size, next_header)) return false;
+  std::copy(iv.begin(), iv.end(), packet.begin() + kEspHeader);
   const EspParts parts = parts_of(layout_, packet);
-  if (keys_.aead()) return keys_.seal_aead(parts, header.sequence);
+  if (keys_.aead()) {
+    EspNonce nonce;
+    keys_.write_nonce(iv, nonce);
+    return keys_.seal_aead(layout_, packet, nonce, header.sequence);
+  }
   // RFC 4303 section 3.3.2.1: encrypt first, then the ICV over everything before it.
   if (!keys_.crypt(parts)) return false;
   if (!keys_.integrity) return true;

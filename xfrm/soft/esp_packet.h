@@ -25,6 +25,7 @@ namespace oakgate::soft {
 
 inline constexpr std::size_t kEspHeader = 8;
 inline constexpr std::size_t kMaxIv = 16;
+inline constexpr std::size_t kCounterIv = 8;  // of all whose IV is a counter
 
 // What AES-GCM does not need lies elsewhere: an SA has few cache lines.
 using EspCipherContext = std::variant<NullCipher, GcmCipher, std::unique_ptr<BlockCipher>>;
@@ -89,8 +90,10 @@ struct EspKeys {
   [[nodiscard]] bool aead() const { return std::holds_alternative<GcmCipher>(cipher); }
   // RFC 4106 section 4, RFC 3686 section 4: the salt (there called nonce), then the packet's IV.
   void write_nonce(ByteView iv, EspNonce& out) const;
-  // Of an AEAD alone; `sequence` is the whole number. False: it failed, or the ICV does not verify.
-  [[nodiscard]] bool seal_aead(const EspParts& parts, std::uint64_t sequence);
+  // Of an AEAD alone; `nonce` as write_nonce() has it, `sequence` is the whole number. False: it failed, or
+  // the ICV does not verify.
+  [[nodiscard]] bool seal_aead(const EspLayout& layout, std::span<std::uint8_t> packet, const EspNonce& nonce,
+                               std::uint64_t sequence);
   [[nodiscard]] bool open_aead(const EspParts& parts, std::uint64_t sequence);
   // Of the others: what the integrity algorithm reads. The high half of an extended sequence number stands in
   // the ICV's place meanwhile.
@@ -122,11 +125,12 @@ class EspSealer {
   [[nodiscard]] bool seal(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
                           std::size_t inner_size, std::uint8_t next_header);
 
-  // seal() in two steps, for crypto_batch.h: all but the cryptography, which is for keys() to do then. False:
-  // a wrong length.
-  [[nodiscard]] bool frame(std::span<std::uint8_t> packet, EspHeader header, ByteView iv,
-                           std::size_t inner_size, std::uint8_t next_header) const;
+  // seal() in two steps, for crypto_batch.h: all but the cryptography, which is for keys() to do then. The IV
+  // is the sequence number if iv_is_counter(), elsewhere what is in its place already. False: a wrong length.
+  [[nodiscard]] bool frame(std::span<std::uint8_t> packet, EspHeader header, std::size_t inner_size,
+                           std::uint8_t next_header) const;
   [[nodiscard]] EspKeys& keys() { return keys_; }
+  [[nodiscard]] const EspKeys& keys() const { return keys_; }
   // Extended sequence numbers: before the first packet.
   void extend_numbers() { keys_.numbers = SequenceNumbers::bits_64; }
 

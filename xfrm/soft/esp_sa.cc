@@ -1,5 +1,6 @@
 #include "xfrm/soft/esp_sa.h"
 
+#include <algorithm>
 #include <string>
 
 namespace oakgate::soft {
@@ -61,10 +62,10 @@ Result<SaState> make_state(const SaSpec& spec, Instant now) {
   state.id = spec.id;
   state.reqid = spec.reqid;
   if (spec.hard_time.count() > 0) state.expires = now + spec.hard_time;
-  state.max_bytes = in_bytes(spec.hard_kilobytes);
-  state.soft_bytes = in_bytes(spec.soft_kilobytes);
-  state.max_packets = spec.hard_packets;
-  state.soft_packets = spec.soft_packets;
+  state.limit({.max_bytes = in_bytes(spec.hard_kilobytes),
+               .soft_bytes = in_bytes(spec.soft_kilobytes),
+               .max_packets = spec.hard_packets,
+               .soft_packets = spec.soft_packets});
   return state;
 }
 
@@ -88,13 +89,34 @@ Result<std::variant<Esp, AhAuthenticator>> make_crypto(const SaSpec& spec) {
 
 }  // namespace
 
+void SaState::limit(const Limits& to) {
+  const auto nearer = [](std::uint64_t hard, std::uint64_t soft) {
+    return std::min(hard != 0 ? hard : UINT64_MAX, soft != 0 ? soft : UINT64_MAX);
+  };
+  limits = to;
+  quiet_bytes = nearer(to.max_bytes, to.soft_bytes);
+  quiet_packets = nearer(to.max_packets, to.soft_packets);
+}
+
+bool SaState::past_hard_limit(std::uint64_t more) const {
+  if (limits.max_packets != 0 && packets >= limits.max_packets) return true;
+  return limits.max_bytes != 0 && (bytes > limits.max_bytes || more > limits.max_bytes - bytes);
+}
+
+bool SaState::take_soft_limit() {
+  const bool bytes_reached = limits.soft_bytes != 0 && bytes >= limits.soft_bytes;
+  const bool packets_reached = limits.soft_packets != 0 && packets >= limits.soft_packets;
+  if (!bytes_reached && !packets_reached) return false;
+  limit({limits.max_bytes, 0, limits.max_packets, 0});
+  return true;
+}
+
 Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant now) {
   auto state = make_state(spec, now);
   if (!state) return fail(std::move(state.error()));
   auto crypto = make_crypto<EspSealer>(spec);
   if (!crypto) return fail(std::move(crypto.error()));
   return std::make_unique<OutboundSa>(OutboundSa{
-      .state = *state,
       .sequence =
           SequenceCounter(spec.last_sequence, spec.esn ? SequenceCounter::kLast64 : SequenceCounter::kLast32),
       .mode = spec.mode,
@@ -102,6 +124,7 @@ Result<std::unique_ptr<OutboundSa>> make_outbound_sa(const SaSpec& spec, Instant
       .bundle = spec.bundle,
       .path = {spec.source, spec.id.destination, spec.encapsulation},
       .crypto = std::move(*crypto),
+      .state = *state,
   });
 }
 
@@ -116,7 +139,6 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
   if (!crypto) return fail(std::move(crypto.error()));
   const Endpoint remote{spec.source, spec.encapsulation ? spec.encapsulation->remote_port : std::uint16_t{0}};
   return std::make_unique<InboundSa>(InboundSa{
-      .state = *state,
       .mode = spec.mode,
       .encapsulated = spec.encapsulation.has_value(),
       .non_ike_marker = spec.encapsulation && spec.encapsulation->non_ike_marker,
@@ -127,6 +149,7 @@ Result<std::unique_ptr<InboundSa>> make_inbound_sa(const SaSpec& spec, Instant n
       .window = ReplayWindow(spec.replay_window, spec.last_sequence),
       .crypto = std::move(*crypto),
       .selectors = spec.selectors,
+      .state = *state,
   });
 }
 

@@ -2,6 +2,7 @@
 // contexts and nowhere else. Owned and used by one worker.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -36,62 +37,62 @@ class SequenceCounter {
   std::uint64_t end_;
 };
 
-// SaCounters (ike/ports/data_plane.h) but for the name.
-struct SaCounts {
+// What both directions have: name, counters, hard limits. In this and the SAs themselves what each packet
+// needs lies together: of 100,000 SAs each packet's comes from memory, line by line.
+struct SaState {
+  struct Limits {
+    std::uint64_t max_bytes = 0;     // the hard limit; 0: none
+    std::uint64_t soft_bytes = 0;    // 0: none, or told already
+    std::uint64_t max_packets = 0;   // the hard limit; 0: none
+    std::uint64_t soft_packets = 0;  // 0: none, or told already
+  };
+  // SaCounters (ike/ports/data_plane.h) but for the name, and what `bytes` and `packets` are.
+  struct Refused {
+    std::uint64_t replayed = 0;
+    std::uint64_t not_authentic = 0;
+    std::uint64_t selector_mismatch = 0;
+  };
+
   std::uint64_t bytes = 0;
   std::uint64_t packets = 0;
-  std::uint64_t replayed = 0;
-  std::uint64_t not_authentic = 0;
-  std::uint64_t selector_mismatch = 0;
-};
-
-// What both directions have: name, counters, hard limits. In this and the SAs themselves what each packet
-// needs comes first: of 100,000 SAs each packet's comes from memory, line by line.
-struct SaState {
+  // Before these no limit is near: one comparison for each packet.
+  std::uint64_t quiet_bytes = UINT64_MAX;
+  std::uint64_t quiet_packets = UINT64_MAX;
   SaId id;
   Reqid reqid;
-  bool gone = false;               // out of the engine's tables
-  std::uint64_t max_bytes = 0;     // the hard limit; 0: none
-  std::uint64_t soft_bytes = 0;    // 0: none, or told already
-  std::uint64_t max_packets = 0;   // the hard limit; 0: none
-  std::uint64_t soft_packets = 0;  // 0: none, or told already
-  SaCounts counters;
+  bool gone = false;  // out of the engine's tables
+  // Seldom looked at; prefetch() ends here.
+  Limits limits;
+  Refused refused;
   std::optional<Instant> expires;
 
   [[nodiscard]] SaCounters report() const {
-    return {id,
-            counters.bytes,
-            counters.packets,
-            counters.replayed,
-            counters.not_authentic,
-            counters.selector_mismatch};
+    return {id, bytes, packets, refused.replayed, refused.not_authentic, refused.selector_mismatch};
   }
-  // Whether a packet more, of `bytes`, would pass a hard limit.
-  [[nodiscard]] bool would_exceed(std::uint64_t bytes) const {
-    if (max_packets != 0 && counters.packets >= max_packets) return true;
-    return max_bytes != 0 && (counters.bytes > max_bytes || bytes > max_bytes - counters.bytes);
+  void limit(const Limits& to);
+  // Whether a packet more, of `more` bytes, would pass a hard limit.
+  [[nodiscard]] bool would_exceed(std::uint64_t more) const {
+    return (bytes + more >= quiet_bytes || packets >= quiet_packets) && past_hard_limit(more);
   }
   // True once: when a soft limit is reached.
-  [[nodiscard]] bool count(std::uint64_t bytes) {
-    counters.bytes += bytes;
-    ++counters.packets;
-    const bool bytes_reached = soft_bytes != 0 && counters.bytes >= soft_bytes;
-    const bool packets_reached = soft_packets != 0 && counters.packets >= soft_packets;
-    if (!bytes_reached && !packets_reached) return false;
-    soft_bytes = 0;
-    soft_packets = 0;
-    return true;
+  [[nodiscard]] bool count(std::uint64_t more) {
+    bytes += more;
+    ++packets;
+    return (bytes >= quiet_bytes || packets >= quiet_packets) && take_soft_limit();
   }
   // Takes back one count(): the packet could not be made.
-  void uncount(std::uint64_t bytes) {
-    counters.bytes -= bytes;
-    --counters.packets;
+  void uncount(std::uint64_t less) {
+    bytes -= less;
+    --packets;
   }
+
+ private:
+  [[nodiscard]] bool past_hard_limit(std::uint64_t more) const;
+  [[nodiscard]] bool take_soft_limit();
 };
 
 // One of ESP and AH, by `state.id.protocol`.
 struct alignas(kCacheLine) OutboundSa {
-  SaState state;
   SequenceCounter sequence;
   // What the kernel says about the path; asked again after a second (esp_engine.h).
   std::size_t path_mtu = 0;
@@ -102,13 +103,13 @@ struct alignas(kCacheLine) OutboundSa {
   std::optional<SaId> bundle;  // ESP: the AH that goes over it. AH: what it goes over
   OuterPath path;
   std::variant<EspSealer, AhAuthenticator> crypto;
+  SaState state;
 
   static void* operator new(std::size_t, std::align_val_t) { return slab_of<OutboundSa>().take(); }
   static void operator delete(void* sa, std::align_val_t) { slab_of<OutboundSa>().give(sa); }
 };
 
 struct alignas(kCacheLine) InboundSa {
-  SaState state;
   EncapsulationMode mode = EncapsulationMode::tunnel;
   bool encapsulated = false;
   bool non_ike_marker = false;
@@ -119,6 +120,7 @@ struct alignas(kCacheLine) InboundSa {
   ReplayWindow window;
   std::variant<EspOpener, AhAuthenticator> crypto;
   SelectorPair selectors;
+  SaState state;
 
   static void* operator new(std::size_t, std::align_val_t) { return slab_of<InboundSa>().take(); }
   static void operator delete(void* sa, std::align_val_t) { slab_of<InboundSa>().give(sa); }
@@ -128,7 +130,9 @@ struct alignas(kCacheLine) InboundSa {
 // crypto_batch.h's.
 template <typename Sa>
 void prefetch(const Sa& sa) {
-  prefetch_lines(&sa, sizeof(Sa));
+  const auto* const begin = reinterpret_cast<const std::byte*>(&sa);
+  prefetch_lines(begin,
+                 static_cast<std::size_t>(reinterpret_cast<const std::byte*>(&sa.state.limits) - begin));
 }
 
 // ErrorCode::unsupported for what this plane does not do: AH or transport mode in UDP, a replay window out of

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <concepts>
 #include <cstdint>
 
 #include "ike/base/net.h"
@@ -19,8 +20,19 @@ struct Flow {
   friend bool operator==(const Flow&, const Flow&) = default;
 };
 
+// The same where the addresses lie elsewhere: a packet's are not copied only to be looked for.
+struct FlowView {
+  const IpAddress& local;
+  const IpAddress& remote;
+  std::uint8_t protocol = 0;
+  std::uint16_t local_port = 0;
+  std::uint16_t remote_port = 0;
+};
+template <typename T>
+concept AnyFlow = std::same_as<T, Flow> || std::same_as<T, FlowView>;
+
 // Whether the flow lies within both sides of the pair.
-[[nodiscard]] inline bool within(const SelectorPair& pair, const Flow& flow) {
+[[nodiscard]] inline bool within(const SelectorPair& pair, const AnyFlow auto& flow) {
   return pair.local.matches(flow.local, flow.protocol, flow.local_port) &&
          pair.remote.matches(flow.remote, flow.protocol, flow.remote_port);
 }
@@ -36,7 +48,7 @@ struct SelectorKey {
     // IPv4 fills one half of its word, which one is the machine's affair.
     return {{std::rotl(remote[0], 32) | local[0]}};
   }
-  [[nodiscard]] static SelectorKey of(const Flow& flow) {
+  [[nodiscard]] static SelectorKey of(const AnyFlow auto& flow) {
     return of(flow.remote.words(), flow.local.words());
   }
   [[nodiscard]] static SelectorKey of(const SelectorPair& pair) {

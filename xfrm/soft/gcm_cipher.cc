@@ -29,10 +29,6 @@ bool of_length(std::string_view name, std::size_t key_bytes) {
   });
 }
 
-bool lengths_good(ByteView nonce, std::size_t tag) {
-  return nonce.size() == GcmCipher::kNonceBytes && (tag == 8 || tag == 12 || tag == 16);
-}
-
 }  // namespace
 
 Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirection direction) {
@@ -54,13 +50,8 @@ Result<GcmCipher> GcmCipher::create(const char* name, ByteView key, CryptDirecti
   return fail(ErrorCode::unsupported, "ipsec-mb does not key AES-GCM: " + multi_buffer_library().why);
 }
 
-bool GcmCipher::seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
-                     std::span<std::uint8_t> tag) {
-  if (!lengths_good(nonce, tag.size())) return false;
-  if (auto* const keyed = std::get_if<MultiBufferGcm>(&context_)) {
-    keyed->seal(nonce, aad, data, tag);
-    return true;
-  }
+bool GcmCipher::seal_by_openssl(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
+                                std::span<std::uint8_t> tag) {
   EVP_CIPHER_CTX* const context = std::get<CipherContext>(context_).get();
   int written = 0;
   Block unused{};

@@ -31,11 +31,22 @@ class GcmCipher {
   }
   // False: a wrong length, or OpenSSL failed; its error queue is left empty.
   [[nodiscard]] bool seal(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
-                          std::span<std::uint8_t> tag);
+                          std::span<std::uint8_t> tag) {
+    if (!lengths_good(nonce, tag.size())) return false;
+    const auto* const keyed = std::get_if<MultiBufferGcm>(&context_);
+    if (keyed == nullptr) return seal_by_openssl(nonce, aad, data, tag);
+    keyed->seal(nonce, aad, data, tag);
+    return true;
+  }
   // False if the tag does not verify, too (compared in constant time); `data` is garbage then.
   [[nodiscard]] bool open(ByteView nonce, ByteView aad, std::span<std::uint8_t> data, ByteView tag);
 
  private:
+  [[nodiscard]] static bool lengths_good(ByteView nonce, std::size_t tag) {
+    return nonce.size() == kNonceBytes && (tag == 16 || tag == 12 || tag == 8);
+  }
+  [[nodiscard]] bool seal_by_openssl(ByteView nonce, ByteView aad, std::span<std::uint8_t> data,
+                                     std::span<std::uint8_t> tag);
   explicit GcmCipher(std::variant<MultiBufferGcm, CipherContext> context) : context_(std::move(context)) {}
   std::variant<MultiBufferGcm, CipherContext> context_;
 };

@@ -1,5 +1,7 @@
 #include "xfrm/soft/inner_packet.h"
 
+#include <array>
+
 namespace oakgate::soft {
 
 namespace {
@@ -17,18 +19,16 @@ constexpr std::uint8_t kAh = 51;
 constexpr std::uint8_t kDestinationOptions = 60;
 constexpr std::uint8_t kMobility = 135;
 
-bool has_ports(std::uint8_t protocol) {
-  switch (protocol) {
-    case 6:    // TCP
-    case 17:   // UDP
-    case 33:   // DCCP
-    case 132:  // SCTP
-    case 136:  // UDP-Lite
-      return true;
-    default:
-      return false;
-  }
-}
+// By number: whether the protocol has ports.
+constexpr std::array<bool, 256> kHasPorts = [] {
+  std::array<bool, 256> has{};
+  has[6] = true;    // TCP
+  has[17] = true;   // UDP
+  has[33] = true;   // DCCP
+  has[132] = true;  // SCTP
+  has[136] = true;  // UDP-Lite
+  return has;
+}();
 
 std::uint16_t u16_at(ByteView data, std::size_t offset) {
   return static_cast<std::uint16_t>(data[offset] << 8 | data[offset + 1]);
@@ -36,7 +36,7 @@ std::uint16_t u16_at(ByteView data, std::size_t offset) {
 
 void read_ports(ByteView packet, InnerPacket& out) {
   out.ports.reset();
-  if (out.fragment == Fragment::later || !has_ports(out.protocol)) return;
+  if (out.fragment == Fragment::later || !kHasPorts[out.protocol]) return;
   if (out.upper_offset + 4 > out.size) return;
   out.ports = Ports{u16_at(packet, out.upper_offset), u16_at(packet, out.upper_offset + 2)};
 }

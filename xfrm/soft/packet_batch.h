@@ -72,8 +72,10 @@ class PacketBatch {
     if (bytes.data() >= begin && bytes.data() <= begin + kMaxPacket) {
       used_ += slot(static_cast<std::size_t>(bytes.data() - begin) + bytes.size());
     }
-    packets_.push_back(BatchPacket{.bytes = bytes});
-    return packets_.back();
+    // In place: one that is put together elsewhere waits for that to be written before it is copied.
+    BatchPacket& packet = packets_.emplace_back();
+    packet.bytes = bytes;
+    return packet;
   }
 
  private:

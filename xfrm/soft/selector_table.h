@@ -53,12 +53,12 @@ class SelectorTable {
   }
 
   // Valid until the next insert or erase; null: no policy.
-  [[nodiscard]] const T* find(const Flow& flow) const {
+  [[nodiscard]] const T* find(const AnyFlow auto& flow) const {
     if (flow.local.family() != flow.remote.family()) return nullptr;
     return flow.remote.is_v4() ? find_in(ipv4_, flow) : find_in(ipv6_, flow);
   }
   // Ahead of a find(): has what that reads first brought into the cache.
-  void prefetch(const Flow& flow) const {
+  void prefetch(const AnyFlow auto& flow) const {
     flow.remote.is_v4() ? prefetch_in(ipv4_, flow) : prefetch_in(ipv6_, flow);
   }
 
@@ -108,7 +108,7 @@ class SelectorTable {
   }
 
   template <std::size_t kWords>
-  static const T* find_in(const Groups<kWords>& groups, const Flow& flow) {
+  static const T* find_in(const Groups<kWords>& groups, const AnyFlow auto& flow) {
     const auto key = SelectorKey<kWords>::of(flow);
     for (const Group<kWords>& group : groups) {
       const Bucket* const bucket = group.entries.find(key.masked(group.mask));
@@ -121,7 +121,7 @@ class SelectorTable {
     return nullptr;
   }
   template <std::size_t kWords>
-  static void prefetch_in(const Groups<kWords>& groups, const Flow& flow) {
+  static void prefetch_in(const Groups<kWords>& groups, const AnyFlow auto& flow) {
     const auto key = SelectorKey<kWords>::of(flow);
     for (std::size_t i = 0; i < std::min(groups.size(), kPrefetched); ++i) {
       groups[i].entries.prefetch(key.masked(groups[i].mask));

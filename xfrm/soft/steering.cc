@@ -31,8 +31,8 @@ unsigned Steering::owner_of_leaving(ByteView inner_packet) const {
   const auto inner = parse_inner_packet(inner_packet);
   if (!inner) return self_;
   const Ports ports = inner->ports.value_or(Ports{});
-  const Reqid* const reqid =
-      selectors_.find({inner->source, inner->destination, inner->protocol, ports.source, ports.destination});
+  const Reqid* const reqid = selectors_.find(
+      FlowView{inner->source, inner->destination, inner->protocol, ports.source, ports.destination});
   return reqid == nullptr ? self_ : owner_of(*reqid, workers_);
 }
 
