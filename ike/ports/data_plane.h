@@ -184,6 +184,8 @@ class DataPlane {
   [[nodiscard]] virtual bool reads_encapsulation_socket() const = 0;
 
   // Adds, or replaces the one with the same reqid (new gateway addresses, say) without an unguarded moment.
+  // After an error the plane goes on trying by itself, until unprotect(); unless another reqid has the same
+  // selectors (ErrorCode::in_use).
   [[nodiscard]] virtual Result<void> protect(const ProtectPolicy& policy) = 0;
   [[nodiscard]] virtual Result<void> unprotect(Reqid reqid) = 0;
 

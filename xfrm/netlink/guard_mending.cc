@@ -2,6 +2,7 @@
 // when nobody knows what was done of a request and what not.
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "xfrm/netlink/guard_state.h"
@@ -18,6 +19,9 @@ Result<void> Guard::State::or_look_again(Result<void> result) {
   if (result) return result;
   in_doubt = true;
   second_look->soon();
+  std::string& remedy = result.error().remedy;
+  remedy +=
+      std::string(remedy.empty() ? "" : "; ") + "oakgated tries again by itself, for as long as it is needed";
   return result;
 }
 
