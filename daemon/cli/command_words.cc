@@ -73,6 +73,7 @@ std::string_view operand_name(Operand operand) {
     case Operand::peer:
     case Operand::device:
     case Operand::capture:
+    case Operand::called:
       return "PEER";
     case Operand::target:
     case Operand::ping:
@@ -80,8 +81,6 @@ std::string_view operand_name(Operand operand) {
     case Operand::map:
     case Operand::tag:
       return "TAG";
-    case Operand::called:
-      return "PEER";
     case Operand::interface:
       return "INTERFACE";
     case Operand::sa:

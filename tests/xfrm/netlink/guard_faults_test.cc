@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "tests/xfrm/faulty_kernel.h"
+#include "tests/xfrm/netlink/guarded_pair.h"
 #include "tests/xfrm/netns.h"
 #include "xfrm/netlink/guard.h"
 
@@ -22,6 +23,7 @@ namespace oakgate {
 namespace {
 
 using test::Fault;
+using test::guarded_pair;
 using test::kernel;
 
 struct Plane {
@@ -55,24 +57,15 @@ bool judges(const XfrmPolicy& policy, const IpAddress& from, const IpAddress& to
          policy.source.protocol == 0;
 }
 
-ProtectPolicy pair(std::uint32_t number, const char* local, const char* remote,
-                   const char* peer = "198.51.100.2") {
-  ProtectPolicy policy;
-  policy.reqid = Reqid{kReqidBase + number};
-  policy.selectors = {{*Subnet::parse(local)}, {*Subnet::parse(remote)}};
-  policy.remote_gateway = *IpAddress::parse(peer);
-  policy.local_gateway = *IpAddress::parse(policy.remote_gateway->is_v4() ? "192.0.2.1" : "2001:db8::1");
-  return policy;
-}
 ProtectPolicy web(std::uint32_t number) {
-  ProtectPolicy policy = pair(number, "10.1.0.0/24", "10.3.0.0/24");
+  ProtectPolicy policy = guarded_pair(number, "10.1.0.0/24", "10.3.0.0/24");
   policy.selectors.local.protocol = policy.selectors.remote.protocol = IPPROTO_TCP;
   policy.selectors.remote.port = 80;
   return policy;
 }
 
 // Of every case: it stays guarded throughout.
-const ProtectPolicy kFirst = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+const ProtectPolicy kFirst = guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24");
 
 struct Step {
   const char* name;
@@ -87,33 +80,39 @@ void must(const Result<void>& done) {
 const Step kSteps[] = {
     {"another_pair_is_protected",
      {},
-     [](Guard& guard) { return guard.protect(pair(2, "10.1.0.0/24", "10.3.0.0/24")); }},
+     [](Guard& guard) { return guard.protect(guarded_pair(2, "10.1.0.0/24", "10.3.0.0/24")); }},
     // Exemptions, fragments, Neighbor Discovery.
     {"a_wide_pair_is_protected",
      {},
-     [](Guard& guard) { return guard.protect(pair(2, "10.1.0.0/24", "10.0.0.0/8")); }},
+     [](Guard& guard) { return guard.protect(guarded_pair(2, "10.1.0.0/24", "10.0.0.0/8")); }},
     {"a_pair_with_ports_is_protected", {}, [](Guard& guard) { return guard.protect(web(2)); }},
     {"an_ipv6_pair_is_protected",
      {},
      [](Guard& guard) {
-       return guard.protect(pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
+       return guard.protect(guarded_pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
      }},
     {"the_peer_moves",
      {},
-     [](Guard& guard) { return guard.protect(pair(1, "10.1.0.0/24", "10.2.0.0/24", "203.0.113.9")); }},
+     [](Guard& guard) {
+       return guard.protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24", "203.0.113.9"));
+     }},
     {"selectors_change",
-     [](Guard& guard, test::Namespace&) { must(guard.protect(pair(2, "10.1.0.0/24", "10.3.0.0/24"))); },
-     [](Guard& guard) { return guard.protect(pair(2, "10.7.0.0/24", "10.4.0.0/24")); }},
+     [](Guard& guard, test::Namespace&) {
+       must(guard.protect(guarded_pair(2, "10.1.0.0/24", "10.3.0.0/24")));
+     },
+     [](Guard& guard) { return guard.protect(guarded_pair(2, "10.7.0.0/24", "10.4.0.0/24")); }},
     {"a_pair_goes",
-     [](Guard& guard, test::Namespace&) { must(guard.protect(pair(2, "10.7.0.0/24", "10.0.0.0/8"))); },
+     [](Guard& guard, test::Namespace&) {
+       must(guard.protect(guarded_pair(2, "10.7.0.0/24", "10.0.0.0/8")));
+     },
      [](Guard& guard) { return guard.unprotect(Reqid{kReqidBase + 2}); }},
     {"an_heir_takes_over",
      [](Guard& guard, test::Namespace&) {
-       ProtectPolicy range = pair(2, "10.1.0.0/24", "10.3.0.0/24");
+       ProtectPolicy range = guarded_pair(2, "10.1.0.0/24", "10.3.0.0/24");
        range.selectors.local =
            Selector::of_range({*IpAddress::parse("10.1.0.10"), *IpAddress::parse("10.1.0.20")});
        must(guard.protect(range));
-       must(guard.protect(pair(3, "10.1.0.16/30", "10.3.0.0/24")));
+       must(guard.protect(guarded_pair(3, "10.1.0.16/30", "10.3.0.0/24")));
      },
      [](Guard& guard) { return guard.unprotect(Reqid{kReqidBase + 3}); }},
 };

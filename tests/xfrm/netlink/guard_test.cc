@@ -6,11 +6,13 @@
 
 #include <utility>
 
+#include "tests/xfrm/netlink/guarded_pair.h"
 #include "tests/xfrm/netns.h"
 
 namespace oakgate {
 namespace {
 
+using test::guarded_pair;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -35,15 +37,6 @@ class GuardTest : public ::testing::Test {
       EXPECT_TRUE(made.has_value()) << made.error().text;
       return std::move(*made);
     });
-  }
-  static ProtectPolicy pair(std::uint32_t number, const char* local, const char* remote,
-                            const char* peer = "198.51.100.2") {
-    ProtectPolicy policy;
-    policy.reqid = Reqid{kReqidBase + number};
-    policy.selectors = {{*Subnet::parse(local)}, {*Subnet::parse(remote)}};
-    policy.remote_gateway = *IpAddress::parse(peer);
-    policy.local_gateway = *IpAddress::parse(policy.remote_gateway->is_v4() ? "192.0.2.1" : "2001:db8::1");
-    return policy;
   }
   void protect(const ProtectPolicy& policy) {
     const auto done = guard_->protect(policy);
@@ -76,7 +69,7 @@ class GuardTest : public ::testing::Test {
 
 TEST_F(GuardTest, DivertsWhatTheSelectorsProtectAndNothingElse) {
   open(true);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
   EXPECT_THAT(route_get("10.2.0.9 from 10.1.0.9 iif lan"), HasSubstr("dev tun"));
   EXPECT_THAT(route_get("10.2.0.9"), HasSubstr("dev tun table 11100 src 10.1.0.1"));
   EXPECT_THAT(route_get("10.2.0.9 from 192.0.2.1"), HasSubstr("via 192.0.2.254 dev outer"))
@@ -91,7 +84,7 @@ Selector range_of(const char* first, const char* last) {
 
 TEST_F(GuardTest, DivertsARangeAndNothingBesideIt) {
   open(true);
-  ProtectPolicy policy = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+  ProtectPolicy policy = guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24");
   policy.selectors.local = range_of("10.1.0.10", "10.1.0.20");
   policy.selectors.remote = range_of("10.2.0.7", "10.2.0.8");
   protect(policy);
@@ -109,9 +102,9 @@ TEST_F(GuardTest, DivertsARangeAndNothingBesideIt) {
 // A part of a pair may have subnets of the pair's own ranges: one policy, and who is narrower has it.
 TEST_F(GuardTest, APartTakesItsPoliciesAndGivesThemBack) {
   open(false);
-  ProtectPolicy whole = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+  ProtectPolicy whole = guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24");
   whole.selectors.local = range_of("10.1.0.10", "10.1.0.20");
-  ProtectPolicy part = pair(2, "10.1.0.16/30", "10.2.0.0/24");
+  ProtectPolicy part = guarded_pair(2, "10.1.0.16/30", "10.2.0.0/24");
   const auto policies = [&](const char* subnet) {
     return ns_.output(std::string("ip xfrm policy | grep -A3 ") + subnet + " | grep reqid");
   };
@@ -137,7 +130,7 @@ TEST_F(GuardTest, APartTakesItsPoliciesAndGivesThemBack) {
 
 TEST_F(GuardTest, ProtocolsApart) {
   open(true);
-  ProtectPolicy udp = pair(1, "192.0.2.1/32", "198.51.100.2/32");
+  ProtectPolicy udp = guarded_pair(1, "192.0.2.1/32", "198.51.100.2/32");
   udp.selectors.local.protocol = udp.selectors.remote.protocol = 17;
   protect(udp);
   EXPECT_THAT(route_get("198.51.100.2 from 192.0.2.1 ipproto udp"), HasSubstr("dev tun"));
@@ -146,8 +139,8 @@ TEST_F(GuardTest, ProtocolsApart) {
 
 TEST_F(GuardTest, UnreachableStandsBehindAndOutlivesTheGuard) {
   open(true);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
-  protect(pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
   guard_.reset();
   ns_.must("ip link del tun");
   EXPECT_THAT(route_get("10.2.0.9 from 10.1.0.9 iif lan"), HasSubstr("No route to host"));
@@ -158,13 +151,13 @@ TEST_F(GuardTest, UnreachableStandsBehindAndOutlivesTheGuard) {
 
 TEST_F(GuardTest, TheNextStartTakesOverAndReleasesTheRest) {
   open(true);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
-  protect(pair(2, "10.7.0.0/24", "10.3.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(2, "10.7.0.0/24", "10.3.0.0/24"));
   guard_.reset();
   const std::string left = ours();
   open(false);  // the other plane, this time
   EXPECT_EQ(left, ours()) << "nothing changes before something is asked for";
-  protect(pair(5, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(5, "10.1.0.0/24", "10.2.0.0/24"));
   EXPECT_THAT(ours(), HasSubstr("10.3.0.0/24"));
   ASSERT_TRUE(guard_->release_leftovers().has_value());
   EXPECT_THAT(ours(), Not(HasSubstr("10.3.0.0/24")));
@@ -179,8 +172,8 @@ TEST_F(GuardTest, TheNextStartTakesOverAndReleasesTheRest) {
 TEST_F(GuardTest, NftablesInsteadOfPolicies) {
   open(true, InboundDrop::nftables);
   EXPECT_EQ(InboundDrop::nftables, guard_->inbound_drop());
-  protect(pair(1, "10.1.0.0/24", "0.0.0.0/0"));
-  protect(pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
+  protect(guarded_pair(1, "10.1.0.0/24", "0.0.0.0/0"));
+  protect(guarded_pair(2, "2001:db8:1::/64", "2001:db8:2::/64", "2001:db8:9::2"));
   EXPECT_EQ("", ns_.output("ip xfrm policy"));
   EXPECT_THAT(ours(), HasSubstr("ip daddr 10.1.0.0/24 drop"));
   EXPECT_THAT(ours(), HasSubstr("ip saddr 10.1.0.0/24 ip daddr 10.1.0.0/24 accept")) << "our own network";
@@ -193,11 +186,11 @@ TEST_F(GuardTest, NftablesInsteadOfPolicies) {
 
 TEST_F(GuardTest, RulesOfAKilledRunGoWhenXfrmIsThere) {
   open(true, InboundDrop::nftables);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
   guard_.reset();
   open(false);
   EXPECT_EQ(InboundDrop::xfrm, guard_->inbound_drop());
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
   EXPECT_THAT(ours(), HasSubstr("10.2.0.0/24 ip daddr 10.1.0.0/24 drop"));
   ASSERT_TRUE(ns_.enter([&] { return guard_->release_leftovers(); }).has_value());
   EXPECT_THAT(ours(), Not(HasSubstr("table inet")));
@@ -207,7 +200,7 @@ TEST_F(GuardTest, RulesOfAKilledRunGoWhenXfrmIsThere) {
 
 TEST_F(GuardTest, SharedRoutesStayUntilTheLastPairGoes) {
   open(true);
-  ProtectPolicy bgp = pair(1, "10.1.0.0/24", "10.2.0.0/24");
+  ProtectPolicy bgp = guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24");
   bgp.selectors.local.protocol = bgp.selectors.remote.protocol = 6;
   bgp.selectors.remote.port = 179;
   ProtectPolicy ssh = bgp;
@@ -227,7 +220,7 @@ TEST_F(GuardTest, SharedRoutesStayUntilTheLastPairGoes) {
 TEST_F(GuardTest, EverythingRemoteButTheLanTheLinkAndThePeer) {
   for (const bool software : {true, false}) {
     open(software);
-    protect(pair(1, "10.1.0.0/24", "0.0.0.0/0"));
+    protect(guarded_pair(1, "10.1.0.0/24", "0.0.0.0/0"));
     const char* device = software ? "dev tun" : "dev outer";
     EXPECT_THAT(route_get("203.0.113.9 from 10.1.0.9 iif lan"), HasSubstr(device));
     EXPECT_THAT(route_get("192.0.2.99 from 10.1.0.9 iif lan"), HasSubstr(device)) << "the outer network, too";
@@ -242,23 +235,23 @@ TEST_F(GuardTest, EverythingRemoteButTheLanTheLinkAndThePeer) {
 
 TEST_F(GuardTest, APeerInsideItsRemoteSubnetIsReachedOnTheKernelPlane) {
   open(false);
-  protect(pair(1, "192.0.2.1/32", "198.51.100.0/24"));
+  protect(guarded_pair(1, "192.0.2.1/32", "198.51.100.0/24"));
   EXPECT_THAT(route_get("198.51.100.2 from 192.0.2.1"), HasSubstr("via 192.0.2.254 dev outer"));
   EXPECT_THAT(route_get("198.51.100.3 from 192.0.2.1"), HasSubstr("dev outer table 11101"));
-  protect(pair(2, "192.0.2.1/32", "203.0.113.7/32", "203.0.113.7"));
+  protect(guarded_pair(2, "192.0.2.1/32", "203.0.113.7/32", "203.0.113.7"));
   EXPECT_THAT(route_get("203.0.113.7 from 192.0.2.1"), HasSubstr("via 192.0.2.254 dev outer"));
   // A peer of another pair, inside the first one's remote subnet.
-  protect(pair(3, "10.1.0.0/24", "10.3.0.0/24", "198.51.100.77"));
+  protect(guarded_pair(3, "10.1.0.0/24", "10.3.0.0/24", "198.51.100.77"));
   EXPECT_THAT(route_get("198.51.100.77 from 192.0.2.1"), HasSubstr("via 192.0.2.254 dev outer"));
 }
 
 TEST_F(GuardTest, AnInnerRoutersNetworkIsExemptToo) {
   ns_.must("ip route add 10.8.0.0/24 via 10.1.0.254");
   open(true);
-  protect(pair(1, "10.1.0.0/24", "10.0.0.0/8"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.0.0.0/8"));
   EXPECT_THAT(route_get("10.8.0.9 from 10.1.0.9 iif lan"), HasSubstr("dev tun"))
       << "not a protected local subnet";
-  protect(pair(2, "10.8.0.0/24", "10.0.0.0/8"));
+  protect(guarded_pair(2, "10.8.0.0/24", "10.0.0.0/8"));
   EXPECT_THAT(route_get("10.8.0.9 from 10.1.0.9 iif lan"), HasSubstr("via 10.1.0.254"));
   EXPECT_THAT(route_get("10.1.0.9 from 10.8.0.9 iif lan"), HasSubstr("dev lan"));
   EXPECT_THAT(route_get("10.9.0.9 from 10.8.0.9 iif lan"), HasSubstr("dev tun"));
@@ -268,7 +261,7 @@ TEST_F(GuardTest, AnInnerRoutersNetworkIsExemptToo) {
 
 TEST_F(GuardTest, FollowsAddressesAndDevices) {
   open(false);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
   ns_.must("ip addr del 10.1.0.1/24 dev lan");
   EXPECT_TRUE(await([&] { return route_get("10.2.0.9").find("src 10.1.0.1") == std::string::npos; }));
   ns_.must("ip addr add 10.1.0.5/24 dev lan");
@@ -283,12 +276,12 @@ TEST_F(GuardTest, FollowsAddressesAndDevices) {
 
 TEST_F(GuardTest, RefusesSelectorsThatAreTaken) {
   open(false);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
-  const auto twin = guard_->protect(pair(2, "10.1.0.0/24", "10.2.0.0/24", "198.51.100.3"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  const auto twin = guard_->protect(guarded_pair(2, "10.1.0.0/24", "10.2.0.0/24", "198.51.100.3"));
   ASSERT_FALSE(twin.has_value());
   EXPECT_EQ(ErrorCode::in_use, twin.error().code);
   ns_.must("ip xfrm policy add dir fwd src 10.3.0.0/24 dst 10.1.0.0/24 action allow");
-  const auto foreign = guard_->protect(pair(3, "10.1.0.0/24", "10.3.0.0/24"));
+  const auto foreign = guard_->protect(guarded_pair(3, "10.1.0.0/24", "10.3.0.0/24"));
   ASSERT_FALSE(foreign.has_value());
   EXPECT_EQ(ErrorCode::in_use, foreign.error().code);
   EXPECT_FALSE(foreign.error().remedy.empty());
@@ -299,11 +292,11 @@ TEST_F(GuardTest, RefusesSelectorsThatAreTaken) {
 
 TEST_F(GuardTest, ChangesAPairInPlace) {
   open(false);
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24"));
-  protect(pair(1, "10.1.0.0/24", "10.2.0.0/24", "203.0.113.9"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24"));
+  protect(guarded_pair(1, "10.1.0.0/24", "10.2.0.0/24", "203.0.113.9"));
   EXPECT_THAT(ours(), HasSubstr("tmpl src 192.0.2.1 dst 203.0.113.9"));
   EXPECT_THAT(ours(), Not(HasSubstr("198.51.100.2")));
-  protect(pair(1, "10.7.0.0/24", "10.4.0.0/24"));
+  protect(guarded_pair(1, "10.7.0.0/24", "10.4.0.0/24"));
   EXPECT_THAT(ours(), Not(HasSubstr("10.2.0.0/24")));
   EXPECT_THAT(ours(), Not(HasSubstr("from 10.1.0.0/24")));
   EXPECT_THAT(ours(), HasSubstr("10.4.0.0/24"));
@@ -316,7 +309,7 @@ TEST_F(GuardTest, ThousandsOfPairs) {
   for (std::uint32_t i = 0; i < 2000; ++i) {
     const std::string remote = fmt::format("10.{}.{}.0/24", 16 + i / 256, i % 256);
     const std::string peer = fmt::format("198.51.{}.{}", 100 + i / 250, i % 250 + 1);
-    ProtectPolicy policy = pair(i, "10.1.0.0/24", remote.c_str(), peer.c_str());
+    ProtectPolicy policy = guarded_pair(i, "10.1.0.0/24", remote.c_str(), peer.c_str());
     const auto known = std::exchange(policy.remote_gateway, std::nullopt);
     protect(policy);
     policy.remote_gateway = known;
@@ -335,7 +328,7 @@ TEST_F(GuardTest, AHashThatSomebodyElseHasChosenStays) {
   open(true);
   ns_.must("ip xfrm policy set hthresh4 16 16");
   for (std::uint32_t i = 0; i < 300; ++i)
-    protect(pair(i, "10.1.0.0/24", fmt::format("10.{}.{}.0/24", 16 + i / 256, i % 256).c_str()));
+    protect(guarded_pair(i, "10.1.0.0/24", fmt::format("10.{}.{}.0/24", 16 + i / 256, i % 256).c_str()));
   EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 16 remote 16"));
   ASSERT_TRUE(guard_->shut_down().has_value());
   EXPECT_THAT(ns_.output("ip -s -s xfrm policy count"), HasSubstr("IPv4 thresholds: local 16 remote 16"));
@@ -343,8 +336,8 @@ TEST_F(GuardTest, AHashThatSomebodyElseHasChosenStays) {
 
 TEST_F(GuardTest, APeerThatComesToBeKnownInAnothersNetworkIsLeftOut) {
   open(false);
-  protect(pair(1, "10.1.0.0/24", "172.16.0.0/12"));
-  ProtectPolicy second = pair(2, "10.1.0.0/24", "10.2.0.0/24");
+  protect(guarded_pair(1, "10.1.0.0/24", "172.16.0.0/12"));
+  ProtectPolicy second = guarded_pair(2, "10.1.0.0/24", "10.2.0.0/24");
   second.remote_gateway.reset();
   protect(second);
   EXPECT_THAT(ours(), Not(HasSubstr("throw 172.16.5.5")));
