@@ -53,7 +53,7 @@ san=IP:127.0.0.1,DNS:gw-a.example.net certified a
 by_folder="{folder: $safe/users}"
 by_ldap='{ldap: "ldap://192.0.2.254/c=us?userCertificate;binary?sub?(uid=%u)"}'
 by_http='crl: {urls: ["http://192.0.2.254/corp.crl"]}'
-# configured: gw-a, with $certificates and $lists
+# configured: gw-a, with $certificates, $lists, $username and $idle
 configured() {
   gateway_keys="  control_group: oakgate-look"
   sections="trustpoints:
@@ -61,8 +61,9 @@ configured() {
 ssh:
   trustpoint: corp
   certificates: ${certificates-$by_folder}
-  username: subject-commonname
+  username: ${username:-subject-commonname}
   change: alice
+  idle_timeout: ${idle:-10m}
   folder: $safe/login
   files: $safe/files
   banner: Authorized operators only
@@ -221,6 +222,16 @@ wrong_ca() {
 }
 another_key() { key=bob refused_login alice 'none of the 1 certificates of the user has the key that is offered'; }
 
+short_key() {
+  key=rsa:1024 operator erin
+  refused_login erin "the certificate's key has 1024 bits"
+}
+no_username_field() {
+  username=san-email reconfigured
+  refused_login alice 'Could not find username field configured for certificate in trustpoint corp \(san-email\)'
+  reconfigured
+}
+
 by_directory() {
   directory outside 192.0.2.254
   operator frank
@@ -253,6 +264,20 @@ no_list() {
   exits 0 login alice status
 }
 
+# nextUpdate has gone by: while oakgated was down, so that it has no better one
+stale_list() {
+  crl_from='2 days ago' crl_until='1 day ago' crl corp
+  publish corp
+  stop a
+  rm -r "$work/a/state/crls" "$safe/login/crls.pem"
+  start a
+  refused_login alice 'stale'
+  crl corp
+  publish corp
+  exits 0 og a pki crl request corp
+  exits 0 login alice status
+}
+
 revoked() {
   exits 0 login bob status
   revoke corp bob
@@ -260,6 +285,23 @@ revoked() {
   publish corp
   exits 0 og a pki crl request corp
   refused_login bob 'revoked'
+}
+
+# What was typed by then is not taken for a line.
+idle_session_ends() {
+  idle=10s reconfigured
+  : >"$work/syslogd/log"
+  mkfifo "$work/typed"
+  exec 8<>"$work/typed"
+  printf 'status\ndown gw-b' >&8
+  on_terminal alice <"$work/typed" >"$work/output"
+  exec 8>&-
+  rm "$work/typed"
+  says '% Nothing was typed for 10 s: the session ends'
+  logged_line 'User:alice .*logged command:\(idle time-out\)'
+  logged_line 'User:alice .*logged command:\(session ends\)'
+  not grep -q 'command:down' "$work/syslogd/log"
+  reconfigured
 }
 
 copy() { at gw-a timeout 30 "$1" "${client[@]}" -P 2022 -i "$work/ssh/alice" "${@:2}" 2>&1; }
@@ -318,10 +360,14 @@ run no_certificate no_certificate
 run expired expired
 run wrong_ca wrong_ca
 run another_key another_key
+run short_key short_key
+run no_username_field no_username_field
 run by_directory by_directory
 run daemon_down daemon_down
 run no_list no_list
+run stale_list stale_list
 run revoked revoked
+run idle_session_ends idle_session_ends
 run copied_checked_applied_undone copied_checked_applied_undone
 run broken_and_hostile_files broken_and_hostile_files
 run fetched_and_never_secrets fetched_and_never_secrets
