@@ -4,8 +4,6 @@
 
 #include <algorithm>
 #include <memory>
-#include <string>
-#include <vector>
 
 #include "ike/crypto/modp.h"
 #include "ike/crypto/openssl.h"
@@ -222,13 +220,54 @@ tl::unexpected<Error> refuse_public(const DhGroupInfo& group, std::string_view w
                 std::move(expected));
 }
 
+// Its length and, of a MODP group, its range.
+Result<void> check_public(const DhGroupInfo& row, ByteView value) {
+  if (value.size() != row.public_bytes) {
+    return refuse_public(row, "of the wrong length, " + std::to_string(value.size()) + " bytes",
+                         std::to_string(row.public_bytes) + " bytes");
+  }
+  if (row.kind == DhKind::montgomery) return {};
+  const Group& group = find(row.id);
+  if (!group.parameters) return openssl_failure("set up " + std::string(row.name));
+  if (row.kind != DhKind::curve && !in_range(value, group.p_minus_1)) {
+    return refuse_public(row, "out of range", "a value above 1 and below p-1");
+  }
+  return {};
+}
+
+// Empty: what should have made them failed.
+Result<DhKeyPair> checked_pair(const DhGroupInfo& row, Bytes value, SecretBytes private_value) {
+  if (value.empty() || !in_range(value, find(row.id).p_minus_1))
+    return openssl_failure("make a Diffie-Hellman key pair");
+  return DhKeyPair{row.id, std::move(value), std::move(private_value)};
+}
+
 Result<DhKeyPair> modp_pair(const DhGroupInfo& row, SecretBytes private_value) {
   const ModpGroup* group = modp_group(row);
   if (group == nullptr) return openssl_failure("set up " + std::string(row.name));
   Bytes value = private_value.empty() ? Bytes{} : group->generator_power(private_value);
-  if (value.empty() || !in_range(value, find(row.id).p_minus_1))
-    return openssl_failure("make a Diffie-Hellman key pair");
-  return DhKeyPair{row.id, std::move(value), std::move(private_value)};
+  return checked_pair(row, std::move(value), std::move(private_value));
+}
+
+// At most ModpBatch::kLanes of them.
+std::vector<Result<DhKeyPair>> batch_of_pairs(const DhGroupInfo& row, const ModpGroup& group,
+                                              std::size_t count) {
+  std::vector<SecretBytes> exponents;
+  std::vector<Bytes> values;
+  std::vector<ModpBatch::Power> powers;
+  for (std::size_t i = 0; i < count; ++i) {
+    SecretBytes exponent = group.random_exponent();
+    if (exponent.empty()) break;
+    exponents.push_back(std::move(exponent));
+    values.emplace_back(row.public_bytes);
+    powers.push_back({{}, exponents.back().view(), values.back()});
+  }
+  if (!powers.empty()) group.batch()->generator_power(powers);
+  std::vector<Result<DhKeyPair>> pairs;
+  for (std::size_t i = 0; i < powers.size(); ++i)
+    pairs.push_back(checked_pair(row, std::move(values[i]), std::move(exponents[i])));
+  while (pairs.size() < count) pairs.push_back(checked_pair(row, {}, {}));
+  return pairs;
 }
 
 Result<SecretBytes> modp_shared(const DhKeyPair& ours, ByteView peer_public) {
@@ -238,6 +277,19 @@ Result<SecretBytes> modp_shared(const DhKeyPair& ours, ByteView peer_public) {
   SecretBytes secret = group->power(peer_public, ours.private_value);
   if (secret.empty()) return openssl_failure("compute g^xy");
   return secret;
+}
+
+// At most ModpBatch::kLanes of one group, whose values are what they should be.
+std::vector<SecretBytes> batch_of_secrets(const DhGroupInfo& row, const ModpBatch& batch,
+                                          std::span<const DhExchange* const> exchanges) {
+  std::vector<SecretBytes> secrets;
+  std::vector<ModpBatch::Power> powers;
+  for (const DhExchange* exchange : exchanges) {
+    SecretBytes& secret = secrets.emplace_back(row.secret_bytes);
+    powers.push_back({exchange->peer_public, exchange->ours->private_value.view(), secret.mutable_view()});
+  }
+  batch.power(powers);
+  return secrets;
 }
 
 // The public value of scalar times generator, x|y; empty: the scalar is not within 1..n-1.
@@ -370,17 +422,10 @@ Result<DhKeyPair> dh_from_private(DhGroup group, ByteView private_value) {
 
 Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public) {
   const DhGroupInfo& row = info(ours.group);
-  if (peer_public.size() != row.public_bytes) {
-    return refuse_public(row, "of the wrong length, " + std::to_string(peer_public.size()) + " bytes",
-                         std::to_string(row.public_bytes) + " bytes");
-  }
+  if (auto usable = check_public(row, peer_public); !usable) return fail(std::move(usable.error()));
   if (row.kind == DhKind::montgomery) return montgomery_shared(ours, peer_public);
   const Group& group = find(ours.group);
-  if (!group.parameters) return openssl_failure("set up " + std::string(row.name));
   const bool modp = row.kind != DhKind::curve;
-  if (modp && !in_range(peer_public, group.p_minus_1)) {
-    return refuse_public(row, "out of range", "a value above 1 and below p-1");
-  }
   if (row.kind == DhKind::safe_prime) return modp_shared(ours, peer_public);
   if (row.kind == DhKind::subgroup && !in_subgroup(peer_public, group)) {
     return refuse_public(row, "outside the group's subgroup", "a value y with y^q = 1 mod p");
@@ -402,6 +447,71 @@ Result<SecretBytes> dh_shared(const DhKeyPair& ours, ByteView peer_public) {
     return openssl_failure("compute g^xy");
   }
   return secret;
+}
+
+// ---- Several at once
+
+bool dh_batches(DhGroup group) {
+  return info(group).kind == DhKind::safe_prime && ModpBatch::supported();
+}
+
+DhMeans dh_means(bool batches_wanted) {
+  if (!batches_wanted) return {"OpenSSL", "one by one: `diffie_hellman: single`"};
+  if (!ModpBatch::supported()) return {"OpenSSL", "one by one: the processor has no AVX-512 IFMA"};
+  const ModpGroup* group = modp_group(info(DhGroup::modp2048));
+  if (group == nullptr || group->batch() == nullptr)
+    return {"OpenSSL", "one by one: what batches computed was not what OpenSSL computes"};
+  return {"batches of up to " + std::to_string(ModpBatch::kLanes) + " (AVX-512 IFMA)",
+          "several that negotiate at once are computed together, one alone by OpenSSL"};
+}
+
+std::vector<Result<DhKeyPair>> dh_generate(DhGroup group, std::size_t count) {
+  const DhGroupInfo& row = info(group);
+  const ModpGroup* modp = row.kind == DhKind::safe_prime ? modp_group(row) : nullptr;
+  const bool batched = modp != nullptr && modp->batch() != nullptr && modp->batch()->has_generator();
+  std::vector<Result<DhKeyPair>> pairs;
+  while (pairs.size() < count) {
+    const std::size_t next = std::min(ModpBatch::kLanes, count - pairs.size());
+    if (!batched || next == 1) {
+      pairs.push_back(dh_generate(group));
+      continue;
+    }
+    for (auto& pair : batch_of_pairs(row, *modp, next)) pairs.push_back(std::move(pair));
+  }
+  return pairs;
+}
+
+std::vector<Result<SecretBytes>> dh_shared(std::span<const DhExchange> exchanges) {
+  std::vector<Result<SecretBytes>> secrets;
+  std::vector<const DhExchange*> together;  // and where their secrets belong
+  std::vector<std::size_t> places;
+  for (const DhExchange& exchange : exchanges) {
+    const DhGroupInfo& row = info(exchange.ours->group);
+    const ModpGroup* modp = row.kind == DhKind::safe_prime ? modp_group(row) : nullptr;
+    const bool batched = modp != nullptr && modp->batch() != nullptr &&
+                         exchange.ours->private_value.size() <= modp->batch()->exponent_bytes() &&
+                         (together.empty() || together.front()->ours->group == row.id) &&
+                         check_public(row, exchange.peer_public);
+    if (batched) {
+      together.push_back(&exchange);
+      places.push_back(secrets.size());
+      secrets.emplace_back(SecretBytes());
+    } else {
+      secrets.push_back(dh_shared(*exchange.ours, exchange.peer_public));
+    }
+  }
+  for (std::size_t first = 0; first < together.size(); first += ModpBatch::kLanes) {
+    const auto next =
+        std::span(together).subspan(first, std::min(ModpBatch::kLanes, together.size() - first));
+    const DhGroupInfo& row = info(next.front()->ours->group);
+    if (next.size() == 1) {
+      secrets[places[first]] = dh_shared(*next.front()->ours, next.front()->peer_public);
+      continue;
+    }
+    auto computed = batch_of_secrets(row, *modp_group(row)->batch(), next);
+    for (std::size_t i = 0; i < next.size(); ++i) secrets[places[first + i]] = std::move(computed[i]);
+  }
+  return secrets;
 }
 
 }  // namespace oakgate::crypto

@@ -128,6 +128,7 @@ std::unique_ptr<ModpGroup> ModpGroup::create(const BIGNUM* p, const BIGNUM* g, i
     return nullptr;
   if (BN_num_bits(p) <= kMaxFixedBaseBits)
     group->fixed_base_ = FixedBase::create(group->p_.get(), group->montgomery_.get(), g, exponent_bits);
+  group->batch_ = ModpBatch::create(p, g, exponent_bits);
   return group;
 }
 

@@ -11,6 +11,7 @@
 
 #include "ike/base/bytes.h"
 #include "ike/base/secret.h"
+#include "ike/crypto/modp_batch.h"
 #include "ike/crypto/openssl.h"
 
 namespace oakgate::crypto {
@@ -55,6 +56,8 @@ class ModpGroup {
   // g^x and y^x, as long as p; y is below p. Empty: OpenSSL failed.
   [[nodiscard]] Bytes generator_power(const SecretBytes& x) const;
   [[nodiscard]] SecretBytes power(ByteView y, const SecretBytes& x) const;
+  // For several at once; null: there is none for this group, or on this processor.
+  [[nodiscard]] const ModpBatch* batch() const { return batch_.get(); }
 
  private:
   ModpGroup() = default;
@@ -62,6 +65,7 @@ class ModpGroup {
   BigNumber g_;
   Montgomery montgomery_;
   std::unique_ptr<FixedBase> fixed_base_;  // null where the tables would be too large
+  std::unique_ptr<ModpBatch> batch_;
   int exponent_bits_ = 0;
   std::size_t bytes_ = 0;  // of p
 };

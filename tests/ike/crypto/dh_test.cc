@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <openssl/err.h>
 
+#include "ike/crypto/modp_batch.h"
 #include "tests/support/json.h"
 
 namespace oakgate::crypto {
@@ -63,6 +64,61 @@ TEST_P(EachGroup, RefusesPrivateValuesOfAnotherSize) {
   EXPECT_FALSE(dh_from_private(GetParam().id, {}));
   EXPECT_FALSE(dh_from_private(GetParam().id, Bytes(GetParam().public_bytes + 1U, 1)));
   EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
+TEST_P(EachGroup, SeveralAtOnceAreAsOneByOne) {
+  for (const std::size_t count : {0U, 1U, 2U, 8U, 11U}) {
+    const auto pairs = dh_generate(GetParam().id, count);
+    ASSERT_EQ(pairs.size(), count);
+    std::vector<DhExchange> exchanges;
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_TRUE(pairs[i]) << pairs[i].error().text;
+      EXPECT_EQ(pairs[i]->group, GetParam().id);
+      const auto again = dh_from_private(GetParam().id, pairs[i]->private_value.view());
+      ASSERT_TRUE(again);
+      EXPECT_EQ(again->public_value, pairs[i]->public_value);
+      exchanges.push_back({&*pairs[i], pairs[(i + 1) % count]->public_value});
+    }
+    const auto secrets = dh_shared(exchanges);
+    ASSERT_EQ(secrets.size(), count);
+    for (std::size_t i = 0; i < count; ++i) {
+      ASSERT_TRUE(secrets[i]);
+      EXPECT_EQ(*secrets[i], dh_shared(*pairs[i], exchanges[i].peer_public).value()) << i << " of " << count;
+    }
+  }
+}
+
+// A peer's bad value is that peer's alone.
+TEST_P(EachGroup, WhatIsRefusedAmongSeveralDoesNotConcernTheOthers) {
+  const auto pairs = dh_generate(GetParam().id, 4);
+  const auto other = dh_generate(GetParam().id == DhGroup::modp1024 ? DhGroup::modp768 : DhGroup::modp1024);
+  ASSERT_TRUE(other);
+  for (const auto& pair : pairs) ASSERT_TRUE(pair);
+  const Bytes zero(GetParam().public_bytes);
+  const Bytes cut(GetParam().public_bytes - 1U, 2);
+  const std::vector<DhExchange> exchanges{{&*pairs[0], pairs[1]->public_value},
+                                          {&*pairs[1], zero},
+                                          {&*other, other->public_value},
+                                          {&*pairs[2], cut},
+                                          {&*pairs[3], pairs[2]->public_value}};
+  const auto secrets = dh_shared(exchanges);
+  ASSERT_EQ(secrets.size(), 5U);
+  EXPECT_EQ(*secrets[0], dh_shared(*pairs[0], pairs[1]->public_value).value());
+  for (const std::size_t bad : {1U, 3U}) {
+    ASSERT_FALSE(secrets[bad]);
+    EXPECT_EQ(secrets[bad].error().notify, NotifyType::invalid_key_information);
+  }
+  EXPECT_EQ(*secrets[2], dh_shared(*other, other->public_value).value());
+  EXPECT_EQ(*secrets[4], dh_shared(*pairs[3], pairs[2]->public_value).value());
+  EXPECT_EQ(ERR_peek_error(), 0U);
+}
+
+TEST(Batches, AreForMoreThanTheHandshakeOfOne) {
+  EXPECT_EQ(dh_batches(DhGroup::modp2048), ModpBatch::supported());
+  EXPECT_FALSE(dh_batches(DhGroup::ecp256));
+  EXPECT_FALSE(dh_batches(DhGroup::curve25519));
+  EXPECT_EQ(dh_means(false).why, "one by one: `diffie_hellman: single`");
+  EXPECT_EQ(dh_means(true).name, ModpBatch::supported() ? "batches of up to 8 (AVX-512 IFMA)" : "OpenSSL");
 }
 
 INSTANTIATE_TEST_SUITE_P(Table, EachGroup, testing::ValuesIn(dh_groups().begin(), dh_groups().end()),
