@@ -15,6 +15,7 @@ import handshakes  # noqa: E402
 import netlink_rows  # noqa: E402
 import report  # noqa: E402
 from configuration_rows import configuration_rows  # noqa: E402
+from dh_rows import dh_rows  # noqa: E402
 from gateways import TOP, BenchError  # noqa: E402
 from memory_rows import memory_rows  # noqa: E402
 from traffic import Traffic  # noqa: E402
@@ -34,6 +35,7 @@ GROUPS = [
     ("flood", "the stream beside a flood of bad packets", lambda o, t: t.flood_rows()),
     ("memory", "encapsulation in memory: ipsec-mb alone; 100,000 SAs against one; by packet size and number of SAs; SA pairs beside 100,000",
      lambda o, t: memory_rows(o)),
+    ("dh", "Diffie-Hellman of MODP groups, eight at once: OpenSSL, one by one", lambda o, t: dh_rows(o)),
     ("handshakes", "IKE negotiations a second of one core: libreswan, strongSwan tuned", lambda o, t: handshakes.rate_rows(o)),
     ("held", "the same with many tunnels held, and their memory: itself, libreswan", lambda o, t: handshakes.held_rows(o)),
     ("sa_setup", "SAs set up a second: ALLOCSPI", lambda o, t: netlink_rows.sa_setup_rows(o)),
