@@ -32,6 +32,9 @@ enum class OnExit : std::uint8_t { remove, keep };
 
 // `capture:`, what `oakgate capture` is given.
 enum class CaptureChoice : std::uint8_t { off, packets, keys };
+// `diffie_hellman:`, how the computations of negotiations that run at the same time are done
+// (crypto/modp_batch.h).
+enum class DhChoice : std::uint8_t { batched, single };
 
 enum class DataPlaneChoice : std::uint8_t { automatic, kernel, software };
 
@@ -70,6 +73,7 @@ struct GatewayConfig {
   std::optional<MetricsAddress> metrics;  // none: off
   std::optional<HookConfig> updown;       // of tunnels that say nothing
   CaptureChoice capture = CaptureChoice::off;
+  DhChoice diffie_hellman = DhChoice::batched;
 };
 
 // Where a peer may send from. Only an address or a host name can be called; a range or `any` only answers.

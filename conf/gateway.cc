@@ -28,6 +28,11 @@ constexpr Word<CaptureChoice> kCapture[] = {
     {"keys", CaptureChoice::keys},
 };
 
+constexpr Word<DhChoice> kDiffieHellman[] = {
+    {"batched", DhChoice::batched},
+    {"single", DhChoice::single},
+};
+
 std::vector<IpAddress> read_listen(const Field& field) {
   constexpr std::string_view kExpected =
       "a list of this machine's addresses; leave `listen` out for all of them";
@@ -153,7 +158,7 @@ std::optional<std::string> read_path(const Field& field, const std::string& fold
 GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   constexpr auto kKeys = std::to_array<std::string_view>(
       {"name", "identity", "listen", "data_plane", "workers", "on_exit", "control_socket", "control_group",
-       "state_dir", "half_open", "metrics", "capture", "updown"});
+       "state_dir", "half_open", "metrics", "capture", "diffie_hellman", "updown"});
   GatewayConfig gateway;
   const MapReader map(field, kKeys);
   if (const auto name = map.optional("name")) {
@@ -204,6 +209,9 @@ GatewayConfig read_gateway(const Field& field, const std::string& folder) {
   }
   if (const auto capture = map.optional("capture")) {
     gateway.capture = choice(*capture, kCapture).value_or(CaptureChoice::off);
+  }
+  if (const auto computed = map.optional("diffie_hellman")) {
+    gateway.diffie_hellman = choice(*computed, kDiffieHellman).value_or(DhChoice::batched);
   }
   gateway.updown = read_updown(map, std::nullopt);
   return gateway;

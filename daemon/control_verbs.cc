@@ -8,6 +8,7 @@
 #include "daemon/issue_json.h"
 #include "daemon/text.h"
 #include "daemon/wiring.h"
+#include "ike/crypto/dh.h"
 #include "xfrm/soft/crypto_engines.h"
 
 namespace oakgate {
@@ -177,6 +178,12 @@ void ControlVerbs::show_engine(ClientId client, const ControlRequest& request) {
     json["engines"].push_back(
         {{"algorithms", engine.algorithms}, {"name", engine.name}, {"why", engine.why}});
   }
+  const bool batched = parts_.config().gateway.diffie_hellman == conf::DhChoice::batched;
+  const crypto::DhMeans means = crypto::dh_means(batched);
+  json["engines"].push_back({{"algorithms", "Diffie-Hellman of MODP groups"},
+                             {"type", "IKE"},
+                             {"name", means.name},
+                             {"why", means.why}});
   server_->answer(client, answer_line(request.id, json));
 }
 

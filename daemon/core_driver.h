@@ -41,6 +41,8 @@ class CoreDriver {
     capture::KeyWatch* key_watch = nullptr;      // likewise
   };
   explicit CoreDriver(Parts parts);
+  // Whether Diffie-Hellman computations that wait are done several at a time (gateway.diffie_hellman).
+  void use_batches(bool wanted) { batches_ = wanted; }
 
   void start(ike::EngineConfig config, std::vector<ike::KeptPair> kept = {});
   void on_datagram(const ike::Datagram& datagram);
@@ -83,6 +85,7 @@ class CoreDriver {
 
   Parts parts_;
   ike::Engine engine_;
+  bool batches_ = true;
   Timer deadline_;
   std::deque<ike::Completion> completions_;  // to be fed once the effects before them are carried out
   std::map<Reqid, std::string> names_;       // "branch-7/lan", for log lines

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <csignal>
-#include <thread>
 #include <utility>
 
 #include "daemon/data_plane_choice.h"
@@ -14,6 +13,7 @@
 #include "daemon/trust.h"
 #include "ike/kept_pairs.h"
 #include "pki/fetcher.h"
+#include "xfrm/soft/processors.h"
 
 namespace oakgate {
 
@@ -31,7 +31,7 @@ constexpr Milliseconds kTrustDelay{60000};
 constexpr ike::CommandId kShutdownCommand{~std::uint64_t{0}};  // clients' commands count from 1
 
 std::size_t worker_count() {
-  return std::clamp<std::size_t>(std::thread::hardware_concurrency(), 1, 8);
+  return usable_processors(8);
 }
 
 }  // namespace
@@ -277,6 +277,7 @@ void Daemon::assemble() {
       },
       [this](const ike::KeptPair& pair) { note_kept(kept_store_->keep(pair)); },
       [this](const SaId& in) { note_kept(kept_store_->forget(in)); }, &counts_.traffic, captures_.get()});
+  driver_->use_batches(config_.gateway.diffie_hellman == conf::DhChoice::batched);
   make_hooks();
   reload_guard_ = std::make_unique<ReloadGuard>(
       *loop_, [this](LoadedConfiguration before) { undo_reload(std::move(before)); });

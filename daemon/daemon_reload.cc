@@ -185,6 +185,7 @@ ReloadOutcome Daemon::replace_configuration(LoadedConfiguration loaded, LoadedCo
     before->keys = std::move(keys_before);
   }
   config_ = std::move(config);
+  driver_->use_batches(config_.gateway.diffie_hellman == conf::DhChoice::batched);
   if (!loaded.outcome.composed.empty()) note_running(loaded.outcome.composed);
   follow_on_exit(on_exit);
   engine->keep = kept_store_->is_open();

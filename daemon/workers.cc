@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <iterator>
 #include <system_error>
 #include <utility>
 
@@ -72,6 +73,25 @@ void WorkerPool::tell(State& state) {
   wake_up(state.wake.get());
 }
 
+std::vector<std::unique_ptr<Task>> WorkerPool::take(State& state) {
+  std::deque<std::unique_ptr<Task>>& waiting = state.waiting;
+  std::vector<std::unique_ptr<Task>> taken;
+  taken.push_back(std::move(waiting.front()));
+  waiting.pop_front();
+  const unsigned kind = taken.front()->kind();
+  if (kind == 0) return taken;
+  auto next = waiting.begin();
+  for (std::size_t seen = 0; seen < kLookedAt && next != waiting.end() && taken.size() < kTogether; ++seen) {
+    if ((*next)->kind() == kind) {
+      taken.push_back(std::move(*next));
+      next = waiting.erase(next);
+    } else {
+      ++next;
+    }
+  }
+  return taken;
+}
+
 void WorkerPool::run(const std::shared_ptr<State>& state) {
   std::unique_lock lock(state->mutex);
   while (true) {
@@ -79,14 +99,17 @@ void WorkerPool::run(const std::shared_ptr<State>& state) {
     if (!more || std::chrono::steady_clock::now() - state->oldest >= kGather) tell(*state);
     state->work_waits.wait(lock, [&] { return state->ending || !state->waiting.empty(); });
     if (state->ending) return;
-    std::unique_ptr<Task> task = std::move(state->waiting.front());
-    state->waiting.pop_front();
+    std::vector<std::unique_ptr<Task>> tasks = take(*state);
     lock.unlock();
-    task->work();
+    if (tasks.size() == 1) {
+      tasks.front()->work();
+    } else {
+      tasks.front()->work_together(tasks);
+    }
     lock.lock();
     if (state->ending) return;
     if (state->finished.empty()) state->oldest = std::chrono::steady_clock::now();
-    state->finished.push_back(std::move(task));
+    std::move(tasks.begin(), tasks.end(), std::back_inserter(state->finished));
   }
 }
 

@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -21,6 +22,14 @@ class Task {
   virtual ~Task() = default;
   virtual void work() = 0;  // on a worker's thread; must not throw
   virtual void done() = 0;  // afterwards, on the loop's thread, from WorkerPool::dispatch()
+
+  // Tasks of one kind, but for 0, take less time together than one by one. Where several wait, a worker takes
+  // up to WorkerPool::kTogether of them and calls work_together() of the first, with all of them, itself the
+  // first, instead of each one's work(). Kinds are of one class of tasks each.
+  [[nodiscard]] virtual unsigned kind() const { return 0; }
+  virtual void work_together(std::span<const std::unique_ptr<Task>> tasks) {
+    for (const std::unique_ptr<Task>& task : tasks) task->work();
+  }
 };
 
 class WorkerPool {
@@ -32,6 +41,9 @@ class WorkerPool {
   // wake the loop at once for each that is finished (two changes of threads, where there is one processor):
   // for all of a millisecond together.
   enum class AtEnd { join, leave };
+
+  static constexpr std::size_t kTogether = 8;
+  static constexpr std::size_t kLookedAt = 64;  // waiting tasks, for those that go together with the first
 
   [[nodiscard]] static Result<std::unique_ptr<WorkerPool>> create(std::size_t threads,
                                                                   std::size_t queue_bound, AtEnd at_end);
@@ -66,6 +78,8 @@ class WorkerPool {
       : state_(std::move(state)), queue_bound_(queue_bound), at_end_(at_end) {}
   static void tell(State& state);
   static void run(const std::shared_ptr<State>& state);
+  // The first that waits, and what goes together with it.
+  static std::vector<std::unique_ptr<Task>> take(State& state);
 
   std::shared_ptr<State> state_;
   std::vector<std::thread> threads_;

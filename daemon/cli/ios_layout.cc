@@ -153,7 +153,8 @@ std::string ios_crypto_engine(const Json& result) {
   for (const Json& engine : result["engines"]) {
     if (!text.empty()) text += '\n';
     text += fmt::format("        crypto engine name:  {}\n", engine.value("name", ""));
-    text += fmt::format("        crypto engine type:  {}\n", result.value("data_plane", ""));
+    text += fmt::format("        crypto engine type:  {}\n",
+                        engine.value("type", result.value("data_plane", "")));
     text += "       crypto engine state:  installed\n";
     text += fmt::format("                algorithms:  {}\n", engine.value("algorithms", ""));
     text += fmt::format("                    chosen:  {}\n", engine.value("why", ""));

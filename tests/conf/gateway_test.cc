@@ -75,6 +75,8 @@ TEST(Gateway, FlowMapsTakeColonsInsideWords) {
   EXPECT_EQ(gateway("gateway: {capture: off}").capture, CaptureChoice::off);
   EXPECT_EQ(gateway("gateway: {capture: packets}").capture, CaptureChoice::packets);
   EXPECT_EQ(gateway("gateway: {capture: keys}").capture, CaptureChoice::keys);
+  EXPECT_EQ(gateway("gateway: {name: x}").diffie_hellman, DhChoice::batched);
+  EXPECT_EQ(gateway("gateway: {diffie_hellman: single}").diffie_hellman, DhChoice::single);
   EXPECT_EQ(gateway("gateway: {on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: kernel, on_exit: keep}").on_exit, OnExit::keep);
   EXPECT_EQ(gateway("gateway: {data_plane: software, on_exit: delete}").on_exit, OnExit::remove);
@@ -94,11 +96,12 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"nme: gw-a",
              "11: gateway.nme: `nme` is not a known key; expected name, identity, listen, data_plane, "
              "workers, on_exit, control_socket, "
-             "control_group, state_dir, half_open, metrics, capture or updown; did you mean `name`?"},
+             "control_group, state_dir, half_open, metrics, capture, diffie_hellman or updown; did you mean "
+             "`name`?"},
         Case{"exit: keep",
              "11: gateway.exit: `exit` is not a known key; expected name, identity, listen, data_plane, "
-             "workers, on_exit, control_socket, control_group, state_dir, half_open, metrics, capture or "
-             "updown"},
+             "workers, on_exit, control_socket, control_group, state_dir, half_open, metrics, capture, "
+             "diffie_hellman or updown"},
         Case{"workers: 65",
              "20: gateway.workers: `65` is out of range; expected auto, or a number of threads from 1 to 64"},
         Case{"workers: 0",
@@ -110,6 +113,8 @@ INSTANTIATE_TEST_SUITE_P(
              "40: gateway.workers: `data_plane: kernel` carries everything in the kernel, without workers; "
              "expected auto, or `data_plane: software`"},
         Case{"capture: yes", "20: gateway.capture: `yes` is not known here; expected off, packets or keys"},
+        Case{"diffie_hellman: fast",
+             "27: gateway.diffie_hellman: `fast` is not known here; expected batched or single"},
         Case{"on_exit: stay", "20: gateway.on_exit: `stay` is not known here; expected delete or keep"},
         Case{"data_plane: software, on_exit: keep",
              "42: gateway.on_exit: the software data plane's SAs end with oakgated; expected delete, or "

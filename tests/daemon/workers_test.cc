@@ -77,6 +77,58 @@ TEST(WorkerPool, WhatIsFinishedDoesNotWaitForTheRest) {
   }
 }
 
+// Notes with how many others it was done.
+class OfKind final : public Task {
+ public:
+  OfKind(unsigned kind, std::vector<std::size_t>& sizes) : kind_(kind), sizes_(sizes) {}
+  void work() override { sizes_.push_back(1); }
+  void done() override {}
+  [[nodiscard]] unsigned kind() const override { return kind_; }
+  void work_together(std::span<const std::unique_ptr<Task>> tasks) override {
+    EXPECT_EQ(tasks.front().get(), this);
+    for (const auto& task : tasks) EXPECT_EQ(task->kind(), kind_);
+    sizes_.push_back(tasks.size());
+  }
+
+ private:
+  unsigned kind_;
+  std::vector<std::size_t>& sizes_;
+};
+
+// What is done together of tasks of these kinds, which wait for one thread in this order.
+std::vector<std::size_t> together(const std::vector<unsigned>& kinds) {
+  std::vector<std::size_t> sizes;
+  const auto pool = WorkerPool::create(1, 1000, WorkerPool::AtEnd::join);
+  EXPECT_TRUE(pool);
+  std::promise<void> busy;
+  std::promise<void> go_on;
+  const std::shared_future<void> gate = go_on.get_future().share();
+  bool last = false;
+  EXPECT_TRUE((*pool)->submit(task([&, gate] {
+    busy.set_value();
+    gate.wait();
+  })));
+  busy.get_future().wait();
+  for (const unsigned kind : kinds) EXPECT_TRUE((*pool)->submit(std::make_unique<OfKind>(kind, sizes)));
+  EXPECT_TRUE((*pool)->submit(task([] {}, [&] { last = true; })));
+  go_on.set_value();
+  while (!last && readable((*pool)->fd(), 5000)) (*pool)->dispatch();
+  EXPECT_TRUE(last);
+  return sizes;
+}
+
+TEST(WorkerPool, DoesTasksOfAKindTogether) {
+  using Sizes = std::vector<std::size_t>;
+  EXPECT_EQ(together({0, 0, 0}), (Sizes{1, 1, 1})) << "0 is no kind";
+  EXPECT_EQ(together({1, 2, 1, 0, 2, 1}), (Sizes{3, 2, 1}));
+  EXPECT_EQ(together(std::vector<unsigned>(19, 7)), (Sizes{8, 8, 3}));
+  std::vector<unsigned> far(WorkerPool::kLookedAt + 1, 0);
+  far.front() = 5;
+  far.push_back(5);
+  Sizes alone(WorkerPool::kLookedAt + 2, 1);
+  EXPECT_EQ(together(far), alone) << "not as far as that is looked";
+}
+
 TEST(WorkerPool, RefusesMoreThanItsQueueHolds) {
   const auto pool = WorkerPool::create(1, 2, WorkerPool::AtEnd::join);
   ASSERT_TRUE(pool);

@@ -139,6 +139,7 @@ show_crypto() {
   says 'crypto engine state:  installed'
   exits 0 og a --json show crypto engine configuration
   jq -e '.engines | length > 0 and all(.name != "" and .why != "")' "$work/output" >/dev/null
+  jq -e '.engines[-1] | .algorithms == "Diffie-Hellman of MODP groups" and .type == "IKE"' "$work/output" >/dev/null
   exits 0 og a show crypto engine connections dropped-packet
   says 'Interface +IP-Address +Drop Count'
   exits 0 og a --json show crypto engine connections dropped-packet

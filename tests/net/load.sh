@@ -58,6 +58,19 @@ main_and_quick_mode() {
   eventually 5 up_at_a "$fleet"
 }
 
+# Without batches of Diffie-Hellman, from a reload on.
+one_by_one() {
+  responder
+  exits 0 og a show crypto engine configuration
+  says 'batches of up to 8|one by one: the processor'
+  sed -i 's/^gateway: {/&diffie_hellman: single, /' "$work/a/oakgate.yaml"
+  exits 0 og a reload
+  exits 0 og a show crypto engine configuration
+  says 'one by one: .diffie_hellman: single'
+  called
+  reported ".established == $fleet and .failed == 0"
+}
+
 fixed_rate() {
   responder
   fleet=10 called --rate 20
@@ -90,6 +103,7 @@ mistakes() {
 
 run main-mode main_mode
 run main-and-quick-mode main_and_quick_mode
+run one-by-one one_by_one
 run fixed-rate fixed_rate
 run held-tunnels-stay held_tunnels_stay
 run another-key another_key

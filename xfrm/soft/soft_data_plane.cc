@@ -2,7 +2,6 @@
 // xfrm/netlink/guard.h) happens here, what carries happens in the worker.
 #include "xfrm/soft/soft_data_plane.h"
 
-#include <sched.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
@@ -20,6 +19,7 @@
 #include "xfrm/soft/crypto_choice.h"
 #include "xfrm/soft/event_queue.h"
 #include "xfrm/soft/ipv6_admission.h"
+#include "xfrm/soft/processors.h"
 #include "xfrm/soft/tun_device.h"
 #include "xfrm/soft/worker_group.h"
 
@@ -29,7 +29,7 @@ namespace {
 
 using namespace soft;
 
-constexpr int kMostByDefault = 8;
+constexpr unsigned kMostByDefault = 8;
 constexpr time_t kDeviceRetrySeconds = 1;
 
 class SoftDataPlane final : public DataPlane {
@@ -84,9 +84,7 @@ class SoftDataPlane final : public DataPlane {
 // the same two processors, carried 1.25 times as much in two tunnels at once, and one TCP stream as before
 // (0.97; by processor time 1.01): they cost nothing where they do not help.
 unsigned default_workers() {
-  cpu_set_t set;
-  if (::sched_getaffinity(0, sizeof(set), &set) != 0) return 1;
-  return static_cast<unsigned>(std::clamp(CPU_COUNT(&set), 1, kMostByDefault));
+  return usable_processors(kMostByDefault);
 }
 
 // All queues of the device, the first one given.

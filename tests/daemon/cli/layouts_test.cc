@@ -233,7 +233,8 @@ TEST(IosLayout, CryptoEngine) {
       {"workers", 3},
       {"engines",
        {{{"algorithms", "AES-GCM"}, {"name", "ipsec-mb 1.3.0 (AVX512)"}, {"why", "the same bytes"}},
-        {{"algorithms", "all others"}, {"name", "OpenSSL 3.0.15"}, {"why", "one by one"}}}}};
+        {{"algorithms", "all others"}, {"name", "OpenSSL 3.0.15"}, {"why", "one by one"}},
+        {{"algorithms", "Diffie-Hellman"}, {"type", "IKE"}, {"name", "batches"}, {"why", "together"}}}}};
   EXPECT_EQ(ios_crypto_engine(result),
             "        crypto engine name:  ipsec-mb 1.3.0 (AVX512)\n"
             "        crypto engine type:  software\n"
@@ -246,6 +247,12 @@ TEST(IosLayout, CryptoEngine) {
             "       crypto engine state:  installed\n"
             "                algorithms:  all others\n"
             "                    chosen:  one by one\n"
+            "\n"
+            "        crypto engine name:  batches\n"
+            "        crypto engine type:  IKE\n"
+            "       crypto engine state:  installed\n"
+            "                algorithms:  Diffie-Hellman\n"
+            "                    chosen:  together\n"
             "\n"
             "            worker threads:  3\n");
 }
