@@ -13,6 +13,7 @@ MANY = (50_000, 100_000)  # of which there are rows: against one
 
 SECONDS = 0.2        # of processor time, each
 QUICK_SECONDS = 0.1
+SCALE_ROUNDS = 15    # of some milliseconds each: what else the machine does weighs much in one
 SCALE_WORK = {"setup": "SA pairs set up in the engine", "renewal": "renewed", "expiry": "expired"}
 
 
@@ -34,7 +35,7 @@ def curve(cases, panel, along, key):
 
 def scale_rows(options):
     """SA pairs a second, with many held against few: what comes to 1 does not depend on their number."""
-    rounds = max(3, options.rounds)
+    rounds = max(SCALE_ROUNDS, options.rounds)
     done = run("taskset", "-c", options.pins["a"], options.build / "tests/bench/engine_scale", "--rounds", rounds, timeout=300)
     few, *more = json.loads(done.stdout)["cases"]
 
