@@ -67,7 +67,7 @@ TEST_P(EachGroup, RefusesPrivateValuesOfAnotherSize) {
 }
 
 TEST_P(EachGroup, SeveralAtOnceAreAsOneByOne) {
-  for (const std::size_t count : {0U, 1U, 2U, 8U, 11U}) {
+  for (const std::size_t count : {0U, 1U, 2U, 9U}) {
     const auto pairs = dh_generate(GetParam().id, count);
     ASSERT_EQ(pairs.size(), count);
     std::vector<DhExchange> exchanges;

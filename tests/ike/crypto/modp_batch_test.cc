@@ -5,8 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
 #include <random>
+#include <string>
 
 namespace oakgate::crypto {
 namespace {
@@ -93,18 +94,28 @@ bool has(const std::unique_ptr<ModpBatch>& batch) {
   return batch != nullptr;
 }
 
+// One for all tests of a group: a new one is proved each time, which takes long under the sanitizers.
+const std::unique_ptr<ModpBatch>& batch_of(const Row& row) {
+  static std::map<std::string, std::unique_ptr<ModpBatch>> made;
+  const auto [found, fresh] = made.try_emplace(row.name);
+  if (fresh) {
+    const BigNumber p(row.prime(nullptr));
+    found->second = ModpBatch::create(p.get(), two().get(), row.bits);
+  }
+  return found->second;
+}
+
 class EachBatch : public testing::TestWithParam<Row> {
  protected:
   BigNumber p{GetParam().prime(nullptr)};
-  BigNumber g = two();
-  std::unique_ptr<ModpBatch> batch = ModpBatch::create(p.get(), g.get(), GetParam().bits);
+  const std::unique_ptr<ModpBatch>& batch = batch_of(GetParam());
   Random random{20};
 };
 
 TEST_P(EachBatch, EachLaneHasItsOwnPower) {
   if (!has(batch)) return;
   EXPECT_EQ(batch->exponent_bytes(), (static_cast<std::size_t>(GetParam().bits) + 7) / 8);
-  for (std::size_t count = 1; count <= ModpBatch::kLanes; ++count) {
+  for (const std::size_t count : {std::size_t{1}, std::size_t{3}, ModpBatch::kLanes}) {
     Several several;
     for (std::size_t lane = 0; lane < count; ++lane)
       several.add(below(random, p.get()), random_bytes(random, batch->exponent_bytes()));
@@ -130,8 +141,7 @@ TEST_P(EachBatch, TheEdges) {
   bases.push_back(shorter);
   bases.push_back(below(random, p.get()));
   ASSERT_EQ(bases.size(), ModpBatch::kLanes);
-  for (const Bytes& exponent : {Bytes{}, Bytes{0}, Bytes{1}, Bytes{2}, Bytes{0, 0, 3}, Bytes(longest, 0xff),
-                                Bytes(longest / 2, 0xff)}) {
+  for (const Bytes& exponent : {Bytes{}, Bytes{0, 0, 3}, Bytes(longest, 0xff)}) {
     Several several;
     for (const Bytes& base : bases) several.add(base, exponent);
     expect_openssls(*batch, p.get(), std::move(several));
