@@ -76,6 +76,7 @@ class EspEngine {
   static constexpr Milliseconds kWaitingTime{10'000};
   static constexpr Milliseconds kAcquireEvery{1000};
   static constexpr Milliseconds kPathMtuEvery{1000};
+  static constexpr std::size_t kExpiredAtOnce = 16;
 
   // With room for a batch: its packets take no memory but for those that wait for an SA, and for ICMP.
   explicit EspEngine(EngineEnvironment environment);
@@ -223,6 +224,7 @@ class EspEngine {
   void bury();                 // frees what erase() took away: no packet may need it any more
   void expired(const SaState& state, EngineOutput& out);  // the SA is out of the tables afterwards
   [[nodiscard]] SaState* find(const SaId& id) const;
+  void prefetch_tables(const SaId& id) const;  // ahead of find()
   [[nodiscard]] std::uint64_t last_sequence(const SaId& id) const;
 
   EngineEnvironment environment_;
