@@ -442,6 +442,22 @@ TEST_F(EspEngineTest, HardTimeEndsAnSa) {
   EXPECT_FALSE(a_.engine.next_expiry());
 }
 
+// More than the engine takes at once.
+TEST_F(EspEngineTest, HardTimeEndsManySas) {
+  constexpr std::uint32_t kMany = 2 * EspEngine::kExpiredAtOnce + 1;
+  ASSERT_TRUE(a_.engine.protect(policy()));
+  for (std::uint32_t i = 0; i <= kMany; ++i) {
+    SaSpec limited = spec(Direction::out, 0x1000 + i);
+    limited.hard_time = Seconds(i < kMany ? 10 : 20);
+    ASSERT_TRUE(install(a_.engine, std::move(limited), now_));
+  }
+  a_.out.clear();
+  a_.engine.expire(now_ + Seconds(10), a_.out);
+  ASSERT_EQ(a_.out.expired.size(), kMany);
+  for (std::uint32_t i = 0; i < kMany; ++i) EXPECT_EQ(a_.out.expired[i].id.spi.value, 0x1000 + i);
+  EXPECT_EQ(a_.engine.next_expiry(), now_ + Seconds(20));
+}
+
 TEST_F(EspEngineTest, InstallsAllOrNone) {
   ASSERT_TRUE(a_.engine.protect(policy()));
   std::vector<SaSpec> batch;
