@@ -3,12 +3,15 @@
 // fast a sender makes a queue overflow, which would only take processor time from what is measured.
 //
 //   packet_rate --from NETNS --to NETNS --source ADDRESS --destination ADDRESS [--size BYTES] [--seconds S]
-//               [--window N] [--pin-sender N] [--pin-receiver N]
+//               [--window N] [--pin-sender N] [--pin-receiver N] [--vectors]
 //
+// With --vectors a burst of datagrams is given to the kernel in one piece (UDP_SEGMENT), and taken from it
+// likewise (UDP_GRO), as programs do that send much by UDP; without, each by itself (sendmmsg, recvmmsg).
 // Prints one line of JSON: sent, received, lost, damaged, seconds, packets_a_second. `lost`: what the sender
 // had written off, because nothing came for 20 ms. Exit status 1: none received, or one damaged.
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <netinet/udp.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 
@@ -33,6 +36,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kBurst = 32;
 constexpr std::size_t kMaxSize = 9000;
+constexpr std::size_t kMaxVector = 65535;
 constexpr auto kWrittenOffAfter = std::chrono::milliseconds(20);
 
 struct Options {
@@ -45,6 +49,7 @@ struct Options {
   std::uint64_t window = 512;
   int pin_sender = -1;
   int pin_receiver = -1;
+  bool vectors = false;
 };
 
 // Sender and receiver are one process: what has arrived is known at once.
@@ -106,28 +111,64 @@ struct Burst {
       messages[i] = {};
       messages[i].msg_hdr.msg_iov = &parts[i];
       messages[i].msg_hdr.msg_iovlen = 1;
+      messages[i].msg_hdr.msg_control = controls[i].bytes.data();
     }
   }
+  // Before each recvmmsg: the kernel writes what came.
+  void expect_controls() {
+    for (mmsghdr& message : messages) message.msg_hdr.msg_controllen = sizeof(Control);
+  }
+  struct alignas(cmsghdr) Control {
+    std::array<std::uint8_t, CMSG_SPACE(sizeof(int))> bytes;
+  };
   std::vector<std::uint8_t> bytes;
+  std::array<Control, kBurst> controls;
   std::array<iovec, kBurst> parts;
   std::array<mmsghdr, kBurst> messages;
 };
+
+// The datagrams of a message: so long each but the last.
+std::size_t segment_of(msghdr& header, std::size_t whole) {
+  for (cmsghdr* control = CMSG_FIRSTHDR(&header); control != nullptr;
+       control = CMSG_NXTHDR(&header, control)) {
+    if (control->cmsg_level != IPPROTO_UDP || control->cmsg_type != UDP_GRO) continue;
+    int size = 0;
+    std::memcpy(&size, CMSG_DATA(control), sizeof(size));
+    if (size > 0) return static_cast<std::size_t>(size);
+  }
+  return whole;
+}
+
+struct Counts {
+  std::uint64_t received = 0;
+  std::uint64_t damaged = 0;
+};
+
+void check(const std::uint8_t* bytes, std::size_t whole, std::size_t segment, std::size_t size,
+           Counts& counts) {
+  for (std::size_t at = 0; at < whole; at += segment) {
+    ++counts.received;
+    counts.damaged += as_sent(bytes + at, std::min(segment, whole - at), size) ? 0 : 1;
+  }
+}
 
 void receive(const Options& options, int fd, Shared& shared) {
   pin_to(options.pin_receiver);
   const timeval patience{0, 50'000};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
-  Burst burst(kMaxSize);
+  Burst burst(options.vectors ? kMaxVector : kMaxSize);
   while (!shared.done.load(std::memory_order_relaxed)) {
+    burst.expect_controls();
     const int count = recvmmsg(fd, burst.messages.data(), kBurst, MSG_WAITFORONE, nullptr);
     if (count <= 0) continue;
-    std::uint64_t damaged = 0;
+    Counts counts;
     for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
       const auto* bytes = static_cast<const std::uint8_t*>(burst.parts[i].iov_base);
-      damaged += as_sent(bytes, burst.messages[i].msg_len, options.size) ? 0 : 1;
+      const std::size_t whole = burst.messages[i].msg_len;
+      check(bytes, whole, segment_of(burst.messages[i].msg_hdr, whole), options.size, counts);
     }
-    shared.damaged += damaged;
-    shared.received += static_cast<std::uint64_t>(count);
+    shared.damaged += counts.damaged;
+    shared.received += counts.received;
     if (shared.sender_waits.load()) {
       const std::lock_guard lock(shared.mutex);
       shared.arrived.notify_one();
@@ -142,6 +183,9 @@ class Sender {
     enter_namespace(options.from);
     fd_ = udp_socket(options.source, nullptr);
     if (connect(fd_, reinterpret_cast<const sockaddr*>(&to), sizeof(to)) != 0) give_up("connect");
+    const int segment = static_cast<int>(options.size);
+    if (options.vectors && setsockopt(fd_, IPPROTO_UDP, UDP_SEGMENT, &segment, sizeof(segment)) != 0)
+      give_up("UDP_SEGMENT");
     pin_to(options.pin_sender);
   }
 
@@ -153,14 +197,21 @@ class Sender {
       }
       for (std::size_t i = 0; i < kBurst; ++i)
         fill(static_cast<std::uint8_t*>(burst_.parts[i].iov_base), options_.size, sent_ + i);
-      const int count = sendmmsg(fd_, burst_.messages.data(), kBurst, 0);
-      if (count > 0) sent_ += static_cast<std::uint64_t>(count);
+      sent_ += options_.vectors ? send_vector() : send_singly();
     }
   }
   [[nodiscard]] std::uint64_t sent() const { return sent_; }
   [[nodiscard]] std::uint64_t lost() const { return written_off_; }
 
  private:
+  [[nodiscard]] std::uint64_t send_singly() {
+    const int count = sendmmsg(fd_, burst_.messages.data(), kBurst, 0);
+    return count > 0 ? static_cast<std::uint64_t>(count) : 0;
+  }
+  // The burst lies in one piece.
+  [[nodiscard]] std::uint64_t send_vector() {
+    return send(fd_, burst_.bytes.data(), burst_.bytes.size(), 0) < 0 ? 0 : kBurst;
+  }
   [[nodiscard]] std::uint64_t under_way() const {
     const std::uint64_t settled = shared_.received.load() + written_off_;
     return sent_ > settled ? sent_ - settled : 0;
@@ -190,6 +241,8 @@ int measure(const Options& options) {
   enter_namespace(options.to);
   sockaddr_in at{};
   const int fd = udp_socket(options.destination, &at);
+  const int on = 1;
+  if (options.vectors && setsockopt(fd, IPPROTO_UDP, UDP_GRO, &on, sizeof(on)) != 0) give_up("UDP_GRO");
   std::thread receiver(receive, std::cref(options), fd, std::ref(shared));
   Sender sender(options, at, shared);
   const auto start = Clock::now();
@@ -223,6 +276,7 @@ int main(int argc, char** argv) {
   app.add_option("--window", options.window, "datagrams under way at most")->check(CLI::Range(64, 1 << 20));
   app.add_option("--pin-sender", options.pin_sender, "its processor");
   app.add_option("--pin-receiver", options.pin_receiver, "its processor");
+  app.add_flag("--vectors", options.vectors, "bursts in one piece: UDP_SEGMENT, UDP_GRO");
   CLI11_PARSE(app, argc, argv);
   return oakgate::bench::measure(options);
 }

@@ -51,14 +51,14 @@ class Traffic:
             server.wait(20)
         return json.loads(client.stdout)["end"]["sum_received"]["bits_per_second"], cpu
 
-    def packets(self, pair, transforms, size):
+    def packets(self, pair, transforms, size, *more):
         """UDP datagrams a second, each with `size` bytes of payload that are checked as they arrive."""
         before = pair.cpu()
         done = pair.at(
             "a", self.tools / "packet_rate", "--from", pair.namespace("a"), "--to", pair.namespace("b"), "--source",
             pair.inner("a", transforms), "--destination", pair.inner("b", transforms), "--size", str(size), "--seconds",
             str(self.options.seconds), "--window", str(UDP_WINDOW), "--pin-sender", pair.pins["a"].split(",")[0],
-            "--pin-receiver", pair.pins["b"].split(",")[0], check=False)
+            "--pin-receiver", pair.pins["b"].split(",")[0], *more, check=False)
         result = json.loads(done.stdout) if done.stdout else {}
         if done.returncode != 0:
             raise BenchError(f"{pair.name}: packet_rate: {result or done.stderr.strip()}")
@@ -99,10 +99,15 @@ class Traffic:
 
     def packet_rows(self):
         ours, theirs = self.pair("oakgate"), self.pair("libipsec")
-        result = contest({"oakgate": lambda: self.packets(ours, "gcm", 64), "libipsec": lambda: self.packets(theirs, "gcm", 64)},
-                         self.options.rounds, "packets_64" if self.options.verbose else "")
-        return [row(result, "packets_64", "UDP datagrams of 64 bytes, AES-GCM / kernel-libipsec", "oakgate", "libipsec", 15,
-                    "thousand/s", scale=1e-3)]
+        rows = []
+        for name, how, target, options in (("packets_64", "", 15, ()),
+                                           ("packets_64_vectors", ", sent by UDP_SEGMENT", None, ("--vectors",))):
+            result = contest({"oakgate": lambda o=options: self.packets(ours, "gcm", 64, *o),
+                              "libipsec": lambda o=options: self.packets(theirs, "gcm", 64, *o)},
+                             self.options.rounds, name if self.options.verbose else "")
+            rows.append(row(result, name, f"UDP datagrams of 64 bytes, AES-GCM{how} / kernel-libipsec", "oakgate", "libipsec", target,
+                            "thousand/s", scale=1e-3))
+        return rows
 
     def flood_rows(self):
         pair = self.pair("oakgate")
