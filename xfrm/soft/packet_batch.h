@@ -34,9 +34,10 @@ struct BatchPacket {
 // 100 KB and two dozen pages, where slots of a maximal packet's size would take a page or two each of 3 MB.
 class PacketBatch {
  public:
-  // One 64 KB vector of full segments (46 of 1400 bytes), with what else came along; and as many as one
-  // UDP_SEGMENT takes.
-  static constexpr std::size_t kCapacity = 64;
+  // Two 64 KB vectors of full segments (48 of 1400 bytes), with what else came along. Sealed, one such is
+  // longer than a UDP datagram, so it goes as two messages, of 45 packets and of 3: two vectors one behind
+  // the other are three messages (of 45, 45 and 6).
+  static constexpr std::size_t kCapacity = 128;
   static constexpr std::size_t kMaxPacket = 65535;
   // Room around a packet, so that it can be sealed where it lies: IP, AH and ESP header and IV before,
   // padding and ICV behind; and of what comes in the IPv6 header with its extension headers, made anew.

@@ -27,9 +27,9 @@ struct ArrivedDatagram {
 
 class ReceiveQueue {
  public:
-  // The messages of a read; fewer when they come in vectors, of which two fill a batch.
+  // The messages of a read; fewer when they come in vectors, of which three or four fill a batch.
   static constexpr std::size_t kMessages = PacketBatch::kCapacity;
-  static constexpr std::size_t kVectors = 2;
+  static constexpr std::size_t kVectors = 4;
 
   ReceiveQueue();
   // Nothing of the last read is left.
