@@ -1,6 +1,5 @@
 #include "ike/crypto/modp_batch.h"
 
-#include <openssl/rand.h>
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -367,6 +366,16 @@ void append_limbs(std::vector<std::uint64_t>& to, ByteView number, std::size_t l
   for (std::size_t i = 0; i < limbs; ++i) to.push_back(limb_of(number, i));
 }
 
+// Bytes that have nothing to do with one another, the same for each `seed` (a linear congruential generator).
+Bytes pattern(std::size_t size, std::uint64_t seed) {
+  Bytes out(size);
+  for (std::uint8_t& byte : out) {
+    seed = seed * 6364136223846793005U + 1442695040888963407U;
+    byte = static_cast<std::uint8_t>(seed >> 56);
+  }
+  return out;
+}
+
 // -1/p modulo 2^52, for an odd p: each round doubles the bits that are right.
 std::uint64_t negative_inverse(std::uint64_t p) {
   std::uint64_t inverse = 1;
@@ -484,10 +493,12 @@ bool ModpBatch::prove(const BIGNUM* p, const BIGNUM* g) const {
   std::array<Bytes, kLanes> results;
   std::array<Power, kLanes> powers;
   for (std::size_t lane = 0; lane < kLanes; ++lane) {
-    if (BN_rand_range(number.get(), p) != 1) return false;
+    bases[lane] = pattern(bytes_, 2 * lane);
+    exponents[lane] = pattern(exponent_bytes(), 2 * lane + 1);
+    if (BN_bin2bn(bases[lane].data(), static_cast<int>(bytes_), number.get()) == nullptr ||
+        BN_mod(number.get(), number.get(), p, context.get()) != 1)
+      return false;
     bases[lane] = bytes_of(number.get(), bytes_);
-    exponents[lane].resize(exponent_bytes());
-    if (RAND_bytes(exponents[lane].data(), static_cast<int>(exponent_bytes())) != 1) return false;
     results[lane].resize(bytes_);
     powers[lane] = {bases[lane], exponents[lane], results[lane]};
   }
