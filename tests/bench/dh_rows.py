@@ -5,7 +5,7 @@ from gateways import run
 from measure import Contest, row
 
 SECONDS = 0.2  # of processor time, each
-TARGET = 4     # PROFILE.md
+TARGET = 4     # below it a batch of our own would not be worth its code
 
 
 def dh_rows(options):
