@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <new>
 
 #include "ike/base/secret.h"
 
@@ -278,7 +279,7 @@ OAKGATE_IFMA void set_to(Lanes out, std::uint64_t small, std::size_t limbs) {
   for (std::size_t j = 1; j < limbs; ++j) out[j] = _mm512_setzero_si512();
 }
 
-// out^(16 per digit): the digits from the most significant one on.
+// base to the power of the exponents that `digits` are, [from the most significant one on][lane].
 OAKGATE_IFMA void raise(Lanes out, ConstLanes base, const std::uint64_t* digits, std::size_t count,
                         ConstLanes one, const Modulus& modulus, Scratch& scratch) {
   const std::size_t limbs = modulus.limbs;
@@ -297,6 +298,7 @@ OAKGATE_IFMA void raise(Lanes out, ConstLanes base, const std::uint64_t* digits,
   }
 }
 
+// g to the power of them, by its table (ModpBatch::table_).
 OAKGATE_IFMA void raise_generator(Lanes out, const std::uint64_t* table, const std::uint64_t* digits,
                                   std::size_t count, const Modulus& modulus, Scratch& scratch) {
   const std::size_t limbs = modulus.limbs;
